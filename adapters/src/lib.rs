@@ -1,0 +1,1 @@
+//! The outside world: foreign files, later brokers and feeds.

@@ -1,0 +1,1 @@
+//! The pure core: orders, positions, the simulated exchange, strategies and the step function.

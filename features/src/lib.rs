@@ -1,0 +1,1 @@
+//! Prefix-invariant streaming indicators, and our own column files.

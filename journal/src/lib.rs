@@ -1,0 +1,1 @@
+//! Bytes in total order: the append-only journal.

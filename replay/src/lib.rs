@@ -1,0 +1,1 @@
+//! The driver loop, its sources and sinks, ingest and reports.
