@@ -92,4 +92,26 @@ pub enum ConfigError {
         /// First date it has.
         first: Date,
     },
+    /// A key that does not exist.
+    #[error("unknown key '{key}' ({origin}){hint}; `daybook config show` lists every key")]
+    UnknownKey {
+        /// The key as it was written.
+        key: String,
+        /// Where it was written.
+        origin: String,
+        /// The nearest key, as a phrase, or nothing.
+        hint: String,
+    },
+    /// A value that its key does not take.
+    #[error("{key} = {value} ({origin}): expected {expected}")]
+    WrongValue {
+        /// The key.
+        key: String,
+        /// The value in quotes; a placeholder where the key looks secret.
+        value: String,
+        /// Where it was written.
+        origin: String,
+        /// What the key takes.
+        expected: String,
+    },
 }

@@ -14,8 +14,13 @@ mod calendar_file;
 mod error;
 pub mod fees;
 mod nearest;
+pub mod settings;
+mod sources;
+mod value;
 
 pub use calendar::{Calendar, Day, Session, Window};
 pub use error::ConfigError;
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
+pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};
+pub use sources::Sources;
