@@ -22,6 +22,7 @@ pub mod decimal;
 pub mod event;
 pub mod header;
 pub mod instrument;
+pub mod label;
 pub mod order;
 pub mod time;
 pub mod units;
@@ -30,6 +31,7 @@ pub use candle::{Bar, Candle};
 pub use event::{DecodeError, Event, Kind, Payload};
 pub use header::{InputJournal, Quarantine, RunEnded, RunStarted, SessionHeader, SessionMode};
 pub use instrument::{Instrument, InstrumentId};
+pub use label::Label;
 pub use order::{
     Account, Alarm, Charges, Fill, OrderEvent, OrderId, OrderIntent, OrderState, OrderType, OrderUpdate, Side,
     StateDigest, TimeInForce, TradeClosed, Verdict,
