@@ -41,7 +41,7 @@ pub struct Setup {
     pub participation_bps: Option<u32>,
     /// Bars that close before this decide nothing.
     pub decide_from: Nanos,
-    /// The first bars of each instrument that decide nothing.
+    /// The first bars of each instrument, as its strategy sees them, that decide nothing.
     pub warmup_bars: u64,
     /// What decides.
     pub strategy: Box<dyn Strategy>,
@@ -244,6 +244,7 @@ impl Core {
         let book = &mut state.books[id.index()];
         book.last = candle.close();
         book.bars += 1;
+        book.learned += u64::from(self.setup.timeframe.is_none());
         state.counts.bars += 1;
         if !book.position.quantity.is_zero() {
             state.counts.bars_in_market += 1;
@@ -257,7 +258,7 @@ impl Core {
                 self.state.fresh.push(id);
             }
             Some(timeframe) => {
-                let (late, closed) = bars::fold(&mut book.partial, candle, self.state.now, &session, timeframe);
+                let (late, closed) = bars::fold(&mut book.partial, candle, state.now, &session, timeframe);
                 if let Some(bar) = late {
                     self.learn(id, &bar, out);
                 }
@@ -272,7 +273,9 @@ impl Core {
 
     /// A bar built here is an output; the strategy learns it as it would a candle.
     fn learn(&mut self, id: InstrumentId, bar: &Candle, out: &mut Outbox) {
-        out.push(id, Conclusion::Bar(Bar::new(self.state.books[id.index()].cause, *bar)));
+        let book = &mut self.state.books[id.index()];
+        book.learned += 1;
+        out.push(id, Conclusion::Bar(Bar::new(book.cause, *bar)));
         self.setup.strategy.on_bar(id, bar);
     }
 
@@ -291,7 +294,7 @@ impl Core {
         for index in 0..self.state.fresh.len() {
             let instrument = self.state.fresh[index];
             let book = &self.state.books[instrument.index()];
-            if book.bars <= self.setup.warmup_bars {
+            if book.learned <= self.setup.warmup_bars {
                 continue;
             }
             let view = View {

@@ -19,6 +19,8 @@ pub struct Book {
     pub cause: Cause,
     /// Candles seen.
     pub bars: u64,
+    /// Bars the strategy has learned: the candles, or what was built from them.
+    pub learned: u64,
     /// What is held.
     pub position: Position,
     /// Value of the position at `last`, as it stands in the ledger's total.

@@ -4,9 +4,9 @@
 //! - The same inputs give the same outputs, byte for byte: audit derives them again and compares.
 
 use daybook_vocabulary::{
-    Account, Alarm, Bar, Fill, InstrumentId, Kind, OrderIntent, OrderUpdate, Payload, StateDigest, TradeClosed,
+    Account, Alarm, Bar, Fill, InstrumentId, Kind, OrderIntent, OrderUpdate, Payload, PayloadBuffer, StateDigest,
+    TradeClosed,
 };
-use rkyv::util::AlignedVec;
 
 /// One output: what it is and, where there is one, its instrument.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,8 +57,8 @@ impl Conclusion {
     }
 
     /// Appends its payload to an empty buffer and says its schema.
-    pub fn encode(&self, out: &mut AlignedVec) -> u8 {
-        fn put<P: Payload>(payload: &P, out: &mut AlignedVec) -> u8 {
+    pub fn encode(&self, out: &mut PayloadBuffer) -> u8 {
+        fn put<P: Payload>(payload: &P, out: &mut PayloadBuffer) -> u8 {
             payload.encode(out);
             P::SCHEMA
         }

@@ -28,7 +28,7 @@ pub mod time;
 pub mod units;
 
 pub use candle::{Bar, Candle};
-pub use event::{DecodeError, Event, Kind, Payload};
+pub use event::{DecodeError, Event, Kind, Payload, PayloadBuffer};
 pub use header::{InputJournal, Quarantine, RunEnded, RunStarted, SessionHeader, SessionMode};
 pub use instrument::{Instrument, InstrumentId};
 pub use label::Label;
