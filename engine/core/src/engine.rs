@@ -114,6 +114,7 @@ pub struct Core {
     state: State,
     requests: Requests,
     scratch: Vec<u8>,
+    last_digest: Hash,
 }
 
 impl Core {
@@ -129,12 +130,29 @@ impl Core {
             books: vec![Book::default(); count],
             fresh: Vec::with_capacity(count),
         };
-        Self { setup, rates: None, state, requests: Requests::default(), scratch: Vec::new() }
+        Self {
+            setup,
+            rates: None,
+            state,
+            requests: Requests::default(),
+            scratch: Vec::new(),
+            last_digest: Hash::default(),
+        }
     }
 
     /// How much has happened.
     pub const fn counts(&self) -> Counts {
         self.state.counts
+    }
+
+    /// Time of the last input.
+    pub const fn now(&self) -> Nanos {
+        self.state.now
+    }
+
+    /// The last state digest; zeros before the first.
+    pub const fn last_digest(&self) -> Hash {
+        self.last_digest
     }
 
     /// The account's totals.
@@ -536,6 +554,7 @@ impl Core {
         self.save(&mut bytes);
         let digest = Hash(*blake3::hash(&bytes).as_bytes());
         self.scratch = bytes;
+        self.last_digest = digest;
         let digest = StateDigest { cause: self.state.cause, inputs: self.state.counts.inputs, digest };
         out.push(NO_STREAM, Conclusion::Digest(digest));
     }

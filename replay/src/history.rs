@@ -1,0 +1,466 @@
+//! The source for history: candles of several runs and journals in one total order, with the sessions and decision
+//! points that follow from the calendar.
+//!
+//! - Order: time, then symbol, then journal rank, then seq. Neither the order of ingestion nor the number of journals
+//!   changes what comes out.
+//! - A slice comes when time moves on from the last candle; a session opens before its first candle and closes when
+//!   time moves past it. All three are derived, so a replay derives them again.
+//! - It holds one candle per run: memory does not grow with the journal.
+
+use crate::catalog::{History, Selection};
+use crate::error::ReplayError;
+use daybook_config::{Calendar, Day};
+use daybook_core::{Body, Input, SessionHours, Slice};
+use daybook_journal::Cursor;
+use daybook_vocabulary::time::DAY;
+use daybook_vocabulary::{Candle, Cause, Date, DecodeError, InstrumentId, Interval, Kind, Nanos};
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::path::PathBuf;
+
+/// Which candles to deliver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// Candles that open earlier are left out, warm-up candles aside.
+    pub from: Nanos,
+    /// Candles that open at or after this are left out.
+    pub until: Nanos,
+}
+
+impl Range {
+    /// Everything.
+    pub const ALL: Self = Self { from: Nanos::MIN, until: Nanos::MAX };
+
+    /// Whole sessions, inclusive, in the exchange's zone.
+    pub fn of_dates(calendar: &Calendar, from: Option<Date>, to: Option<Date>) -> Self {
+        let midnight = |date: Date| date.midnight() + -calendar.zone_offset();
+        Self { from: from.map_or(Nanos::MIN, midnight), until: to.map_or(Nanos::MAX, |to| midnight(to.next())) }
+    }
+}
+
+/// No instrument of the selection.
+const SKIP: u32 = u32::MAX;
+
+/// One run of one journal, standing at its next candle.
+struct Stream {
+    cursor: Cursor,
+    journal: PathBuf,
+    rank: u32,
+    /// Ids in the journal → ids in the core.
+    ids: Vec<u32>,
+    head: Head,
+}
+
+/// The next candle of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Head {
+    time: Nanos,
+    id: InstrumentId,
+    seq: u64,
+    candle: Candle,
+}
+
+impl Stream {
+    /// Moves to the next candle that belongs to the selection; false at the end.
+    #[inline]
+    fn advance(&mut self, filter: &Filter) -> Result<bool, ReplayError> {
+        while let Some(frame) = self.cursor.next()? {
+            if frame.kind != Kind::Candle.number() {
+                continue;
+            }
+            let id = self.ids.get(frame.stream as usize).copied().unwrap_or(SKIP);
+            if id == SKIP {
+                continue;
+            }
+            let Some(candle) = Candle::in_place(frame.payload) else {
+                let source = DecodeError::Invalid { kind: Kind::Candle, bytes: frame.payload.len() };
+                return Err(ReplayError::Frame { journal: self.journal.clone(), seq: frame.seq, source });
+            };
+            if frame.time > filter.range.until.0 {
+                return Ok(false);
+            }
+            let open = candle.open_time();
+            if candle.interval() != filter.interval || open >= filter.range.until || open < filter.range.from {
+                continue;
+            }
+            self.head = Head { time: Nanos(frame.time), id: InstrumentId(id), seq: frame.seq, candle: *candle };
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Filter {
+    interval: Interval,
+    range: Range,
+}
+
+/// Order of delivery; the index of the stream last.
+type Key = Reverse<(Nanos, InstrumentId, u32, u64, usize)>;
+
+/// Candles of several runs and journals, merged.
+struct Merged {
+    streams: Vec<Stream>,
+    /// Streams by their next candle; unused while there is only one.
+    queue: BinaryHeap<Key>,
+    filter: Filter,
+    symbols: Vec<String>,
+}
+
+impl Merged {
+    fn new(
+        histories: &[History],
+        selection: &Selection,
+        filter: Filter,
+        starts: Option<&[StreamStart]>,
+    ) -> Result<Self, ReplayError> {
+        let mut streams = Vec::new();
+        for (index, history) in histories.iter().enumerate() {
+            let rank = index as u32 + 1;
+            for run in history.runs()? {
+                let until = (run.first_seq + run.frames).min(history.until);
+                let begins = match starts {
+                    None => Some(run.first_seq),
+                    Some(starts) => starts
+                        .iter()
+                        .find(|start| start.rank == rank && (run.first_seq..until).contains(&start.seq))
+                        .map(|start| start.seq),
+                };
+                let Some(begins) = begins else { continue };
+                streams.push(Stream {
+                    cursor: history.journal.cursor(begins).until(until),
+                    journal: history.path.clone(),
+                    rank,
+                    ids: ids_of(history, selection),
+                    head: Head::default(),
+                });
+            }
+        }
+        let mut merged = Self {
+            streams: Vec::with_capacity(streams.len()),
+            queue: BinaryHeap::new(),
+            filter,
+            symbols: selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
+        };
+        for mut stream in streams {
+            if stream.advance(&filter)? {
+                merged.queue.push(key(&stream, merged.streams.len()));
+                merged.streams.push(stream);
+            }
+        }
+        Ok(merged)
+    }
+
+    /// The next candle and its rank.
+    #[inline]
+    fn next(&mut self) -> Result<Option<(u32, Head)>, ReplayError> {
+        if let [only] = self.streams.as_mut_slice() {
+            let taken = (only.rank, only.head);
+            if !only.advance(&self.filter)? {
+                self.streams.clear();
+            }
+            return Ok(Some(taken));
+        }
+        let Some(mut taken) = self.pop()? else { return Ok(None) };
+        // The same candle may stand in several runs: equal ones are one, a revision takes the place of what it revises.
+        while let Some(&Reverse((time, id, _, _, index))) = self.queue.peek() {
+            let other = &self.streams[index];
+            let (rank, head) = taken;
+            let same_key =
+                time == head.time && id == head.id && other.head.candle.open_time() == head.candle.open_time();
+            if !same_key {
+                break;
+            }
+            let revises = other.head.candle.revises();
+            if !revises && !other.head.candle.same_values(&head.candle) {
+                return Err(ReplayError::Conflict {
+                    symbol: self.symbols[head.id.index()].clone(),
+                    open: head.candle.open_time().to_string(),
+                    first: Cause { rank, seq: head.seq },
+                    second: Cause { rank: other.rank, seq: other.head.seq },
+                });
+            }
+            match self.pop()? {
+                Some(other) if revises => taken = other,
+                _ => {}
+            }
+        }
+        Ok(Some(taken))
+    }
+
+    fn pop(&mut self) -> Result<Option<(u32, Head)>, ReplayError> {
+        let Some(Reverse((.., index))) = self.queue.pop() else { return Ok(None) };
+        let stream = &mut self.streams[index];
+        let taken = (stream.rank, stream.head);
+        if stream.advance(&self.filter)? {
+            let key = key(&self.streams[index], index);
+            self.queue.push(key);
+        }
+        Ok(Some(taken))
+    }
+
+    /// Where each stream stands, so that it can be taken up again.
+    fn starts(&self) -> Vec<StreamStart> {
+        let live = |stream: &Stream| StreamStart { rank: stream.rank, seq: stream.head.seq };
+        if self.streams.len() == 1 {
+            return self.streams.iter().map(live).collect();
+        }
+        let mut starts: Vec<_> = self.queue.iter().map(|Reverse((.., index))| live(&self.streams[*index])).collect();
+        starts.sort_unstable_by_key(|start| (start.rank, start.seq));
+        starts
+    }
+}
+
+fn key(stream: &Stream, index: usize) -> Key {
+    Reverse((stream.head.time, stream.head.id, stream.rank, stream.head.seq, index))
+}
+
+fn ids_of(history: &History, selection: &Selection) -> Vec<u32> {
+    let last = history.series.iter().map(|series| series.instrument.index() + 1).max().unwrap_or(0);
+    let mut ids = vec![SKIP; last];
+    for series in &history.series {
+        let name = (&series.definition.market, &series.definition.symbol);
+        let found = selection.instruments.binary_search_by(|known| (&known.market, &known.symbol).cmp(&name));
+        if let Ok(id) = found {
+            ids[series.instrument.index()] = id as u32;
+        }
+    }
+    ids
+}
+
+/// Where a run of an input journal is taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamStart {
+    /// The journal.
+    pub rank: u32,
+    /// Its next candle that was not delivered.
+    pub seq: u64,
+}
+
+/// Where a source stands between two inputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    streams: Vec<StreamStart>,
+    warm_from: Nanos,
+    place: Place,
+}
+
+/// What a source carries from one input to the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Place {
+    /// The next candle and its rank, where one is left.
+    head: Option<(u32, Head)>,
+    /// The session that is open, and the end of its date.
+    session: Option<(SessionHours, Nanos)>,
+    /// A slice that comes when time moves on.
+    slice: Option<Nanos>,
+    /// The last candle delivered.
+    last: Cause,
+    now: Nanos,
+    /// Warm-up candles still to leave out, by instrument.
+    skip: Vec<u64>,
+    /// A date the calendar does not know was met.
+    unknown_dates: bool,
+}
+
+/// History as a source of inputs.
+pub struct HistorySource {
+    candles: Merged,
+    calendar: Calendar,
+    interval: Interval,
+    from: Nanos,
+    place: Place,
+    /// The candle that is lent out.
+    delivered: Head,
+}
+
+impl HistorySource {
+    /// Candles of a selection in a range, with at most `warmup` candles of each instrument before it.
+    pub fn new(
+        histories: &[History],
+        selection: &Selection,
+        calendar: Calendar,
+        range: Range,
+        warmup: u64,
+    ) -> Result<Self, ReplayError> {
+        let (warm_from, skip) = warm_up(histories, selection, range, warmup)?;
+        let filter = Filter { interval: selection.interval, range: Range { from: warm_from, until: range.until } };
+        let place = Place {
+            head: None,
+            session: None,
+            slice: None,
+            last: Cause::default(),
+            now: Nanos::MIN,
+            skip,
+            unknown_dates: false,
+        };
+        let candles = Merged::new(histories, selection, filter, None)?;
+        let mut source = Self {
+            candles,
+            calendar,
+            interval: selection.interval,
+            from: range.from,
+            place,
+            delivered: Head::default(),
+        };
+        source.load()?;
+        Ok(source)
+    }
+
+    /// The same source, taken up where [`HistorySource::position`] said it stood.
+    pub fn resume(
+        histories: &[History],
+        selection: &Selection,
+        calendar: Calendar,
+        range: Range,
+        position: Position,
+    ) -> Result<Self, ReplayError> {
+        let filter =
+            Filter { interval: selection.interval, range: Range { from: position.warm_from, until: range.until } };
+        let candles = Merged::new(histories, selection, filter, Some(&position.streams))?;
+        Ok(Self {
+            candles,
+            calendar,
+            interval: selection.interval,
+            from: range.from,
+            place: position.place,
+            delivered: Head::default(),
+        })
+    }
+
+    /// Where it stands, between two inputs.
+    pub fn position(&self) -> Position {
+        Position {
+            streams: self.candles.starts(),
+            warm_from: self.candles.filter.range.from,
+            place: self.place.clone(),
+        }
+    }
+
+    /// When the first input comes; nothing when there is none.
+    pub fn begins(&self) -> Option<Nanos> {
+        let (_, head) = self.place.head.as_ref()?;
+        let date = self.calendar.date_of(head.candle.open_time());
+        let open = self.calendar.session_for_data(date).map_or(head.candle.open_time(), |session| session.open());
+        Some(open.min(head.time))
+    }
+
+    /// True when a candle fell on a date that the calendar does not know.
+    pub const fn met_unknown_dates(&self) -> bool {
+        self.place.unknown_dates
+    }
+
+    /// The next input, in order; nothing at the end.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    pub fn next(&mut self) -> Result<Option<Input<'_>>, ReplayError> {
+        let place = &mut self.place;
+        let (time, open_time) =
+            place.head.as_ref().map_or((Nanos::MAX, Nanos::MAX), |(_, head)| (head.time, head.candle.open_time()));
+        if let Some(at) = place.slice
+            && time > at
+        {
+            place.slice = None;
+            let body = Body::Slice(Slice { interval: self.interval });
+            return Ok(Some(Input { cause: place.last, time: at, body }));
+        }
+        match place.session {
+            Some((_, midnight)) if open_time < midnight => {}
+            Some((hours, _)) => {
+                place.session = None;
+                place.now = hours.close.max(place.now);
+                return Ok(Some(Input { cause: place.last, time: place.now, body: Body::SessionClosed }));
+            }
+            None if place.head.is_none() => return Ok(None),
+            None => return Ok(Some(self.open_session(open_time, time))),
+        }
+        let Some((rank, head)) = place.head else { return Ok(None) };
+        place.last = Cause { rank, seq: head.seq };
+        place.now = head.time;
+        place.slice = Some(head.time);
+        self.delivered = head;
+        self.load()?;
+        let body = Body::Candle(self.delivered.id, &self.delivered.candle);
+        Ok(Some(Input { cause: self.place.last, time: self.delivered.time, body }))
+    }
+
+    fn open_session(&mut self, open_time: Nanos, time: Nanos) -> Input<'static> {
+        let date = self.calendar.date_of(open_time);
+        self.place.unknown_dates |= matches!(self.calendar.day(date), Day::Unknown);
+        let hours = match self.calendar.session_for_data(date) {
+            Some(session) => SessionHours { date, open: session.open(), close: session.close() },
+            // Ingest refuses candles on closed dates; a journal that holds one all the same gets its day.
+            None => SessionHours { date, open: open_time, close: time },
+        };
+        let midnight = date.next().midnight() + -self.calendar.zone_offset();
+        let place = &mut self.place;
+        place.session = Some((hours, midnight));
+        place.now = hours.open.max(place.now).min(time);
+        Input { cause: place.last, time: place.now, body: Body::SessionOpened(hours) }
+    }
+
+    #[inline]
+    fn load(&mut self) -> Result<(), ReplayError> {
+        loop {
+            self.place.head = self.candles.next()?;
+            match &self.place.head {
+                Some((_, head)) if head.candle.open_time() < self.from => {
+                    let skip = &mut self.place.skip[head.id.index()];
+                    if *skip == 0 {
+                        return Ok(());
+                    }
+                    *skip -= 1;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Where to begin so that each instrument has `bars` candles before the range, and how many to leave out first.
+///
+/// Looks back by doubling steps, so that the cost follows the warm-up, not the length of the journal.
+fn warm_up(
+    histories: &[History],
+    selection: &Selection,
+    range: Range,
+    bars: u64,
+) -> Result<(Nanos, Vec<u64>), ReplayError> {
+    let none = vec![0; selection.instruments.len()];
+    if bars == 0 || range.from == Nanos::MIN {
+        return Ok((range.from, none));
+    }
+    let begins = begins(histories, selection);
+    let earliest = begins.iter().copied().min().unwrap_or(range.from);
+    let mut back = selection.interval.nanos().saturating_mul(bars.min(1 << 40) as i64).saturating_mul(8).max(7 * DAY);
+    loop {
+        let start = range.from + -back;
+        let filter = Filter { interval: selection.interval, range: Range { from: start, until: range.from } };
+        let mut candles = Merged::new(histories, selection, filter, None)?;
+        let mut counts = none.clone();
+        while let Some((_, head)) = candles.next()? {
+            counts[head.id.index()] += 1;
+        }
+        let enough = counts.iter().zip(&begins).all(|(&count, &begins)| count >= bars || begins >= start);
+        if enough || start <= earliest {
+            return Ok((start, counts.into_iter().map(|count| count.saturating_sub(bars)).collect()));
+        }
+        back = back.saturating_mul(2);
+    }
+}
+
+/// When the first candle of each instrument of the selection opened.
+fn begins(histories: &[History], selection: &Selection) -> Vec<Nanos> {
+    let mut begins = vec![Nanos::MAX; selection.instruments.len()];
+    for history in histories {
+        let ids = ids_of(history, selection);
+        for series in history.series.iter().filter(|series| series.interval == selection.interval) {
+            if let Some(begin) = begins.get_mut(ids[series.instrument.index()] as usize) {
+                *begin = series.first.min(*begin);
+            }
+        }
+    }
+    begins
+}
