@@ -5,6 +5,33 @@
 //!   gaps, or a session nobody flattened.
 //! - Answers come from dated rules by binary search; no lookup allocates and none reads a clock.
 //! - Two calendars with the same hash give the same answers.
+//!
+//! # A calendar file
+//! One that adds a year to a built-in market (`calendar.file`); what it leaves out stays as it is:
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("nse-2027.toml");
+//! let text = r#"
+//! market = "nse"
+//! years = [2027]
+//! # replaces = ["2026-12-24"]       # dates of known years on which this file is right and the calendar wrong
+//!
+//! [closed]
+//! 2027-01-26 = "Republic Day"
+//!
+//! [special.2027-10-29]              # a session on a weekend or at other hours
+//! label = "Diwali Laxmi Pujan, muhurat session"
+//! pre_open = "18:00-18:15"          # optional, as are post_close, derivatives_close and closing_auction
+//! continuous = ["18:15-19:15"]      # one window or two; without it the ordinary hours hold
+//! "#;
+//! # std::fs::write(&path, text).unwrap();
+//! let mut calendar = daybook_config::Calendar::nse();
+//! calendar.extend_from_file(&path).unwrap();
+//! assert!(calendar.known_years().has(2027));
+//! ```
+//! A market of its own (`--market FILE`) also has `zone = "+09:00"` (a fixed offset), `sessions_per_year`, `weekdays`
+//! and the ordinary hours as `[[hours]]` rules, each after the first with the date `from` which it holds.
+//! `data/calendar-nse.toml` is a complete example.
 
 pub use crate::calendar_file::Years;
 use crate::calendar_file::{self, Exception, Hours, Rules, Span};
