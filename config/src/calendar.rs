@@ -333,16 +333,25 @@ impl Calendar {
                     .to_owned(),
             ));
         }
+        if rules.years == Years::All {
+            return Err(fault("`years` is \"all\": list the years it adds, such as [2027]".to_owned()));
+        }
         let replaces = rules.replaces.clone();
+        let claimed: Vec<Date> = match &self.years {
+            Years::Listed(years) => years.iter().flat_map(|&year| year_span(year)).collect(),
+            // Every date is known, so only those of the file can differ; hours by date could differ on all of them.
+            Years::All if !rules.hours.is_empty() => {
+                return Err(fault(format!(
+                    "the {} calendar has its hours for every date: remove [[hours]]",
+                    self.market
+                )));
+            }
+            Years::All => rules.exceptions.keys().copied().collect(),
+        };
         let mut extended = self.clone();
         extended.absorb(rules, place)?;
-        if let Years::Listed(years) = &self.years {
-            for &year in years {
-                let (from, to) = year_span(year);
-                for date in (from.0..=to.0).map(Date).filter(|date| !replaces.contains(date)) {
-                    self.check_unchanged(&extended, date, place)?;
-                }
-            }
+        for date in claimed.into_iter().filter(|date| !replaces.contains(date)) {
+            self.check_unchanged(&extended, date, place)?;
         }
         *self = extended;
         Ok(())
@@ -513,9 +522,10 @@ const fn weekday(date: Date) -> usize {
     (date.0 as i64 + 3).rem_euclid(7) as usize
 }
 
-fn year_span(year: i32) -> (Date, Date) {
-    let day = |month, day| chrono::NaiveDate::from_ymd_opt(year, month, day).map(Date::from_civil);
-    (day(1, 1).unwrap_or_default(), day(12, 31).unwrap_or_default())
+/// Every date of a year.
+fn year_span(year: i32) -> impl Iterator<Item = Date> {
+    let day = |month, day| chrono::NaiveDate::from_ymd_opt(year, month, day).map_or(0, |day| Date::from_civil(day).0);
+    (day(1, 1)..=day(12, 31)).map(Date)
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {
