@@ -5,6 +5,33 @@
 //!   gaps, or a session nobody flattened.
 //! - Answers come from dated rules by binary search; no lookup allocates and none reads a clock.
 //! - Two calendars with the same hash give the same answers.
+//!
+//! # A calendar file
+//! One that adds a year to a built-in market (`calendar.file`); what it leaves out stays as it is:
+//! ```
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("nse-2027.toml");
+//! let text = r#"
+//! market = "nse"
+//! years = [2027]
+//! # replaces = ["2026-12-24"]       # dates of known years on which this file is right and the calendar wrong
+//!
+//! [closed]
+//! 2027-01-26 = "Republic Day"
+//!
+//! [special.2027-10-29]              # a session on a weekend or at other hours
+//! label = "Diwali Laxmi Pujan, muhurat session"
+//! pre_open = "18:00-18:15"          # optional, as are post_close, derivatives_close and closing_auction
+//! continuous = ["18:15-19:15"]      # one window or two; without it the ordinary hours hold
+//! "#;
+//! # std::fs::write(&path, text).unwrap();
+//! let mut calendar = daybook_config::Calendar::nse();
+//! calendar.extend_from_file(&path).unwrap();
+//! assert!(calendar.known_years().has(2027));
+//! ```
+//! A market of its own (`--market FILE`) also has `zone = "+09:00"` (a fixed offset), `sessions_per_year`, `weekdays`
+//! and the ordinary hours as `[[hours]]` rules, each after the first with the date `from` which it holds.
+//! `data/calendar-nse.toml` is a complete example.
 
 pub use crate::calendar_file::Years;
 use crate::calendar_file::{self, Exception, Hours, Rules, Span};
@@ -306,16 +333,25 @@ impl Calendar {
                     .to_owned(),
             ));
         }
+        if rules.years == Years::All {
+            return Err(fault("`years` is \"all\": list the years it adds, such as [2027]".to_owned()));
+        }
         let replaces = rules.replaces.clone();
+        let claimed: Vec<Date> = match &self.years {
+            Years::Listed(years) => years.iter().flat_map(|&year| year_span(year)).collect(),
+            // Every date is known, so only those of the file can differ; hours by date could differ on all of them.
+            Years::All if !rules.hours.is_empty() => {
+                return Err(fault(format!(
+                    "the {} calendar has its hours for every date: remove [[hours]]",
+                    self.market
+                )));
+            }
+            Years::All => rules.exceptions.keys().copied().collect(),
+        };
         let mut extended = self.clone();
         extended.absorb(rules, place)?;
-        if let Years::Listed(years) = &self.years {
-            for &year in years {
-                let (from, to) = year_span(year);
-                for date in (from.0..=to.0).map(Date).filter(|date| !replaces.contains(date)) {
-                    self.check_unchanged(&extended, date, place)?;
-                }
-            }
+        for date in claimed.into_iter().filter(|date| !replaces.contains(date)) {
+            self.check_unchanged(&extended, date, place)?;
         }
         *self = extended;
         Ok(())
@@ -486,9 +522,10 @@ const fn weekday(date: Date) -> usize {
     (date.0 as i64 + 3).rem_euclid(7) as usize
 }
 
-fn year_span(year: i32) -> (Date, Date) {
-    let day = |month, day| chrono::NaiveDate::from_ymd_opt(year, month, day).map(Date::from_civil);
-    (day(1, 1).unwrap_or_default(), day(12, 31).unwrap_or_default())
+/// Every date of a year.
+fn year_span(year: i32) -> impl Iterator<Item = Date> {
+    let day = |month, day| chrono::NaiveDate::from_ymd_opt(year, month, day).map_or(0, |day| Date::from_civil(day).0);
+    (day(1, 1)..=day(12, 31)).map(Date)
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {

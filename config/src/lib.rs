@@ -16,6 +16,8 @@ pub mod fees;
 mod nearest;
 pub mod settings;
 mod sources;
+pub mod ticks;
+pub mod universe;
 mod value;
 
 pub use calendar::{Calendar, Day, Session, Window};
@@ -24,3 +26,5 @@ pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
 pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};
 pub use sources::Sources;
+pub use ticks::TickTable;
+pub use universe::Universe;

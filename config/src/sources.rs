@@ -143,6 +143,13 @@ fn read_file(path: &Path, entries: &mut Vec<Entry>) -> Result<(), ConfigError> {
             place: format!("{}:{line}", path.display()),
             reason: format!("{name} is a list or a date: write a text, a number, true or false"),
         })?;
+        // TOML itself refuses a key written twice, but not `"engine.timeframe"` beside `[engine] timeframe`.
+        if let Some(before) = entries.iter().find(|entry| entry.name == name) {
+            return Err(ConfigError::Format {
+                place: format!("{}:{line}", path.display()),
+                reason: format!("{name} was set before, at {}: keep one of the two lines", before.origin),
+            });
+        }
         entries.push(Entry { key: key_of_name(&name), name, value, origin: Origin::File(path.to_owned(), line) });
     }
     Ok(())

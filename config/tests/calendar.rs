@@ -246,6 +246,23 @@ fn a_file_that_contradicts_is_refused_and_one_that_says_so_wins() {
 }
 
 #[test]
+fn a_market_that_never_closes_is_not_closed_in_passing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut generic = Calendar::generic();
+    let closed = "[closed]\n2025-12-25 = \"Christmas\"\n";
+    let text = format!("market = \"generic\"\nyears = []\n{closed}");
+    let error = generic.extend_from_file(&file(&folder, "closed.toml", &text)).unwrap_err();
+    assert!(matches!(error, ConfigError::CalendarContradicts { .. }), "{error}");
+    let text = "market = \"generic\"\nyears = []\n[[hours]]\ncontinuous = [\"01:00-02:00\"]\n";
+    let error = generic.extend_from_file(&file(&folder, "hours.toml", text)).unwrap_err();
+    assert!(error.to_string().contains("remove [[hours]]"), "{error}");
+    let text = format!("market = \"generic\"\nyears = []\nreplaces = [\"2025-12-25\"]\n{closed}");
+    generic.extend_from_file(&file(&folder, "said.toml", &text)).unwrap();
+    assert_eq!(generic.session_for_data(date("2025-12-25")), None);
+    assert!(generic.session_for_data(date("2025-12-26")).is_some());
+}
+
+#[test]
 fn broken_files_are_refused_with_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let head = "market = \"nse\"\nyears = [2027]\n";
@@ -266,6 +283,7 @@ fn broken_files_are_refused_with_their_place() {
         (&format!("{head}[special.2027-01-26]\nlabel=\"x\"\npre_open=\"09:00-09:15\"\n"), "continuous"),
         (&format!("{head}[closed]\n2027-01-26=\"x\"\n[special.2027-01-26]\nlabel=\"x\"\n"), "both"),
         (&format!("{head}zone = \"+05:00\"\n"), "differs"),
+        ("market = \"nse\"\nyears = \"all\"\n", "list the years"),
         (&format!("{head}zone = \"Asia/Kolkata\"\n"), "fixed offset"),
         ("", "market"),
         ("\u{0}\u{ff}", ":1"),

@@ -129,6 +129,7 @@ fn broken_files_are_refused_with_their_line_and_without_their_text() {
         ("seed = 2025-01-01\n", ":1"),
         ("seed = 0xff\n", ":1"),
         ("cash = 1\ncash = 2\n", ":2"),
+        ("\"engine.timeframe\" = \"5m\"\n[engine]\ntimeframe = \"5m\"\n", ":3"),
         ("[engine\n", ":1"),
         ("cash", ":1"),
     ] {
