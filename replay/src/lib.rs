@@ -18,6 +18,7 @@ mod error;
 mod history;
 mod plan;
 mod session;
+pub mod synthetic;
 
 pub use audit::{AuditReport, Difference, Recorded, audit};
 pub use backtest::{BacktestOptions, BacktestOutcome, backtest};
