@@ -1,1 +1,3 @@
 //! Prefix-invariant streaming indicators, and our own column files.
+
+pub mod columns;
