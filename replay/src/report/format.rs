@@ -63,8 +63,8 @@ impl Style {
         self.group(&count.to_string())
     }
 
-    /// A level of an axis: `₹1.25 Cr`, `2.5M`.
-    pub(super) fn short(self, value: f64) -> String {
+    /// A large amount in few digits, with at most `places` decimals: `₹1.25 Cr`, `2.5M`.
+    pub(super) fn short(self, value: f64, places: usize) -> String {
         const INDIAN: [(f64, &str); 3] = [(1e7, " Cr"), (1e5, " L"), (1e3, "k")];
         const WESTERN: [(f64, &str); 4] = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")];
         let units: &[_] = match self {
@@ -74,7 +74,7 @@ impl Style {
         let size = value.abs();
         let (unit, suffix) = units.iter().find(|(unit, _)| size >= *unit).copied().unwrap_or((1.0, ""));
         let scaled = size / unit;
-        let digits = if scaled >= 1e7 { format!("{scaled:.2e}") } else { self.group(&trimmed(scaled, 3)) };
+        let digits = if scaled >= 1e7 { format!("{scaled:.2e}") } else { self.group(&trimmed(scaled, places)) };
         let sign = if value < 0.0 { "\u{2212}" } else { "" };
         format!("{sign}{}{digits}{suffix}", self.currency())
     }
@@ -169,6 +169,11 @@ pub(super) fn moment(time: Nanos, offset_ns: i64) -> String {
     chrono::DateTime::from_timestamp_nanos(time.0.saturating_add(offset_ns)).format("%-d %b %Y %H:%M").to_string()
 }
 
+/// `09:20` in a zone east of UTC.
+pub(super) fn clock(time: Nanos, offset_ns: i64) -> String {
+    chrono::DateTime::from_timestamp_nanos(time.0.saturating_add(offset_ns)).format("%H:%M").to_string()
+}
+
 /// Text that cannot be a tag, an entity or the end of an attribute.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -219,8 +224,8 @@ mod tests {
             (-1.25e6, "−₹12.5 L", "−1.25M"),
             (5e11, "₹50,000 Cr", "500B"),
         ] {
-            assert_eq!(Style::Indian.short(value), indian);
-            assert_eq!(Style::Western.short(value), western);
+            assert_eq!(Style::Indian.short(value, 3), indian);
+            assert_eq!(Style::Western.short(value, 3), western);
         }
     }
 

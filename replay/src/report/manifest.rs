@@ -233,7 +233,7 @@ mod tests {
         fs::create_dir_all(folder.join("m5")).unwrap();
         fs::write(run.join("summary.json"), b"{}\n").unwrap();
         fs::write(run.join("empty.csv"), b"").unwrap();
-        fs::write(run.join("journal/000001.segment"), vec![7; 300]).unwrap();
+        fs::write(run.join("journal/000001.segment"), vec![7; 90]).unwrap();
         fs::write(run.join("journal/cache/index"), b"any").unwrap();
         fs::write(run.join("journal/lock"), b"").unwrap();
         fs::write(run.join("cache/deep/snapshot"), b"any").unwrap();

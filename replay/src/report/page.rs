@@ -11,7 +11,7 @@ use super::picture;
 use super::series::Histogram;
 use super::{RunFacts, Summary};
 use chrono::Datelike;
-use daybook_vocabulary::{Money, SessionHeader};
+use daybook_vocabulary::{Date, Money, SessionHeader};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -160,7 +160,7 @@ impl Page<'_> {
     }
 
     /// The first session after `trough` at which equity stood at a peak again.
-    fn recovered(&self, trough: daybook_vocabulary::Date) -> Option<daybook_vocabulary::Date> {
+    fn recovered(&self, trough: Date) -> Option<Date> {
         let sessions = &self.material.findings.sessions;
         sessions.iter().find(|point| point.date > trough && point.drawdown == 0.0).map(|point| point.date)
     }
@@ -274,11 +274,17 @@ impl Page<'_> {
             };
             let merged = match chart.stride {
                 1 => String::new(),
-                stride => format!(", {stride} candles drawn as one"),
+                stride => format!("; {stride} candles are drawn as one"),
             };
+            let zone_offset_ns = self.material.facts.zone_offset_ns;
+            let day = |bar: Option<&super::series::ChartBar>| {
+                bar.map_or_else(String::new, |bar| date(Date::of(bar.from, zone_offset_ns)))
+            };
+            let (from, to) = (day(chart.bars.first()), day(chart.bars.last()));
+            let span = if from == to { from } else { format!("{from} to {to}") };
             put!(
                 self,
-                "<section><h2>{} <span class=\"soft\">trades on candles</span></h2><p class=\"note\">{which}{merged}; times in {}. Hold the pointer over a trade for its numbers.</p>\
+                "<section><h2>{} <span class=\"soft\">trades on candles</span></h2><p class=\"note\">{which}, {span}, {} time{merged}. Hold the pointer over a trade for its numbers.</p>\
                  <div class=\"chart\">{picture}</div><div class=\"key\"><i><span class=\"buy-text\">▲</span> buy</i><i><span class=\"sell-text\">▼</span> sell</i>\
                  <i><span class=\"gain-text\">━</span> profit after costs</i><i><span class=\"loss-text\">━</span> loss</i></div></section>\n",
                 escape(&chart.symbol),
@@ -460,7 +466,7 @@ impl Page<'_> {
             style.count(found.trades),
             percent(wins, 1),
             style.count(found.fills),
-            style.short(found.traded.to_f64()),
+            style.short(found.traded.to_f64(), 2),
             style.round_money(found.gross),
             style.round_money(found.fees),
             tone(found.net),

@@ -6,7 +6,7 @@
 
 use super::chart::TradeChart;
 use super::fold::SessionPoint;
-use super::format::{Style, escape, float, moment, percent};
+use super::format::{Style, clock, escape, float, moment, percent};
 use super::series::{Bins, ChartBar, multiples, nice_step, thin};
 use chrono::Datelike;
 use daybook_vocabulary::{Date, Nanos, Side};
@@ -72,12 +72,12 @@ impl Canvas {
     }
 
     /// Horizontal lines with labels.
-    fn levels(&mut self, scale: Scale, count: usize, label: impl Fn(f64) -> String) {
+    fn levels(&mut self, scale: Scale, count: usize, label: impl Fn(f64, f64) -> String) {
         let step = nice_step(scale.high - scale.low, count);
         for level in multiples(scale.low, scale.high, step) {
             let y = scale.at(level);
             self.line("grid", LEFT, y, self.width - RIGHT, y);
-            self.text("axis end", LEFT - 8.0, y + 4.0, &label(level));
+            self.text("axis end", LEFT - 8.0, y + 4.0, &label(level, step));
         }
     }
 
@@ -116,7 +116,7 @@ pub(super) fn equity(sessions: &[SessionPoint], initial: f64, fall: Option<(Date
             super::format::date(to),
         ));
     }
-    canvas.levels(y, 6, |level| style.short(level));
+    canvas.levels(y, 6, |level, _| style.short(level, 3));
     canvas.dates(x, base);
     canvas.line("initial", LEFT, y.at(initial), WIDTH - RIGHT, y.at(initial));
     let path = polyline(points.iter().map(|point| (x.at(f64::from(point.date.0)), y.at(point.equity))));
@@ -139,7 +139,7 @@ pub(super) fn drawdown(sessions: &[SessionPoint]) -> String {
     let base = canvas.height - 26.0;
     let y = Scale::new(-(deepest * 1.08).max(1e-4), 0.0, base, 8.0);
     let x = date_scale(&points);
-    canvas.levels(y, 4, |level| percent_label(level, deepest));
+    canvas.levels(y, 4, percent_label);
     canvas.dates(x, base);
     let path = polyline(points.iter().map(|point| (x.at(f64::from(point.date.0)), y.at(-point.drawdown))));
     if let ([first, ..], [.., last]) = (points.as_slice(), points.as_slice()) {
@@ -177,7 +177,7 @@ pub(super) fn histogram(bins: &Bins, title: &str) -> String {
         ));
     }
     canvas.line("base", left, base, right, base);
-    let every = (bins.counts.len() / 7).max(1);
+    let every = bins.counts.len().div_ceil(7).max(1);
     let zero = (-bins.from / bins.width).round() as i64;
     for edge in 0..=bins.counts.len() as i64 {
         if (edge - zero).rem_euclid(every as i64) == 0 {
@@ -204,7 +204,7 @@ pub(super) fn candles(chart: &TradeChart, style: Style, zone_offset_ns: i64) -> 
     let y = Scale::new(low - room, high + room, floor, 12.0);
     let slot = (WIDTH - LEFT - RIGHT) / chart.bars.len().max(1) as f64;
     let middle = |index: usize| LEFT + slot * (index as f64 + 0.5);
-    canvas.levels(y, 6, |level| float(level, places_for(high - low)));
+    canvas.levels(y, 6, |level, _| float(level, places_for(high - low)));
     bar_labels(&mut canvas, &chart.bars, middle, base, zone_offset_ns);
     bar_paths(&mut canvas, &chart.bars, middle, slot, y, base);
     for trade in &chart.trades {
@@ -282,11 +282,13 @@ fn bar_labels(canvas: &mut Canvas, bars: &[ChartBar], middle: impl Fn(usize) -> 
             continue;
         }
         last_day = Some(day);
-        free_from = x + 92.0;
-        let text = moment(bar.from, zone_offset_ns);
-        let (date, clock) = text.rsplit_once(' ').unwrap_or((&text, ""));
+        free_from = x + 84.0;
+        let label = match one_day {
+            true => clock(bar.from, zone_offset_ns),
+            false => day.civil().format("%-d %b").to_string(),
+        };
         canvas.line("tick", x, base, x, base + 4.0);
-        canvas.text("axis middle", x.max(LEFT + 20.0), base + 18.0, if one_day { clock } else { date });
+        canvas.text("axis middle", x.max(LEFT + 20.0), base + 18.0, &label);
     }
 }
 
@@ -336,15 +338,13 @@ fn date_ticks(first: i32, last: i32) -> Vec<(i32, String)> {
     ticks
 }
 
-/// A percentage with the decimals that a step of this size needs.
+/// A percentage with the decimals that multiples of `step` need, at most four.
 fn percent_label(value: f64, step: f64) -> String {
-    let places = match step.abs() * 100.0 {
-        size if size >= 5.0 => 0,
-        size if size >= 0.5 => 1,
-        size if size >= 0.05 => 2,
-        _ => 3,
+    let exact = |places: &usize| {
+        let scaled = step * 100.0 * [1.0, 1e1, 1e2, 1e3, 1e4][*places];
+        (scaled - scaled.round()).abs() < 1e-6 * scaled.abs().max(1.0) && scaled.round() != 0.0
     };
-    percent(Some(value), places)
+    percent(Some(value), (0..=4).find(exact).unwrap_or(4))
 }
 
 fn places_for(range: f64) -> usize {
@@ -368,6 +368,21 @@ mod tests {
             let ticks = date_ticks(first, first + days);
             assert!(!ticks.is_empty() && ticks.len() <= 14, "{days} days: {} labels", ticks.len());
             assert!(ticks.iter().all(|(day, _)| (first..=first + days).contains(day)), "{days} days");
+        }
+    }
+
+    #[test]
+    fn percentages_have_the_decimals_of_their_step() {
+        for (value, step, expected) in [
+            (0.05, 0.025, "5.0%"),
+            (-0.075, 0.025, "−7.5%"),
+            (0.2, 0.1, "20%"),
+            (0.0004, 0.0002, "0.04%"),
+            (-0.0012, 0.0003, "−0.12%"),
+            (0.000_001, 0.000_000_1, "0.0001%"),
+            (100.0, 50.0, "10,000%"),
+        ] {
+            assert_eq!(percent_label(value, step), expected);
         }
     }
 
