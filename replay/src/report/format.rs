@@ -37,6 +37,12 @@ impl Style {
         self.fixed(amount.0, places, self.currency())
     }
 
+    /// An amount that fits a tile: the short form when the whole one is too long to read at a glance.
+    pub(super) fn tile_money(self, amount: Money) -> String {
+        let whole = self.round_money(amount);
+        if whole.chars().count() <= 13 { whole } else { self.short(amount.to_f64(), 2) }
+    }
+
     /// A price, quantity or another exact number as it is, grouped, with no more decimals than it has.
     pub(super) fn exact(self, units: i128) -> String {
         let mut fraction = units.unsigned_abs() % decimal::SCALE as u128;
@@ -74,9 +80,12 @@ impl Style {
         let size = value.abs();
         let (unit, suffix) = units.iter().find(|(unit, _)| size >= *unit).copied().unwrap_or((1.0, ""));
         let scaled = size / unit;
-        let digits = if scaled >= 1e7 { format!("{scaled:.2e}") } else { self.group(&trimmed(scaled, places)) };
         let sign = if value < 0.0 { "\u{2212}" } else { "" };
-        format!("{sign}{}{digits}{suffix}", self.currency())
+        if scaled >= 1e6 {
+            // Beyond what a name helps with: six digits and the power of ten.
+            return format!("{sign}{}{size:.5e}", self.currency());
+        }
+        format!("{sign}{}{}{suffix}", self.currency(), self.group(&trimmed(scaled, places)))
     }
 
     const fn currency(self) -> &'static str {
@@ -223,10 +232,22 @@ mod tests {
             (1e7, "₹1 Cr", "10M"),
             (-1.25e6, "−₹12.5 L", "−1.25M"),
             (5e11, "₹50,000 Cr", "500B"),
+            (1.25e19, "₹1.25000e19", "1.25000e19"),
         ] {
             assert_eq!(Style::Indian.short(value, 3), indian);
             assert_eq!(Style::Western.short(value, 3), western);
         }
+    }
+
+    #[test]
+    fn tiles_have_room_for_any_amount() {
+        for text in ["0", "-299.17", "99999999", "-12345678901234567890123456", "1234567890"] {
+            for style in [Style::Indian, Style::Western] {
+                let shown = style.tile_money(money(text));
+                assert!(shown.chars().count() <= 14, "{shown}");
+            }
+        }
+        assert_eq!(Style::Indian.tile_money(money("1234567890")), "₹123.46 Cr");
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub struct ReportOptions {
 
 impl Default for ReportOptions {
     fn default() -> Self {
-        Self { chart_symbols: 2, chart_trades: 30 }
+        Self { chart_symbols: 2, chart_trades: 20 }
     }
 }
 

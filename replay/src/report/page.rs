@@ -212,7 +212,7 @@ impl Page<'_> {
         let expectancy = (summary.trades > 0).then(|| findings.trades.won - findings.trades.lost);
         let expectancy = expectancy.and_then(|total| total.times_ratio(1, summary.trades.into()));
         let tiles = [
-            ("Final equity", style.round_money(summary.final_equity), ""),
+            ("Final equity", style.tile_money(summary.final_equity), ""),
             ("CAGR", signed_percent(summary.cagr, 2), tone_of(summary.cagr)),
             ("Sharpe ratio", ratio(summary.sharpe), ""),
             ("Sortino ratio", ratio(summary.sortino), ""),
@@ -223,17 +223,13 @@ impl Page<'_> {
             ("Profit factor", ratio(summary.profit_factor), ""),
             (
                 "Net per trade",
-                expectancy.map_or_else(|| "—".to_owned(), |net| style.signed_money(net)),
+                expectancy.map_or_else(|| "—".to_owned(), |net| style.tile_money(net)),
                 expectancy.map_or("", tone),
             ),
             ("Bars held, mean", mean_bars.map_or_else(|| "—".to_owned(), |bars| float(bars, 1)), ""),
-            ("Costs", style.round_money(summary.fees_total), ""),
+            ("Costs", style.tile_money(summary.fees_total), ""),
             ("Exposure", percent(summary.exposure, 1), ""),
-            (
-                "Turnover, times equity",
-                summary.turnover.map_or_else(|| "—".to_owned(), |times| format!("{}×", float(times, 1))),
-                "",
-            ),
+            ("Turnover", summary.turnover.map_or_else(|| "—".to_owned(), |times| format!("{}×", float(times, 1))), ""),
         ];
         put!(self, "<div class=\"tiles\">");
         for (name, value, tone) in tiles {

@@ -137,7 +137,9 @@ pub(super) fn drawdown(sessions: &[SessionPoint]) -> String {
     let points = thin(sessions, CURVE_POINTS, |point| point.drawdown);
     let deepest = points.iter().map(|point| point.drawdown).fold(0.0, f64::max);
     let base = canvas.height - 26.0;
-    let y = Scale::new(-(deepest * 1.08).max(1e-4), 0.0, base, 8.0);
+    // A run that never fell still gets an axis, of one percent.
+    let extent = if deepest > 0.0 { deepest * 1.08 } else { 0.01 };
+    let y = Scale::new(-extent, 0.0, base, 8.0);
     let x = date_scale(&points);
     canvas.levels(y, 4, percent_label);
     canvas.dates(x, base);
@@ -177,7 +179,7 @@ pub(super) fn histogram(bins: &Bins, title: &str) -> String {
         ));
     }
     canvas.line("base", left, base, right, base);
-    let every = bins.counts.len().div_ceil(7).max(1);
+    let every = bins.counts.len().div_ceil(7).max((64.0 / slot).ceil() as usize);
     let zero = (-bins.from / bins.width).round() as i64;
     for edge in 0..=bins.counts.len() as i64 {
         if (edge - zero).rem_euclid(every as i64) == 0 {

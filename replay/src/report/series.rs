@@ -12,6 +12,9 @@ const HALF: i64 = 2_048;
 /// Width of a bin before any value was too large for it: a thousandth of a percent.
 const FINEST: f64 = 1e-5;
 
+/// Smallest range drawn: below a tenth of a percent a picture shows only rounding.
+const NARROWEST: f64 = 1e-3;
+
 /// Counts of values of unknown range. When a value does not fit, neighbours are merged and bins are twice as wide,
 /// so the result depends on the values, not on their order.
 #[derive(Debug, Clone)]
@@ -85,7 +88,7 @@ impl Histogram {
         let tail = self.total / 200;
         let low = self.quantile(tail).max(lowest).min(0.0);
         let high = self.quantile(self.total - 1 - tail).min(highest).max(0.0);
-        let width = nice_step((high - low).max(FINEST), target);
+        let width = nice_step((high - low).max(NARROWEST), target);
         let first = (low / width).floor();
         let last = (high / width).floor().max(first);
         let mut counts = vec![0; (last - first) as usize + 1];
