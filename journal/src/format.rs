@@ -154,7 +154,10 @@ impl Aligned {
     }
 
     pub(crate) fn zeroed(len: usize) -> Aligned {
-        Aligned { words: vec![0; len.div_ceil(ALIGNMENT)], len }
+        Aligned {
+            words: vec![0; len.div_ceil(ALIGNMENT)],
+            len,
+        }
     }
 
     #[inline]
@@ -182,7 +185,10 @@ impl Mark {
 
     /// The later of two positions of one journal.
     pub(crate) fn later(self, other: Mark) -> Mark {
-        Mark { frames: self.frames.max(other.frames), seals: self.seals.max(other.seals) }
+        Mark {
+            frames: self.frames.max(other.frames),
+            seals: self.seals.max(other.seals),
+        }
     }
 }
 
@@ -289,8 +295,14 @@ impl Commit {
             return None;
         }
         Some(Commit {
-            mark: Mark { frames: record.seq, seals: u64_at(bytes, 48) },
-            synced: Mark { frames: u64_at(bytes, 32), seals: u64_at(bytes, 40) },
+            mark: Mark {
+                frames: record.seq,
+                seals: u64_at(bytes, 48),
+            },
+            synced: Mark {
+                frames: u64_at(bytes, 32),
+                seals: u64_at(bytes, 40),
+            },
             bytes: u64_at(bytes, 56),
             content: Hash(bytes[64..96].try_into().ok()?),
         })
@@ -359,7 +371,11 @@ pub(crate) fn look_unchecked(bytes: &[u8]) -> Look {
     let record = Record::decode(head);
     let len = record.len as usize;
     if !(FRAME_HEADER_BYTES..=FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX).contains(&len) {
-        return Look::Flaw(if head.iter().all(|byte| *byte == 0) { Flaw::Blank } else { Flaw::Length });
+        return Look::Flaw(if head.iter().all(|byte| *byte == 0) {
+            Flaw::Blank
+        } else {
+            Flaw::Length
+        });
     }
     if record.padded() > bytes.len() {
         return Look::Need(record.padded());

@@ -13,12 +13,13 @@ use crate::error::{JournalError, Result};
 use crate::format::OwnedFrame;
 use crate::seal::Seal;
 use crate::segment::list_segments;
+use crate::sidecar::{self, Sidecar};
 use crate::storage::{Files, Storage};
 use crate::survey::{Survey, survey};
 use crate::walk::{Place, walk};
 use crate::writer::{Head, journal_id};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A journal, open for reading.
 #[derive(Clone)]
@@ -27,11 +28,17 @@ pub struct Journal {
     place: Place,
     id: Option<[u8; 16]>,
     seals: Vec<Seal>,
+    pub(crate) sidecar: OnceLock<Arc<Sidecar>>,
+    /// What the sidecar was before the journal grew.
+    pub(crate) stale_sidecar: Option<Arc<Sidecar>>,
 }
 
 impl std::fmt::Debug for Journal {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Journal").field("dir", &self.view.dir).field("head", &self.head()).finish_non_exhaustive()
+        out.debug_struct("Journal")
+            .field("dir", &self.view.dir)
+            .field("head", &self.head())
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,7 +54,14 @@ impl Journal {
         let id = id_of(&storage, &found)?;
         let view = view_of(&storage, dir, found.segments, &found.end);
         let seals = crate::recovery::read_seal_files(storage.as_ref(), dir)?;
-        Ok(Journal { view: Arc::new(view), place: found.end, id, seals })
+        Ok(Journal {
+            view: Arc::new(view),
+            place: found.end,
+            id,
+            seals,
+            sidecar: OnceLock::new(),
+            stale_sidecar: None,
+        })
     }
 
     /// Where it lies.
@@ -68,7 +82,11 @@ impl Journal {
 
     /// How much it holds, and the hash of it.
     pub fn head(&self) -> Head {
-        Head { frames: self.place.mark.frames, last_time: self.place.last_time, content: self.place.content }
+        Head {
+            frames: self.place.mark.frames,
+            last_time: self.place.last_time,
+            content: self.place.content,
+        }
     }
 
     /// The hash of the first `frames` frames. Reads the segments from the last link before that on:
@@ -81,16 +99,7 @@ impl Journal {
         if frames == head.frames {
             return Ok(head.content);
         }
-        let segments = &self.view.segments;
-        let index = self.view.segment_of(frames);
-        let start = &segments[index].header;
-        if start.start.frames == frames {
-            return Ok(start.content);
-        }
-        let link = start.start.frames - start.start.frames % FRAMES_PER_LINK;
-        let mut chain = Chain::resume(link, start.link);
-        each_frame_of(&self.view, link..frames, &mut |bytes| chain.push(bytes))?;
-        Ok(chain.content())
+        content_of(&self.view, frames)
     }
 
     /// The seals, oldest first.
@@ -100,7 +109,7 @@ impl Journal {
 
     /// Reads from frame `from` on, to the end this journal had when it was opened or refreshed.
     pub fn cursor(&self, from: u64) -> Cursor {
-        Cursor::new(self.view.clone(), from)
+        sidecar::hinted(self, Cursor::new(self.view.clone(), from), from)
     }
 
     /// Reads headers only, without their checksums: for building indexes.
@@ -108,7 +117,8 @@ impl Journal {
         Headers::new(self.cursor(from))
     }
 
-    /// One frame.
+    /// One frame. Quick where the sidecar is there (see [`Journal::runs`]), else a walk through the
+    /// headers of one segment.
     pub fn frame(&self, seq: u64) -> Result<OwnedFrame> {
         let mut cursor = self.cursor(seq);
         match cursor.next()? {
@@ -121,17 +131,30 @@ impl Journal {
     pub fn refresh(&mut self) -> Result<bool> {
         let storage = &self.view.storage;
         let mut segments = self.view.segments.clone();
-        let newest = segments.last().expect("a journal has a segment").header.number;
+        let newest = segments
+            .last()
+            .expect("a journal has a segment")
+            .header
+            .number;
         segments.extend(list_segments(storage.as_ref(), &self.view.dir, newest + 1)?);
         for segment in &mut segments[self.place.segment..] {
-            let file = storage.open(&segment.path, false).map_err(JournalError::io("open", &segment.path))?;
-            segment.len = file.len().map_err(JournalError::io("read", &segment.path))?;
+            let file = storage
+                .open(&segment.path, false)
+                .map_err(JournalError::io("open", &segment.path))?;
+            segment.len = file
+                .len()
+                .map_err(JournalError::io("read", &segment.path))?;
         }
         let found = walk(storage, &segments, self.place.clone(), None, &[])?;
         let grown = found.place.mark != self.place.mark;
         if grown {
             if self.id.is_none() {
-                let view = Arc::new(view_of(storage, &self.view.dir, segments.clone(), &found.place));
+                let view = Arc::new(view_of(
+                    storage,
+                    &self.view.dir,
+                    segments.clone(),
+                    &found.place,
+                ));
                 self.id = first_frame_id(&view)?;
             }
             if found.place.mark.seals != self.place.mark.seals {
@@ -140,6 +163,9 @@ impl Journal {
             let view = view_of(storage, &self.view.dir, segments, &found.place);
             self.view = Arc::new(view);
             self.place = found.place;
+            if let Some(sidecar) = self.sidecar.take() {
+                self.stale_sidecar = Some(sidecar);
+            }
         }
         Ok(grown)
     }
@@ -147,11 +173,18 @@ impl Journal {
     /// Reads from frame `from` on and never ends: see [`Follow`].
     pub fn follow(self, from: u64) -> Follow {
         let cursor = self.cursor(from);
-        Follow { journal: self, cursor }
+        Follow {
+            journal: self,
+            cursor,
+        }
     }
 
     fn out_of_range(&self, seq: u64) -> JournalError {
-        JournalError::OutOfRange { dir: self.view.dir.clone(), seq, frames: self.view.frames }
+        JournalError::OutOfRange {
+            dir: self.view.dir.clone(),
+            seq,
+            frames: self.view.frames,
+        }
     }
 }
 
@@ -182,7 +215,12 @@ impl Follow {
     }
 }
 
-fn view_of(storage: &Arc<dyn Storage>, dir: &Path, segments: crate::recovery::Segments, end: &Place) -> View {
+pub(crate) fn view_of(
+    storage: &Arc<dyn Storage>,
+    dir: &Path,
+    segments: crate::recovery::Segments,
+    end: &Place,
+) -> View {
     View {
         storage: storage.clone(),
         dir: dir.to_owned(),
@@ -193,7 +231,27 @@ fn view_of(storage: &Arc<dyn Storage>, dir: &Path, segments: crate::recovery::Se
     }
 }
 
-fn first_frame_id(view: &Arc<View>) -> Result<Option<[u8; 16]>> {
+/// The hash of the first `frames` frames, from the link before them.
+pub(crate) fn content_of(view: &Arc<View>, frames: u64) -> Result<Hash> {
+    let header = &view.segments[view.segment_of(frames)].header;
+    if header.start.frames == frames {
+        return Ok(header.content);
+    }
+    Ok(chain_of(view, frames)?.content())
+}
+
+/// The chain over the first `frames` frames.
+pub(crate) fn chain_of(view: &Arc<View>, frames: u64) -> Result<Chain> {
+    assert!(frames <= view.frames, "the caller checked the range");
+    let header = &view.segments[view.segment_of(frames)].header;
+    // The frames behind the header's link may begin in an earlier segment.
+    let link = header.start.frames - header.start.frames % FRAMES_PER_LINK;
+    let mut chain = Chain::resume(link, header.link);
+    each_frame_of(view, link..frames, &mut |bytes| chain.push(bytes))?;
+    Ok(chain)
+}
+
+pub(crate) fn first_frame_id(view: &Arc<View>) -> Result<Option<[u8; 16]>> {
     let mut id = None;
     each_frame_of(view, 0..view.frames.min(1), &mut |bytes| {
         id = Some(journal_id(bytes));

@@ -46,8 +46,15 @@ pub(crate) struct Records {
 
 impl Records {
     /// Opens `segment` at its first record; bytes from `limit` on do not exist.
-    pub(crate) fn open(storage: &dyn Storage, segment: &Segment, limit: u64, access: Access) -> Result<Records> {
-        let file = storage.open(&segment.path, false).map_err(JournalError::io("open", &segment.path))?;
+    pub(crate) fn open(
+        storage: &dyn Storage,
+        segment: &Segment,
+        limit: u64,
+        access: Access,
+    ) -> Result<Records> {
+        let file = storage
+            .open(&segment.path, false)
+            .map_err(JournalError::io("open", &segment.path))?;
         Ok(Records {
             file,
             path: segment.path.clone(),
@@ -121,7 +128,11 @@ impl Records {
     }
 
     #[cold]
-    fn read_slowly(&mut self, mut outcome: Look, look: impl Fn(&[u8], u32) -> Look) -> Result<Record, Stop> {
+    fn read_slowly(
+        &mut self,
+        mut outcome: Look,
+        look: impl Fn(&[u8], u32) -> Look,
+    ) -> Result<Record, Stop> {
         loop {
             match outcome {
                 Look::Record(record) => return Ok(record),
@@ -132,8 +143,9 @@ impl Records {
                         return Err(Stop::Flaw(Flaw::BeyondEnd));
                     }
                     let wanted = WINDOW_BYTES.max(bytes as u64).min(self.limit - offset);
-                    self.refill(offset, wanted)
-                        .map_err(|error| Stop::Failed(Box::new(JournalError::io("read", &self.path)(error))))?;
+                    self.refill(offset, wanted).map_err(|error| {
+                        Stop::Failed(Box::new(JournalError::io("read", &self.path)(error)))
+                    })?;
                 }
             }
             outcome = look(&self.window[self.position..], self.seed);

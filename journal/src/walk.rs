@@ -8,7 +8,9 @@
 
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::error::{JournalError, Result};
-use crate::format::{COMMIT_RECORD_BYTES, Commit, KIND_COMMIT, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES, flags};
+use crate::format::{
+    COMMIT_RECORD_BYTES, Commit, KIND_COMMIT, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES, flags,
+};
 use crate::records::{Access, Records, Stop};
 use crate::seal::Seal;
 use crate::segment::{SEGMENT_HEADER_BYTES, Segment};
@@ -41,6 +43,10 @@ pub(crate) struct Walk {
     pub seals: Vec<Seal>,
     /// Frames that verify behind the last batch end: begun, never closed.
     pub loose_frames: u64,
+    /// Where each segment that was left behind ended: index and offset.
+    pub ends: Vec<(usize, u64)>,
+    /// Which witnesses were met at a batch end, in their order.
+    pub met: Vec<bool>,
 }
 
 /// Something that is not a record, and where.
@@ -53,14 +59,23 @@ pub(crate) struct Trouble {
 }
 
 /// The beginning of segment `index`, with the chain as it stood there.
-pub(crate) fn beginning(storage: &Arc<dyn Storage>, segments: &[Segment], index: usize) -> Result<Place> {
+pub(crate) fn beginning(
+    storage: &Arc<dyn Storage>,
+    segments: &[Segment],
+    index: usize,
+) -> Result<Place> {
     let segment = &segments[index];
     let header = &segment.header;
     let mut chain = chain_before(storage, segments, index)?;
     let content = chain.content();
     if content != header.content {
         let reason = "the hash of all earlier frames is not the one in the segment header";
-        return Err(JournalError::damaged(&segment.path, 104, header.start.frames, reason));
+        return Err(JournalError::damaged(
+            &segment.path,
+            104,
+            header.start.frames,
+            reason,
+        ));
     }
     Ok(Place {
         segment: index,
@@ -79,7 +94,9 @@ fn chain_before(storage: &Arc<dyn Storage>, segments: &[Segment], index: usize) 
     let start = end - end % FRAMES_PER_LINK;
     let mut chain = Chain::resume(start, header.link);
     if start < end {
-        crate::cursor::each_frame(storage, segments, index, start..end, |bytes| chain.push(bytes))?;
+        crate::cursor::each_frame(storage, segments, index, start..end, |bytes| {
+            chain.push(bytes)
+        })?;
     }
     Ok(chain)
 }
@@ -108,6 +125,8 @@ pub(crate) fn walk(
             synced: Mark::default(),
             seals: Vec::new(),
             loose_frames: 0,
+            ends: Vec::new(),
+            met: vec![false; witnesses.len()],
         },
         seals: Vec::new(),
         witnesses,
@@ -153,6 +172,7 @@ impl Walker<'_> {
                 let seq = place.mark.frames;
                 return Err(JournalError::damaged(&next.path, 56, seq, reason));
             }
+            self.walk.ends.push((place.segment, place.offset));
             place.segment += 1;
             place.offset = SEGMENT_HEADER_BYTES as u64;
             moved = true;
@@ -160,7 +180,12 @@ impl Walker<'_> {
     }
 
     /// Walks through one segment; true where it went over into the next.
-    fn segment(&mut self, storage: &Arc<dyn Storage>, segments: &[Segment], until: Option<Mark>) -> Result<bool> {
+    fn segment(
+        &mut self,
+        storage: &Arc<dyn Storage>,
+        segments: &[Segment],
+        until: Option<Mark>,
+    ) -> Result<bool> {
         let index = self.walk.place.segment;
         let segment = &segments[index];
         let mut records = Records::open(storage.as_ref(), segment, segment.len, Access::Copy)?;
@@ -189,8 +214,12 @@ impl Walker<'_> {
                 Err(Stop::Failed(error)) => return Err(*error),
                 Err(Stop::Flaw(flaw)) => flaw.reason(),
             };
-            self.walk.stop =
-                Trouble { segment: index, offset, seq: self.tentative_mark.frames, reason: flaw.to_owned() };
+            self.walk.stop = Trouble {
+                segment: index,
+                offset,
+                seq: self.tentative_mark.frames,
+                reason: flaw.to_owned(),
+            };
             return Ok(false);
         }
     }
@@ -240,7 +269,9 @@ impl Walker<'_> {
         if commit.mark != self.tentative_mark || commit.mark == place.mark {
             return Err("the commit record counts other frames than are there");
         }
-        if record.time != self.tentative_time.unwrap_or(0) || commit.bytes != end - COMMIT_RECORD_BYTES as u64 - start {
+        if record.time != self.tentative_time.unwrap_or(0)
+            || commit.bytes != end - COMMIT_RECORD_BYTES as u64 - start
+        {
             return Err("the commit record contradicts its batch");
         }
         if !place.mark.covers(commit.synced) {
@@ -250,9 +281,13 @@ impl Walker<'_> {
         if commit.content != content {
             return Err("the commit record's hash is not that of the frames");
         }
-        let contradicted = |(mark, hash): &(Mark, Hash)| *mark == commit.mark && *hash != content;
-        if self.witnesses.iter().any(contradicted) {
-            return Err("the high-water file names another hash for the frames up to here");
+        for (index, (mark, hash)) in self.witnesses.iter().enumerate() {
+            if *mark == commit.mark {
+                if *hash != content {
+                    return Err("the high-water file names another hash for the frames up to here");
+                }
+                self.walk.met[index] = true;
+            }
         }
         place.mark = commit.mark;
         place.offset = end;

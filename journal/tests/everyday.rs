@@ -7,7 +7,10 @@ use daybook_journal::{Draft, Hash, Journal, JournalError, Options, Writer, flags
 use std::path::PathBuf;
 
 fn small() -> Options {
-    Options { segment_bytes: 16 * 1024, ..Options::default() }
+    Options {
+        segment_bytes: 16 * 1024,
+        ..Options::default()
+    }
 }
 
 fn payload(seq: u64) -> Vec<u8> {
@@ -16,13 +19,22 @@ fn payload(seq: u64) -> Vec<u8> {
 }
 
 fn draft(seq: u64) -> Draft {
-    Draft { time: 1_000 + seq as i64, kind: (seq % 5) as u16, schema: 1, flags: 0, stream: seq as u32 % 3 }
+    Draft {
+        time: 1_000 + seq as i64,
+        kind: (seq % 5) as u16,
+        schema: 1,
+        flags: 0,
+        stream: seq as u32 % 3,
+    }
 }
 
 fn write(dir: &std::path::Path, options: Options, frames: std::ops::Range<u64>, batch: u64) {
     let mut writer = Writer::open_or_create(dir, options).expect("opens");
     for seq in frames {
-        assert_eq!(writer.append(draft(seq), &payload(seq)).expect("appends"), seq);
+        assert_eq!(
+            writer.append(draft(seq), &payload(seq)).expect("appends"),
+            seq
+        );
         if seq % batch == 0 {
             writer.commit().expect("commits");
         }
@@ -40,7 +52,11 @@ fn assert_holds(journal: &Journal, frames: u64) {
         assert_eq!(frame.kind, draft(seq).kind);
         assert_eq!(frame.stream, draft(seq).stream);
         assert_eq!(frame.payload, payload(seq));
-        assert_eq!(frame.payload.as_ptr() as usize % 8, 0, "payloads are aligned");
+        assert_eq!(
+            frame.payload.as_ptr() as usize % 8,
+            0,
+            "payloads are aligned"
+        );
     }
     assert!(cursor.next().expect("sound").is_none());
 }
@@ -64,7 +80,10 @@ fn what_was_written_reads_back_across_segments_and_openings() {
         assert_eq!(kept.frame().payload, payload(seq));
         assert_eq!(kept.frame().seq, seq);
     }
-    assert!(matches!(journal.frame(5000), Err(JournalError::OutOfRange { .. })));
+    assert!(matches!(
+        journal.frame(5000),
+        Err(JournalError::OutOfRange { .. })
+    ));
 }
 
 #[test]
@@ -80,7 +99,11 @@ fn content_depends_on_frames_alone() {
     let mut seen: Vec<Hash> = Vec::new();
     for frames in [0, 1, 100, 101, 4095, 4096, 4097, 4499, 4500] {
         let content = one.content_at(frames).expect("hashes");
-        assert_eq!(content, other.content_at(frames).expect("hashes"), "{frames} frames");
+        assert_eq!(
+            content,
+            other.content_at(frames).expect("hashes"),
+            "{frames} frames"
+        );
         assert!(!seen.contains(&content), "prefixes differ");
         seen.push(content);
     }
@@ -92,8 +115,14 @@ fn time_steps_back_only_where_a_run_begins() {
     let mut writer = Writer::create(&dir, small()).expect("creates");
     writer.append(draft(10), b"").expect("appends");
     let error = writer.append(draft(9), b"").expect_err("steps back");
-    assert!(error.to_string().contains("1009") && error.to_string().contains("1010"), "{error}");
-    let run = Draft { flags: flags::RUN_START, ..draft(9) };
+    assert!(
+        error.to_string().contains("1009") && error.to_string().contains("1010"),
+        "{error}"
+    );
+    let run = Draft {
+        flags: flags::RUN_START,
+        ..draft(9)
+    };
     assert_eq!(writer.append(run, b"").expect("a run may"), 1);
     assert_eq!(writer.close().expect("closes").frames, 2);
 }
@@ -101,23 +130,44 @@ fn time_steps_back_only_where_a_run_begins() {
 #[test]
 fn what_is_not_a_journal_says_what_it_is() {
     let (keep, dir) = scratch();
-    assert!(matches!(Journal::open(&dir), Err(JournalError::Missing { .. })));
-    assert!(matches!(Writer::open(&dir, small()), Err(JournalError::Missing { .. })));
+    assert!(matches!(
+        Journal::open(&dir),
+        Err(JournalError::Missing { .. })
+    ));
+    assert!(matches!(
+        Writer::open(&dir, small()),
+        Err(JournalError::Missing { .. })
+    ));
     std::fs::create_dir(&dir).expect("makes");
-    assert!(matches!(Journal::open(&dir), Err(JournalError::Empty { .. })));
+    assert!(matches!(
+        Journal::open(&dir),
+        Err(JournalError::Empty { .. })
+    ));
     std::fs::write(dir.join("notes.txt"), "hello").expect("writes");
-    assert!(matches!(Journal::open(&dir), Err(JournalError::NotAJournal { .. })));
-    assert!(matches!(Writer::create(&dir, small()), Err(JournalError::AlreadyExists { .. })));
+    assert!(matches!(
+        Journal::open(&dir),
+        Err(JournalError::NotAJournal { .. })
+    ));
+    assert!(matches!(
+        Writer::create(&dir, small()),
+        Err(JournalError::AlreadyExists { .. })
+    ));
     let file = keep.path().join("file");
     std::fs::write(&file, "hello").expect("writes");
-    assert!(matches!(Journal::open(&file), Err(JournalError::NotAJournal { .. })));
+    assert!(matches!(
+        Journal::open(&file),
+        Err(JournalError::NotAJournal { .. })
+    ));
 }
 
 #[test]
 fn a_second_writer_is_refused() {
     let (_keep, dir) = scratch();
     let first = Writer::create(&dir, small()).expect("creates");
-    assert!(matches!(Writer::open(&dir, small()), Err(JournalError::Locked { .. })));
+    assert!(matches!(
+        Writer::open(&dir, small()),
+        Err(JournalError::Locked { .. })
+    ));
     drop(first);
     Writer::open(&dir, small()).expect("the lock is free");
 }
