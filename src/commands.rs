@@ -41,5 +41,9 @@ fn settings(cli: &Cli, overrides: Vec<(String, String)>) -> Result<Resolved, Box
 /// The journal of a run, or the journal itself: every command that takes a journal also takes a run.
 fn journal_of(path: &Path) -> PathBuf {
     let inside = path.join("journal");
-    if path.join("manifest.json").exists() || (inside.is_dir() && !path.join("lock").exists()) { inside } else { path.to_owned() }
+    if path.join("manifest.json").exists() || (inside.is_dir() && !path.join("lock").exists()) {
+        inside
+    } else {
+        path.to_owned()
+    }
 }

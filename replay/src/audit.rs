@@ -5,13 +5,13 @@
 
 use crate::backtest::Prepared;
 use crate::catalog::{History, Selection, decode};
-use crate::driver::{Sink, run};
+use crate::driver::{CHECK_EVERY, Sink, run};
 use crate::error::ReplayError;
 use crate::history::HistorySource;
 use crate::plan::Plan;
-use crate::session::Progress;
+use crate::session::{Progress, Saved};
 use daybook_core::{Core, Outbox, Output};
-use daybook_journal::{Cursor, Frame, Journal};
+use daybook_journal::{Cursor, Frame, Journal, Snapshots};
 use daybook_vocabulary::{Event, Hash, Instrument, InstrumentId, Nanos, PayloadBuffer, SessionHeader};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub struct AuditReport {
     pub compared: u64,
     /// Where record and derivation part.
     pub first_difference: Option<Difference>,
+    /// Snapshots from which the rest was derived as well.
+    pub snapshots: u64,
     /// `same` when this executable wrote the session, else `differs`.
     pub binary: &'static str,
 }
@@ -86,6 +88,7 @@ pub fn audit(
     recorded: &Recorded,
     candidates: &[PathBuf],
     binary: Hash,
+    snapshots: Option<&Snapshots>,
     progress: Progress<'_>,
 ) -> Result<AuditReport, ReplayError> {
     let header = &recorded.header;
@@ -101,11 +104,32 @@ pub fn audit(
         )));
     }
     let prepared = Prepared::new(histories, selection, calendar, header.filter.clone());
-    let mut source = prepared.source(&plan)?;
-    let mut core = Core::new(plan.setup(&prepared.selection, &prepared.filter, prepared.range)?);
+    let new_core = || -> Result<Core, ReplayError> {
+        Ok(Core::new(plan.setup(&prepared.selection, &prepared.filter, prepared.range)?))
+    };
+    let same = binary == header.binary;
     let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
-    run(&mut source, &mut core, &mut sink)?;
-    sink.finish(binary == header.binary)
+    run(&mut prepared.source(&plan)?, &mut new_core()?, &mut sink, CHECK_EVERY)?;
+    let mut report = sink.finish(same)?;
+    let Some(snapshots) = snapshots else { return Ok(report) };
+    let key = Saved::key(header);
+    for seq in snapshots.all(key)? {
+        let Some(saved) = snapshots.load(key, seq).and_then(|bytes| postcard::from_bytes::<Saved>(&bytes).ok()) else {
+            continue;
+        };
+        let mut core = new_core()?;
+        core.load(&saved.core)?;
+        let mut source = prepared.resume(saved.source)?;
+        let mut sink = AuditSink::new(recorded, seq, progress);
+        run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
+        report.snapshots += 1;
+        let found = sink.finish(same)?;
+        if report.first_difference.is_none() && found.first_difference.is_some() {
+            report.verdict = found.verdict;
+            report.first_difference = found.first_difference;
+        }
+    }
+    Ok(report)
 }
 
 /// Opens the journals a header names, from wherever they are found, as far as the session read them.
@@ -199,6 +223,7 @@ impl<'a> AuditSink<'a> {
             verdict: if self.difference.is_none() { "equal" } else { "different" },
             compared: self.compared,
             first_difference: self.difference,
+            snapshots: 0,
             binary: if same_binary { "same" } else { "differs" },
         })
     }

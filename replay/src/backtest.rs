@@ -6,13 +6,13 @@
 use crate::catalog::{History, Selection, select};
 use crate::driver::run;
 use crate::error::ReplayError;
-use crate::history::{HistorySource, Range};
+use crate::history::{HistorySource, Position, Range};
 use crate::plan::Plan;
-use crate::session::{Progress, SessionSink};
+use crate::session::{Progress, SessionSink, Snapshotting};
 use daybook_config::Calendar;
 use daybook_core::{Core, Counts};
-use daybook_journal::{Options, Writer};
-use daybook_vocabulary::{Date, Hash, InputFilter, InputJournal, Interval, Nanos, SessionHeader, SessionMode};
+use daybook_journal::{Options, SealKey, Writer};
+use daybook_vocabulary::{Date, Hash, InputFilter, InputJournal, Interval, Money, Nanos, SessionHeader, SessionMode};
 use std::path::{Path, PathBuf};
 
 /// What to test, on what, and where the result goes.
@@ -41,12 +41,13 @@ pub struct BacktestOptions {
 }
 
 /// What a session did, as far as its journal does not say it.
-#[derive(Debug, Clone)]
 pub struct BacktestOutcome {
     /// How much happened.
     pub counts: Counts,
     /// The session's header.
     pub header: SessionHeader,
+    /// Cash at the start.
+    pub cash: Money,
     /// The last state digest.
     pub digest: Hash,
     /// Frames and content of the session's journal.
@@ -55,6 +56,10 @@ pub struct BacktestOutcome {
     pub calendar: Calendar,
     /// Some dates are not in the calendar.
     pub calendar_unknown: bool,
+    /// The instruments of the session, by id.
+    pub selection: Selection,
+    /// The journals it read, by rank.
+    pub histories: Vec<History>,
 }
 
 /// Everything a session reads, opened and chosen.
@@ -66,16 +71,18 @@ pub(crate) struct Prepared {
     pub range: Range,
 }
 
-/// Runs the backtest and writes the session's journal to `RUN/journal`.
+/// Runs the backtest and writes the session's journal at `journal`.
 pub fn backtest(
     options: &BacktestOptions,
     journal: &Path,
+    snapshots: Snapshotting,
+    seal: Option<&SealKey>,
     progress: Progress<'_>,
 ) -> Result<BacktestOutcome, ReplayError> {
     let prepared = prepare(options)?;
-    let Prepared { histories, selection, calendar, filter, range } = &prepared;
     let mut source = prepared.source(&options.plan)?;
     let Some(begins) = source.begins() else { return Err(empty_range(&prepared, options)) };
+    let Prepared { histories, selection, calendar, filter, range } = prepared;
     let header = SessionHeader {
         mode: SessionMode::Backtest,
         binary: options.binary,
@@ -84,21 +91,29 @@ pub fn backtest(
         strategy: options.plan.strategy.clone(),
         settings: options.plan.written(),
         seed: options.plan.settings.seed,
-        inputs: inputs(histories),
+        inputs: inputs(&histories),
         filter: filter.clone(),
     };
-    let mut core = Core::new(options.plan.setup(selection, filter, *range)?);
+    let mut core = Core::new(options.plan.setup(&selection, &filter, range)?);
     let writer = Writer::create(journal, Options::session())?;
-    let mut sink = SessionSink::begin(writer, &header, &selection.instruments, begins, progress)?;
-    run(&mut source, &mut core, &mut sink)?;
-    let head = sink.end()?.close()?;
+    let mut sink = SessionSink::begin(writer, &header, &selection.instruments, begins, snapshots, progress)?;
+    let check_every = sink.check_every();
+    run(&mut source, &mut core, &mut sink, check_every)?;
+    let mut writer = sink.end()?;
+    if let Some(key) = seal {
+        writer.seal(key)?;
+    }
+    let head = writer.close()?;
     Ok(BacktestOutcome {
         counts: core.counts(),
+        cash: core.ledger().start,
         header,
         digest: core.last_digest(),
         head,
-        calendar: calendar.clone(),
+        calendar,
         calendar_unknown: source.met_unknown_dates(),
+        selection,
+        histories,
     })
 }
 
@@ -130,6 +145,13 @@ impl Prepared {
     pub(crate) fn source(&self, plan: &Plan) -> Result<HistorySource, ReplayError> {
         let warmup = plan.warmup_candles(&self.selection, &self.filter);
         HistorySource::new(&self.histories, &self.selection, self.calendar.clone(), self.range, warmup)
+    }
+}
+
+impl Prepared {
+    /// The session's inputs, from where they stood.
+    pub(crate) fn resume(&self, position: Position) -> Result<HistorySource, ReplayError> {
+        HistorySource::resume(&self.histories, &self.selection, self.calendar.clone(), self.range, position)
     }
 }
 

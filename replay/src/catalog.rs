@@ -4,7 +4,7 @@
 //! - Instruments are told apart by (market, symbol): ids mean something inside one journal only.
 
 use crate::error::ReplayError;
-use daybook_journal::Journal;
+use daybook_journal::{Journal, Run};
 use daybook_vocabulary::{Candle, Event, Instrument, InstrumentId, Interval, Kind, Nanos, Payload, Series};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,28 +43,9 @@ impl History {
 
     /// The runs it consists of, as far as it counts.
     pub fn runs(&self) -> Result<Vec<Run>, ReplayError> {
-        let mut starts = Vec::new();
-        let mut headers = self.journal.headers(0);
-        while let Some(header) = headers.next()? {
-            if header.seq >= self.until {
-                break;
-            }
-            if header.seq == 0 || header.flags & daybook_journal::flags::RUN_START != 0 {
-                starts.push(header.seq);
-            }
-        }
-        let ends = starts.iter().skip(1).copied().chain([self.until]);
-        Ok(starts.iter().zip(ends).map(|(&first_seq, end)| Run { first_seq, frames: end - first_seq }).collect())
+        let counted = |run: &Run| Run { first_seq: run.first_seq, frames: run.frames.min(self.until - run.first_seq) };
+        Ok(self.journal.runs()?.iter().take_while(|run| run.first_seq < self.until).map(counted).collect())
     }
-}
-
-/// A stretch of frames in which time does not step back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
-    /// Its first frame.
-    pub first_seq: u64,
-    /// How many frames it has.
-    pub frames: u64,
 }
 
 /// Bytes as hexadecimal digits.

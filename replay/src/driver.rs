@@ -12,11 +12,11 @@ pub trait Sink {
     /// Takes what one input led to, in order. `time` is the input's. False ends the loop early.
     fn commit(&mut self, time: Nanos, out: &mut Outbox) -> Result<bool, ReplayError>;
 
-    /// Called every [`CHECK_EVERY`] inputs: a chance to snapshot, or to tell a person how far things are.
+    /// Called every so many inputs: a chance to snapshot, or to tell a person how far things are.
     fn checkpoint(&mut self, core: &Core, source: &HistorySource) -> Result<(), ReplayError>;
 }
 
-/// Inputs between two checkpoints.
+/// Inputs between two checkpoints, where nothing asks for more.
 pub const CHECK_EVERY: u64 = 65_536;
 
 /// How a loop ended.
@@ -28,10 +28,17 @@ pub enum Outcome {
     Stopped,
 }
 
-/// Steps the core through every input of the source.
-pub fn run<S: Sink>(source: &mut HistorySource, core: &mut Core, sink: &mut S) -> Result<Outcome, ReplayError> {
+/// Steps the core through every input of the source, with a checkpoint every `check_every` inputs.
+pub fn run<S: Sink>(
+    source: &mut HistorySource,
+    core: &mut Core,
+    sink: &mut S,
+    check_every: u64,
+) -> Result<Outcome, ReplayError> {
+    assert!(check_every > 0, "checkpoints come after inputs");
     let mut out = Outbox::new();
     let mut now = core.now();
+    let mut next_check = core.counts().inputs + check_every;
     while let Some(input) = source.next()? {
         now = input.time;
         core.step(&input, &mut out)?;
@@ -42,7 +49,8 @@ pub fn run<S: Sink>(source: &mut HistorySource, core: &mut Core, sink: &mut S) -
                 return Ok(Outcome::Stopped);
             }
         }
-        if core.counts().inputs.is_multiple_of(CHECK_EVERY) {
+        if core.counts().inputs >= next_check {
+            next_check += check_every;
             sink.checkpoint(core, source)?;
         }
     }

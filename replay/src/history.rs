@@ -13,7 +13,7 @@ use daybook_config::{Calendar, Day};
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::Cursor;
 use daybook_vocabulary::time::DAY;
-use daybook_vocabulary::{Candle, Cause, Date, DecodeError, InstrumentId, Interval, Kind, Nanos};
+use daybook_vocabulary::{Candle, Cause, Date, DecodeError, Instrument, InstrumentId, Interval, Kind, Nanos};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -119,9 +119,13 @@ impl Merged {
         let mut streams = Vec::new();
         for (index, history) in histories.iter().enumerate() {
             let rank = index as u32 + 1;
-            for run in history.runs()? {
-                let until = (run.first_seq + run.frames).min(history.until);
+            for (number, run) in history.runs()?.iter().enumerate() {
+                let until = run.end();
                 let begins = match starts {
+                    // A candle is known when it has closed, so none of the range is earlier.
+                    None if filter.range.from > Nanos::MIN => {
+                        Some(history.journal.seek_time(number, filter.range.from.0)?)
+                    }
                     None => Some(run.first_seq),
                     Some(starts) => starts
                         .iter()
@@ -417,6 +421,22 @@ impl HistorySource {
             }
         }
     }
+}
+
+/// The candles of one instrument that open in `from..=to`, in order.
+pub(crate) fn candles_of(
+    histories: &[History],
+    instrument: &Instrument,
+    interval: Interval,
+    range: Range,
+    take: &mut dyn FnMut(&Candle),
+) -> Result<(), ReplayError> {
+    let selection = Selection { instruments: vec![instrument.clone()], interval };
+    let mut candles = Merged::new(histories, &selection, Filter { interval, range }, None)?;
+    while let Some((_, head)) = candles.next()? {
+        take(&head.candle);
+    }
+    Ok(())
 }
 
 /// Where to begin so that each instrument has `bars` candles before the range, and how many to leave out first.

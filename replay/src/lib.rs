@@ -17,14 +17,16 @@ mod driver;
 mod error;
 mod history;
 mod plan;
+mod rundir;
 mod session;
 pub mod synthetic;
 
 pub use audit::{AuditReport, Difference, Recorded, audit};
 pub use backtest::{BacktestOptions, BacktestOutcome, backtest};
-pub use catalog::{History, Run, Selection, hex, select};
+pub use catalog::{History, Selection, hex, select};
 pub use driver::{Outcome, Sink, run};
 pub use error::ReplayError;
 pub use history::{HistorySource, Position, Range};
 pub use plan::Plan;
-pub use session::{Progress, SessionSink};
+pub use rundir::{Conduct, conduct, recorded_inputs};
+pub use session::{Progress, Saved, SessionSink, Snapshotting};

@@ -24,7 +24,13 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
     let journal = super::journal_of(&arguments.path);
     let (finding, summary) = match verify(&journal, key.as_ref()) {
         Ok(Found::Sound(verified)) => {
-            let summary = format!("{verified}");
+            let summary = format!(
+                "{} frames, {} bytes, {} seal(s), content {}",
+                output::grouped(verified.head.frames),
+                output::grouped(verified.bytes),
+                verified.seals.len(),
+                verified.head.content
+            );
             (manifest(&arguments.path, &journal), summary)
         }
         Ok(Found::Damaged { file, offset, seq, reason }) => (
@@ -65,7 +71,7 @@ fn manifest(path: &Path, journal: &Path) -> Finding {
         return sound;
     }
     match Manifest::verify(path) {
-        Ok(()) => sound,
+        Ok(_) => sound,
         Err(fault) => damaged(&path.join(&fault.file), fault.reason),
     }
 }
