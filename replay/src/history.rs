@@ -164,6 +164,7 @@ impl Merged {
             let taken = (only.rank, only.head);
             if !only.advance(&self.filter)? {
                 self.streams.clear();
+                self.queue.clear();
             }
             return Ok(Some(taken));
         }

@@ -10,6 +10,7 @@ use crate::error::ReplayError;
 use daybook_config::Calendar;
 use daybook_journal::{Draft, Writer, flags};
 use daybook_vocabulary::candle::CandleParts;
+use daybook_vocabulary::decimal::divide_rounded;
 use daybook_vocabulary::{
     Candle, Date, Hash, Instrument, InstrumentId, Interval, Nanos, Payload, PayloadBuffer, Price, Quantity, RunEnded,
     RunStarted, Series,
@@ -106,9 +107,10 @@ impl Walker {
     fn step(&mut self, random: &mut SplitMix64, spread: i64) -> i64 {
         // The sum of three uniform steps is close enough to a bell.
         let shock: i64 = (0..3).map(|_| random.between(-spread, spread)).sum::<i64>() / 2 + self.drift / 4;
-        let moved = i128::from(self.price) * i128::from(1_000_000 + shock) / 1_000_000;
-        let ticks = (moved as i64 / self.tick).max(20);
-        self.price = ticks * self.tick;
+        let moved = i128::from(self.price) * i128::from(1_000_000 + shock);
+        // Rounded, never cut off: a bias of half a tick a step would sink every price in months.
+        let ticks = divide_rounded(moved, 1_000_000 * i128::from(self.tick));
+        self.price = (ticks as i64).max(20) * self.tick;
         self.price
     }
 }
