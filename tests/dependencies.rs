@@ -221,7 +221,8 @@ fn every_crate_obeys_the_workspace_lints_and_versions() {
             "{name}: without `[lints]` and `workspace = true` in {} nothing of clippy.toml holds there",
             path.display()
         );
-        let dependencies = text.lines().skip_while(|line| !line.ends_with("dependencies]") || line.contains("workspace."));
+        let dependencies =
+            text.lines().skip_while(|line| !line.ends_with("dependencies]") || line.contains("workspace."));
         let own = dependencies
             .filter(|line| line.contains(" = ") && !line.contains("workspace") && !line.contains("path = "))
             .find(|line| line.contains("version") || line.trim_end().ends_with('"'));
@@ -283,7 +284,9 @@ impl Graph {
     fn direct_users(&self, package: &str) -> BTreeSet<&str> {
         self.ours
             .iter()
-            .filter(|(_, id)| self.uses[*id].iter().any(|(used, kind)| *kind == Use::Ships && self.name(used) == package))
+            .filter(|(_, id)| {
+                self.uses[*id].iter().any(|(used, kind)| *kind == Use::Ships && self.name(used) == package)
+            })
             .map(|(name, _)| name.as_str())
             .collect()
     }
