@@ -42,7 +42,7 @@ use thiserror::Error;
 /// Most rows a row group holds.
 pub const ROWS_PER_GROUP: usize = 65_536;
 /// A row group is also closed once its values take this many bytes in memory.
-pub const BYTES_PER_GROUP: usize = 8 << 20;
+pub const BYTES_PER_GROUP: usize = 4 << 20;
 
 const _: () = assert!(
     ROWS_PER_GROUP <= i32::MAX as usize / 64 && BYTES_PER_GROUP < i32::MAX as usize / 2,

@@ -17,6 +17,7 @@ mod driver;
 mod error;
 mod history;
 mod plan;
+pub mod report;
 mod rundir;
 mod session;
 pub mod synthetic;

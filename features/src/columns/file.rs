@@ -118,7 +118,7 @@ pub fn hash_of_file(path: &Path) -> Result<(Hash, u64), ColumnError> {
 /// blake3 and length of what is left in `input`.
 pub(super) fn hash_of(input: &mut impl Read) -> std::io::Result<(Hash, u64)> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 256 << 10];
+    let mut buffer = vec![0; 64 << 10];
     let mut bytes = 0;
     loop {
         match input.read(&mut buffer) {
