@@ -35,8 +35,18 @@ const BANNED_WORDS: &[(&str, &[&str], &str)] = &[
 const CLOCKS: &[&str] = &["SystemTime", "Instant::now", "UNIX_EPOCH", "Utc::now", "Local::now"];
 const UNORDERED: &[&str] = &["HashMap", "HashSet", "RandomState", "rand", "thread_rng", "fastrand"];
 const OUTSIDE: &[&str] = &[
-    "std::fs", "std::net", "std::thread", "std::env", "std::process", "println", "eprintln", "print", "eprint",
-    "stdout", "stderr", "getrandom",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::env",
+    "std::process",
+    "println",
+    "eprintln",
+    "print",
+    "eprint",
+    "stdout",
+    "stderr",
+    "getrandom",
 ];
 const FLOATS: &[&str] = &["f32", "f64"];
 const TRADING: &[&str] = &["Candle", "Price", "Quantity", "Instrument", "Symbol", "Strategy", "Interval"];
@@ -308,7 +318,10 @@ fn anchors(text: &str) -> BTreeSet<String> {
         let kept = title.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
         kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect::<String>().to_lowercase()
     };
-    prose(text).filter(|(_, line)| line.starts_with('#')).map(|(_, line)| anchor(line.trim_start_matches('#').trim())).collect()
+    prose(text)
+        .filter(|(_, line)| line.starts_with('#'))
+        .map(|(_, line)| anchor(line.trim_start_matches('#').trim()))
+        .collect()
 }
 
 /// A block that says `<!-- file: PATH -->` in the line before shows that file, to the letter.
@@ -317,7 +330,9 @@ fn shown_files(files: &[File]) -> Vec<Finding> {
     for file in files.iter().filter(|file| file.is_markdown()) {
         let lines: Vec<&str> = file.text.lines().collect();
         for (index, line) in lines.iter().enumerate() {
-            let Some(path) = line.strip_prefix("<!-- file: ").and_then(|rest| rest.strip_suffix(" -->")) else { continue };
+            let Some(path) = line.strip_prefix("<!-- file: ").and_then(|rest| rest.strip_suffix(" -->")) else {
+                continue;
+            };
             let block = lines[index + 1..].iter().skip(1).take_while(|line| !line.starts_with("```"));
             let shown: String = block.map(|line| format!("{line}\n")).collect();
             match files.iter().find(|other| other.path == path) {

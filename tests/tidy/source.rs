@@ -184,7 +184,7 @@ fn functions_are_measured_over_their_bodies() {
          trait T {\n    fn three(&self);\n}\n\
          // fn four() {\nlet infinite = 1;\n",
     );
-    let expected = [("one", 1, 1), ("two", 2, 6)]
-        .map(|(name, line, lines)| Function { name: name.to_owned(), line, lines });
+    let expected =
+        [("one", 1, 1), ("two", 2, 6)].map(|(name, line, lines)| Function { name: name.to_owned(), line, lines });
     assert_eq!(functions(&code), expected);
 }
