@@ -164,6 +164,12 @@ impl Money {
         decimal::to_f64(self.0)
     }
 
+    /// The share of this amount that falls to `part` of `whole`, rounded once, half away from zero. Never overflows.
+    /// Panics unless `0 <= part <= whole` and `0 < whole`.
+    pub fn share(self, part: Quantity, whole: Quantity) -> Self {
+        Self(decimal::proportion(self.0, part.0, whole.0))
+    }
+
     /// This amount × `numerator` / `denominator`, rounded once, half away from zero. `None` when it does not fit.
     pub fn times_ratio(self, numerator: i128, denominator: i128) -> Option<Self> {
         self.0.checked_mul(numerator).map(|product| Self(decimal::divide_rounded(product, denominator)))
