@@ -315,7 +315,7 @@ fn date_scale(points: &[SessionPoint]) -> Scale {
     let first = points.first().map_or(0, |point| point.date.0);
     let last = points.last().map_or(first, |point| point.date.0);
     // A single session sits in the middle of three days.
-    let (first, last) = if first == last { (first - 1, last + 1) } else { (first, last) };
+    let (first, last) = if first == last { (first.saturating_sub(1), last.saturating_add(1)) } else { (first, last) };
     Scale::new(f64::from(first), f64::from(last), LEFT, WIDTH - RIGHT)
 }
 
