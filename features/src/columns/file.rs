@@ -1,7 +1,7 @@
 //! A file that is hashed while it is written and appears under its name only when it is complete.
 //!
 //! - The bytes go to `NAME.partial` beside it; `finish` flushes, syncs and renames. If power fails before the rename,
-//!   the old file (or none) is what remains; after it, the new one, whole.
+//!   the old file (or none) is what remains; after it, the new one, whole; the folder is synced last.
 //! - Dropped without `finish`, it leaves nothing behind.
 //! - The hash is of the bytes handed to the system, so the file never has to be read again to know it.
 
@@ -72,6 +72,7 @@ impl HashedFile {
             .flush()
             .and_then(|()| out.get_ref().sync_all())
             .and_then(|()| std::fs::rename(&self.partial, &self.path))
+            .and_then(|()| sync_folder(&self.path))
             .map_err(failed);
         if moved.is_err() {
             let _ = std::fs::remove_file(&self.partial);
@@ -107,6 +108,18 @@ impl Drop for HashedFile {
             let _ = std::fs::remove_file(&self.partial);
         }
     }
+}
+
+/// Makes a rename durable: until its folder is synced, a power cut may bring the old name back.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// blake3 and size of a file, read in bounded memory.

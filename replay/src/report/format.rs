@@ -82,8 +82,8 @@ impl Style {
         let scaled = size / unit;
         let sign = if value < 0.0 { "\u{2212}" } else { "" };
         if scaled >= 1e6 {
-            // Beyond what a name helps with: six digits and the power of ten.
-            return format!("{sign}{}{size:.5e}", self.currency());
+            // Beyond what a name helps with: five digits and the power of ten.
+            return format!("{sign}{}{size:.4e}", self.currency());
         }
         format!("{sign}{}{}{suffix}", self.currency(), self.group(&trimmed(scaled, places)))
     }
@@ -232,7 +232,7 @@ mod tests {
             (1e7, "₹1 Cr", "10M"),
             (-1.25e6, "−₹12.5 L", "−1.25M"),
             (5e11, "₹50,000 Cr", "500B"),
-            (1.25e19, "₹1.25000e19", "1.25000e19"),
+            (1.25e19, "₹1.2500e19", "1.2500e19"),
         ] {
             assert_eq!(Style::Indian.short(value, 3), indian);
             assert_eq!(Style::Western.short(value, 3), western);

@@ -226,20 +226,23 @@ pub(super) fn candles(chart: &TradeChart, style: Style, zone_offset_ns: i64) -> 
         ));
         canvas.add(format_args!(r#"<g class="trade {outcome}"><title>{told}</title>"#));
         canvas.line("leg", entry.0, entry.1, exit.0, exit.1);
-        marker(&mut canvas, entry, trade.side);
-        marker(&mut canvas, exit, trade.side.opposite());
+        marker(&mut canvas, entry, trade.side, slot);
+        marker(&mut canvas, exit, trade.side.opposite(), slot);
         canvas.out.push_str("</g>");
     }
     canvas.finish()
 }
 
 /// A triangle whose tip touches the fill: a buy points up from below, a sell down from above.
-fn marker(canvas: &mut Canvas, (x, y): (f64, f64), side: Side) {
+fn marker(canvas: &mut Canvas, (x, y): (f64, f64), side: Side, slot: f64) {
     let (class, down) = match side {
-        Side::Buy => ("buy", 9.0),
-        Side::Sell => ("sell", -9.0),
+        Side::Buy => ("buy", 1.6),
+        Side::Sell => ("sell", -1.6),
     };
-    canvas.add(format_args!(r#"<path class="{class}" d="M{x:.1} {y:.1}l5.5 {down:.0}h-11z"/>"#));
+    // Wider than the candle it stands on.
+    let half = (slot * 0.5).clamp(5.5, 9.0);
+    let (down, width) = (down * half, 2.0 * half);
+    canvas.add(format_args!(r#"<path class="{class}" d="M{x:.1} {y:.1}l{half:.1} {down:.1}h-{width:.1}z"/>"#));
 }
 
 fn bar_paths(canvas: &mut Canvas, bars: &[ChartBar], middle: impl Fn(usize) -> f64, slot: f64, y: Scale, base: f64) {
@@ -312,7 +315,7 @@ fn date_scale(points: &[SessionPoint]) -> Scale {
     let first = points.first().map_or(0, |point| point.date.0);
     let last = points.last().map_or(first, |point| point.date.0);
     // A single session sits in the middle of three days.
-    let (first, last) = if first == last { (first - 1, last + 1) } else { (first, last) };
+    let (first, last) = if first == last { (first.saturating_sub(1), last.saturating_add(1)) } else { (first, last) };
     Scale::new(f64::from(first), f64::from(last), LEFT, WIDTH - RIGHT)
 }
 

@@ -281,20 +281,14 @@ impl Maker<'_> {
         self.prices[stream] = close;
         let price = paise(open);
         let under_way = self.trades + u64::from(self.positions.iter().any(Option::is_some));
-        match &mut self.positions[stream] {
-            Some(position) => {
-                position.bars += 1;
-                self.session.facts.bars_in_market += 1;
-                if self.chance(0.06) {
-                    self.exit(stream, price, from, to);
-                }
+        if let Some(position) = &mut self.positions[stream] {
+            position.bars += 1;
+            self.session.facts.bars_in_market += 1;
+            if self.chance(0.06) {
+                self.exit(stream, price, from, to);
             }
-            None if under_way < self.recipe.entries_max => {
-                if self.chance(self.recipe.entries) {
-                    self.enter(stream, price, from, to);
-                }
-            }
-            None => {}
+        } else if under_way < self.recipe.entries_max && self.chance(self.recipe.entries) {
+            self.enter(stream, price, from, to);
         }
     }
 
