@@ -158,6 +158,12 @@ impl World {
     }
 
     pub fn random(seed: u64) -> Self {
+        let sessions = Random::new(!seed).range(2, 4);
+        Self::lasting(seed, sessions)
+    }
+
+    /// A world of so many sessions.
+    pub fn lasting(seed: u64, sessions: i64) -> Self {
         let random = &mut Random::new(seed);
         let count = random.range(1, 3) as usize;
         // Prices from a few units of the last place to a thousand million.
@@ -170,7 +176,6 @@ impl World {
             lot: Quantity(lot),
         };
         let instruments: Vec<_> = (0..count).map(instrument).collect();
-        let sessions = random.range(2, 4);
         // From too little for anything to plenty.
         let position = Price(scale).times(Quantity(lot.max(SCALE))).0;
         let cash = Money(position * i128::from(random.pick(&[0, 3, 30, 300, 300, 100_000])));
