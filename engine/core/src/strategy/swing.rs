@@ -104,10 +104,6 @@ impl Rule for Swing {
 impl Swing {
     fn enter(&self, view: &View<'_>, requests: &mut Requests) {
         if view.is_pending() {
-            // What entered in part has been left since: the rest of that entry is not wanted any more.
-            if view.working().iter().any(|order| !order.filled.is_zero()) {
-                requests.cancel_all("left");
-            }
             return;
         }
         let (Some(before), Some(now)) = (self.before, self.now) else { return };
