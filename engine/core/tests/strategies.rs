@@ -191,7 +191,8 @@ const INTRADAY: &[(&str, &str)] = &[("mean", "2"), ("rsi", "2"), ("quantity", "1
 fn intraday_decides_by_the_table() {
     let buy = Some((Side::Buy, "trend-up"));
     let sell = Some((Side::Sell, "trend-down"));
-    let table: &[(&[i64], Option<(Side, &str)>, &str)] = &[
+    type Row = (&'static [i64], Option<(Side, &'static str)>, &'static str);
+    let table: &[Row] = &[
         (&[1000, 1001, 1002], buy, "above the mean, index 100"),
         (&[1000, 991, 1002], None, "above the mean, index 55 is not above 55"),
         (&[1000, 996, 1001], buy, "above the mean, index 55.6"),

@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 /// Candles in a session; not a multiple of the timeframes, so that last bars are short.
 pub const CANDLES: i64 = 11;
 const MINUTE: i64 = 60 * SECOND;
+const _: () = assert!(DAY > (CANDLES + 1) * MINUTE, "sessions do not overlap");
 
 /// The seeds to run: one when `DAYBOOK_SEED` says which, else `DAYBOOK_WORLDS` of them, else `count`.
 pub fn seeds(count: u64) -> Vec<u64> {
@@ -235,7 +236,6 @@ fn steps(random: &mut Random, sessions: i64, count: usize, scale: i64, lot: i64)
         }
         steps.push(Step::Closed { time: hours.close + 5 * SECOND });
     }
-    assert!(DAY > (CANDLES + 1) * MINUTE, "sessions do not overlap");
     steps
 }
 
