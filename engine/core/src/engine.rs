@@ -8,7 +8,7 @@
 mod desk;
 
 use crate::input::{Body, Input, SessionHours};
-use crate::ledger::{Book, Ledger};
+use crate::ledger::{Book, Holdings, Ledger};
 use crate::orders::Requests;
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
 use crate::strategy::{Strategy, View};
@@ -386,16 +386,7 @@ impl Core {
 
     fn account(&mut self, session: Date, out: &mut Outbox) {
         let ledger = &self.state.ledger;
-        ledger.prove(&self.state.books);
-        let (mut long_value, mut short_value, mut positions) = (Money::ZERO, Money::ZERO, 0);
-        for book in self.state.books.iter().filter(|book| !book.position.quantity.is_zero()) {
-            positions += 1;
-            if book.marked.0 > 0 {
-                long_value += book.marked;
-            } else {
-                short_value -= book.marked;
-            }
-        }
+        let Holdings { long_value, short_value, positions } = ledger.prove(&self.state.books);
         let account = Account {
             cause: self.state.cause,
             session,
@@ -431,6 +422,7 @@ const fn can_build(timeframe: Interval, interval: Interval) -> bool {
 }
 
 /// True for a candle that had closed by the last slice: it was not there when its time was decided.
+#[inline]
 fn is_late(candle: &Candle, session: &SessionHours, sliced: Nanos) -> bool {
     let open = candle.open_time();
     if open >= sliced {

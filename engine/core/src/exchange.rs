@@ -27,6 +27,7 @@ impl Phase {
 }
 
 /// The price at which `order` trades at this station of `candle`; marks a stop that was touched.
+#[inline]
 pub fn trade_price(order: &mut Order, candle: &Candle, phase: Phase) -> Option<Price> {
     match phase {
         Phase::Open => at_open(order, candle.open()),

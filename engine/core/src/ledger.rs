@@ -11,8 +11,10 @@ use crate::position::{OpenTrade, Position};
 use daybook_vocabulary::{Cause, Date, Money, Price, Quantity, Side};
 use serde::{Deserialize, Serialize};
 
-/// Everything about one instrument.
+/// Everything about one instrument. What every candle touches comes first and lies together: with many instruments the
+/// time goes into fetching books.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Book {
     /// Last price; zero before the first candle.
     pub last: Price,
@@ -26,10 +28,10 @@ pub struct Book {
     pub position: Position,
     /// Value of the position at `last`, as it stands in the ledger's total.
     pub marked: Money,
-    /// The round trip in progress.
-    pub trade: Option<OpenTrade>,
     /// Working orders, in order of acceptance.
     pub working: Vec<Order>,
+    /// The round trip in progress.
+    pub trade: Option<OpenTrade>,
     /// What its session has seen of it.
     pub day: Day,
     /// The bar being built, where a higher timeframe is configured.
@@ -121,10 +123,10 @@ impl Ledger {
         (opened, if side == Side::Sell { value } else { collateral(position) - value })
     }
 
-    /// Recomputes every total from the books and compares. A difference is a fault of this program, never of its
+    /// Recomputes every total from the books and compares; hands back what it counted. A difference is a fault of this program, never of its
     /// input, so it stops everything.
-    pub fn prove(&self, books: &[Book]) {
-        let mut marked = Money::ZERO;
+    pub fn prove(&self, books: &[Book]) -> Holdings {
+        let mut holdings = Holdings::default();
         let mut basis = Money::ZERO;
         let mut locked = Money::ZERO;
         let mut reserved = Money::ZERO;
@@ -133,13 +135,14 @@ impl Ledger {
             let held = !book.position.quantity.is_zero();
             assert_eq!(book.trade.is_some(), held, "a position is a round trip in progress");
             if held {
-                marked += book.position.value(book.last);
+                holdings.add(book.position.value(book.last));
                 basis += book.position.basis;
                 locked += collateral(&book.position);
             } else {
                 assert!(book.position.basis.is_zero() && book.marked.is_zero(), "what is not held has no value");
             }
         }
+        let marked = holdings.long_value - holdings.short_value;
         assert_eq!(self.marked, marked, "holdings kept incrementally differ from holdings counted");
         assert_eq!(self.locked, locked, "collateral kept incrementally differs from collateral counted");
         assert_eq!(self.reserved, reserved, "reserves kept incrementally differ from reserves counted");
@@ -149,6 +152,29 @@ impl Ledger {
             self.start + self.realised + unrealised - self.fees,
             "equity from cash differs from equity from trades"
         );
+        holdings
+    }
+}
+
+/// The positions counted and valued at their last prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holdings {
+    /// Value of the long ones.
+    pub long_value: Money,
+    /// Value of the short ones, positive.
+    pub short_value: Money,
+    /// How many there are.
+    pub positions: u32,
+}
+
+impl Holdings {
+    fn add(&mut self, value: Money) {
+        self.positions += 1;
+        if value > Money::ZERO {
+            self.long_value += value;
+        } else {
+            self.short_value -= value;
+        }
     }
 }
 

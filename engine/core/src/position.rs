@@ -65,6 +65,7 @@ impl Position {
     }
 
     /// Value at a price; negative for a short.
+    #[inline]
     pub fn value(&self, price: Price) -> Money {
         price.times(self.quantity)
     }

@@ -129,8 +129,9 @@ pub fn divide_rounded(value: i128, divisor: i128) -> i128 {
 /// the whole is taken out of the value before anything is multiplied.
 pub fn proportion(value: i128, part: i64, whole: i64) -> i128 {
     assert!(0 <= part && part <= whole && 0 < whole, "proportion: a part lies inside its whole");
-    if part == whole {
-        return value;
+    // Whole orders and whole positions are the common case: no division in 128 bits for them.
+    if part == whole || part == 0 {
+        return if part == 0 { 0 } else { value };
     }
     let (part, whole) = (i128::from(part), i128::from(whole));
     value / whole * part + divide_rounded(value % whole * part, whole)

@@ -84,6 +84,7 @@ impl Side {
     }
 
     /// The quantity as a change of position: positive for a buy.
+    #[inline]
     pub const fn signed(self, quantity: Quantity) -> Quantity {
         match self {
             Self::Buy => quantity,

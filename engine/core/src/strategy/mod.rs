@@ -170,8 +170,10 @@ pub struct Entry {
     pub about: &'static str,
     /// What `--set` takes.
     pub parameters: &'static [Parameter],
-    build: fn(&Parameters, usize) -> Result<Box<dyn Strategy>, ParameterError>,
+    build: Build,
 }
+
+type Build = fn(&Parameters, usize) -> Result<Box<dyn Strategy>, ParameterError>;
 
 impl Entry {
     const fn of<R: Rule>() -> Self {

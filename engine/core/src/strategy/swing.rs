@@ -104,10 +104,6 @@ impl Rule for Swing {
 impl Swing {
     fn enter(&self, view: &View<'_>, requests: &mut Requests) {
         if view.is_pending() {
-            // What entered in part has been left since: the rest of that entry is not wanted any more.
-            if view.working().iter().any(|order| !order.filled.is_zero()) {
-                requests.cancel_all("left");
-            }
             return;
         }
         let (Some(before), Some(now)) = (self.before, self.now) else { return };
@@ -140,8 +136,8 @@ impl Swing {
     fn protect(&self, view: &View<'_>, requests: &mut Requests) {
         let (side, quantity) = exit(view);
         let exits = || view.working().iter().filter(|order| order.side == side);
-        let covers = |reason| exits().any(|order| order.reason.as_str() == reason && order.remaining() == quantity);
-        if is_leaving(view) || (covers("stop") && covers("target")) {
+        let covers = |order_type| exits().any(|order| order.order_type == order_type && order.remaining() == quantity);
+        if is_leaving(view) || (covers(OrderType::Stop) && covers(OrderType::Limit)) {
             return;
         }
         for order in exits() {

@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 /// Candles in a session; not a multiple of the timeframes, so that last bars are short.
 pub const CANDLES: i64 = 11;
 const MINUTE: i64 = 60 * SECOND;
+const _: () = assert!(DAY > (CANDLES + 1) * MINUTE, "sessions do not overlap");
 
 /// The seeds to run: one when `DAYBOOK_SEED` says which, else `DAYBOOK_WORLDS` of them, else `count`.
 pub fn seeds(count: u64) -> Vec<u64> {
@@ -158,6 +159,12 @@ impl World {
     }
 
     pub fn random(seed: u64) -> Self {
+        let sessions = Random::new(!seed).range(2, 4);
+        Self::lasting(seed, sessions)
+    }
+
+    /// A world of so many sessions.
+    pub fn lasting(seed: u64, sessions: i64) -> Self {
         let random = &mut Random::new(seed);
         let count = random.range(1, 3) as usize;
         // Prices from a few units of the last place to a thousand million.
@@ -170,7 +177,6 @@ impl World {
             lot: Quantity(lot),
         };
         let instruments: Vec<_> = (0..count).map(instrument).collect();
-        let sessions = random.range(2, 4);
         // From too little for anything to plenty.
         let position = Price(scale).times(Quantity(lot.max(SCALE))).0;
         let cash = Money(position * i128::from(random.pick(&[0, 3, 30, 300, 300, 100_000])));
@@ -230,7 +236,6 @@ fn steps(random: &mut Random, sessions: i64, count: usize, scale: i64, lot: i64)
         }
         steps.push(Step::Closed { time: hours.close + 5 * SECOND });
     }
-    assert!(DAY > (CANDLES + 1) * MINUTE, "sessions do not overlap");
     steps
 }
 
