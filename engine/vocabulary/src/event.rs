@@ -46,6 +46,9 @@ pub enum DecodeError {
     },
 }
 
+/// Where a payload is encoded: aligned, so that it can be read back in place.
+pub type PayloadBuffer = AlignedVec;
+
 /// A payload struct: one (kind, schema).
 pub trait Payload: Sized {
     /// Its kind.
@@ -53,7 +56,7 @@ pub trait Payload: Sized {
     /// Its schema number.
     const SCHEMA: u8;
     /// Appends its bytes; the same value always gives the same bytes.
-    fn encode(&self, out: &mut AlignedVec);
+    fn encode(&self, out: &mut PayloadBuffer);
     /// Reads it back.
     fn decode(payload: &[u8]) -> Result<Self, DecodeError>;
 }
@@ -101,7 +104,7 @@ macro_rules! events {
             }
 
             /// Appends its payload bytes and says its schema.
-            pub fn encode(&self, out: &mut AlignedVec) -> u8 {
+            pub fn encode(&self, out: &mut PayloadBuffer) -> u8 {
                 match self { $(Self::$name(payload) => { payload.encode(out); <$payload>::SCHEMA }),* }
             }
         }
@@ -173,7 +176,7 @@ macro_rules! fixed_layout {
             const KIND: Kind = Kind::$payload;
             const SCHEMA: u8 = 1;
             #[inline]
-            fn encode(&self, out: &mut AlignedVec) {
+            fn encode(&self, out: &mut PayloadBuffer) {
                 out.extend_from_slice(self.as_bytes());
             }
             #[inline]
@@ -192,7 +195,7 @@ macro_rules! archived {
             const KIND: Kind = Kind::$payload;
             const SCHEMA: u8 = 1;
             #[inline]
-            fn encode(&self, out: &mut AlignedVec) {
+            fn encode(&self, out: &mut PayloadBuffer) {
                 encode_archive(self, out);
             }
             fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
@@ -216,7 +219,7 @@ archived!(
     Alarm
 );
 
-fn encode_archive<T>(value: &T, out: &mut AlignedVec)
+fn encode_archive<T>(value: &T, out: &mut PayloadBuffer)
 where
     T: for<'a> rkyv::Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, RkyvError>>,
 {

@@ -2,8 +2,8 @@
 //!
 //! - A header holds no wall clock, no path and no random id: two runs of the same thing are byte-identical.
 
-use crate::Interval;
-use crate::time::Date;
+use crate::instrument::{Instrument, InstrumentId};
+use crate::time::{Date, Interval, Nanos};
 use crate::units::Hash;
 use rkyv::{Archive, Deserialize, Serialize};
 
@@ -96,6 +96,25 @@ pub struct RunEnded {
     pub merged: u64,
     /// Rows quarantined, by reason, in order of reason.
     pub quarantined: Vec<(String, u64)>,
+    /// What the run holds, in (market, symbol, interval) order: a reader learns it from this one frame.
+    pub series: Vec<Series>,
+}
+
+/// The candles of one instrument and interval in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct Series {
+    /// The instrument's id in this journal.
+    pub instrument: InstrumentId,
+    /// What it is.
+    pub definition: Instrument,
+    /// Length of the candles.
+    pub interval: Interval,
+    /// How many.
+    pub candles: u64,
+    /// When the first one opened.
+    pub first: Nanos,
+    /// When the last one opened.
+    pub last: Nanos,
 }
 
 /// A row that could not become a candle, with the reason and the row as it was.

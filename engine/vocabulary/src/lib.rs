@@ -22,14 +22,16 @@ pub mod decimal;
 pub mod event;
 pub mod header;
 pub mod instrument;
+pub mod label;
 pub mod order;
 pub mod time;
 pub mod units;
 
 pub use candle::{Bar, Candle};
-pub use event::{DecodeError, Event, Kind, Payload};
-pub use header::{InputJournal, Quarantine, RunEnded, RunStarted, SessionHeader, SessionMode};
+pub use event::{DecodeError, Event, Kind, Payload, PayloadBuffer};
+pub use header::{InputFilter, InputJournal, Quarantine, RunEnded, RunStarted, Series, SessionHeader, SessionMode};
 pub use instrument::{Instrument, InstrumentId};
+pub use label::Label;
 pub use order::{
     Account, Alarm, Charges, Fill, OrderEvent, OrderId, OrderIntent, OrderState, OrderType, OrderUpdate, Side,
     StateDigest, TimeInForce, TradeClosed, Verdict,

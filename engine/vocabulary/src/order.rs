@@ -4,6 +4,7 @@
 //! - Every output names its cause.
 //! - Charges are itemised per fill, at 1e-8, unrounded.
 
+use crate::label::Label;
 use crate::time::{Date, Nanos};
 use crate::units::{BasisPoints, Cause, Hash, Money, Price, Quantity};
 use rkyv::{Archive, Deserialize, Serialize};
@@ -217,7 +218,7 @@ pub struct OrderIntent {
     /// Last price when it was decided.
     pub reference: Price,
     /// The strategy's reason, such as `cross-up`.
-    pub reason: String,
+    pub reason: Label,
 }
 
 /// An order moved from one state to another without a fill.
@@ -234,7 +235,7 @@ pub struct OrderUpdate {
     /// Filled so far.
     pub filled: Quantity,
     /// Why, where there is more to say.
-    pub reason: String,
+    pub reason: Label,
 }
 
 /// What a fill cost, item by item, at 1e-8, unrounded.
@@ -309,7 +310,7 @@ pub struct Fill {
     /// Slippage against the trader, in basis points of the reference price.
     pub slippage_bps: BasisPoints,
     /// The model that produced the slippage.
-    pub model: String,
+    pub model: Label,
     /// When it happened at the exchange.
     pub exchange_time: Nanos,
     /// Position in the instrument after it.
@@ -348,9 +349,9 @@ pub struct TradeClosed {
     /// Candles of the instrument seen while it was open.
     pub bars: u64,
     /// Why it was entered.
-    pub entry_reason: String,
+    pub entry_reason: Label,
     /// Why it was left.
-    pub exit_reason: String,
+    pub exit_reason: Label,
 }
 
 impl TradeClosed {
@@ -402,7 +403,7 @@ pub struct Alarm {
     /// What raised it.
     pub cause: Cause,
     /// A stable word for machines.
-    pub code: String,
+    pub code: Label,
     /// A sentence for people.
     pub text: String,
 }

@@ -1,0 +1,164 @@
+//! The real file system.
+//!
+//! - `create` and growth reserve blocks, so that a later write inside the file cannot run out of space.
+//! - The lock is advisory (`flock`): it keeps two daybooks apart, not other programs.
+//! - Must never: map bytes beyond the committed end of a file that a writer may still trim.
+
+use super::{Entry, Storage, StorageFile, Window};
+use rustix::fs::{FallocateFlags, FlockOperation};
+use std::any::Any;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The file system of the machine.
+#[derive(Debug)]
+pub struct Files {
+    started: Instant,
+}
+
+impl Files {
+    /// The file system of the machine.
+    #[expect(clippy::new_without_default, reason = "it reads the clock")]
+    pub fn new() -> Files {
+        Files {
+            started: Instant::now(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct OpenFile(File);
+
+impl Storage for Files {
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_file() {
+                entries.push(Entry {
+                    name: entry.file_name().to_string_lossy().into_owned(),
+                    len: metadata.len(),
+                });
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(dir)
+    }
+
+    fn open(&self, path: &Path, write: bool) -> io::Result<Box<dyn StorageFile>> {
+        let file = OpenOptions::new().read(true).write(write).open(path)?;
+        Ok(Box::new(OpenFile(file)))
+    }
+
+    fn create(&self, path: &Path, len: u64) -> io::Result<Box<dyn StorageFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
+        reserve(&file, 0, len)?;
+        Ok(Box::new(OpenFile(file)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Box::new(file))
+    }
+
+    fn file_id(&self) -> io::Result<u64> {
+        getrandom::u64().map_err(io::Error::other)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl StorageFile for OpenFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(bytes, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let now = self.0.metadata()?.len();
+        if len > now {
+            return reserve(&self.0, now, len - now);
+        }
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn map(&self, offset: u64, len: usize) -> io::Result<Window> {
+        if len == 0 {
+            return Ok(Window::empty());
+        }
+        // A view beyond the end would raise a signal instead of an error.
+        if self.0.metadata()?.len() < offset + len as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // SAFETY: a map is undefined behaviour when its bytes change under it, and a signal when
+        // the file is cut. Neither happens to the bytes a reader touches: it asks only for bytes
+        // below the last commit record, segments are append-only, the writer writes above that
+        // record only, a clean close trims above it, and recovery copies what it keeps before it
+        // zeroes (zeros are read as zeros: the checksum of each frame is computed over the very
+        // bytes handed out, and fails). Deleting the file keeps the map alive. What remains is
+        // another program rewriting or cutting a journal in use, which no reader can prevent.
+        let map = unsafe {
+            memmap2::MmapOptions::new()
+                .offset(offset)
+                .len(len)
+                .populate()
+                .map(&self.0)?
+        };
+        Ok(Window::mapped(map))
+    }
+}
+
+/// Reserves blocks; a file system that cannot gets a plain length instead.
+fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(offset + len),
+        other => Ok(other?),
+    }
+}

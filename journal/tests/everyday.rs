@@ -1,0 +1,195 @@
+//! The everyday life of a journal, on the real file system: written, read, closed, opened again.
+//!
+//! - Every promise of the public types has its plain, undamaged case here.
+//! - Must never: depend on the order of the tests.
+
+use daybook_journal::{Draft, Hash, Journal, JournalError, Options, Writer, flags};
+use std::path::PathBuf;
+
+fn small() -> Options {
+    Options {
+        segment_bytes: 16 * 1024,
+        ..Options::default()
+    }
+}
+
+fn payload(seq: u64) -> Vec<u8> {
+    let len = (seq * 37 % 151) as usize;
+    (0..len).map(|at| (seq as usize * 7 + at) as u8).collect()
+}
+
+fn draft(seq: u64) -> Draft {
+    Draft {
+        time: 1_000 + seq as i64,
+        kind: (seq % 5) as u16,
+        schema: 1,
+        flags: 0,
+        stream: seq as u32 % 3,
+    }
+}
+
+fn write(dir: &std::path::Path, options: Options, frames: std::ops::Range<u64>, batch: u64) {
+    let mut writer = Writer::open_or_create(dir, options).expect("opens");
+    for seq in frames {
+        assert_eq!(
+            writer.append(draft(seq), &payload(seq)).expect("appends"),
+            seq
+        );
+        if seq % batch == 0 {
+            writer.commit().expect("commits");
+        }
+    }
+    writer.close().expect("closes");
+}
+
+fn assert_holds(journal: &Journal, frames: u64) {
+    assert_eq!(journal.head().frames, frames);
+    let mut cursor = journal.cursor(0);
+    for seq in 0..frames {
+        let frame = cursor.next().expect("sound").expect("there");
+        assert_eq!(frame.seq, seq);
+        assert_eq!(frame.time, draft(seq).time);
+        assert_eq!(frame.kind, draft(seq).kind);
+        assert_eq!(frame.stream, draft(seq).stream);
+        assert_eq!(frame.payload, payload(seq));
+        assert_eq!(
+            frame.payload.as_ptr() as usize % 8,
+            0,
+            "payloads are aligned"
+        );
+    }
+    assert!(cursor.next().expect("sound").is_none());
+}
+
+fn scratch() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("journal");
+    (dir, path)
+}
+
+#[test]
+fn what_was_written_reads_back_across_segments_and_openings() {
+    let (_keep, dir) = scratch();
+    write(&dir, small(), 0..1, 1);
+    write(&dir, small(), 1..700, 13);
+    write(&dir, small(), 700..5000, 1000);
+    let journal = Journal::open(&dir).expect("opens");
+    assert_holds(&journal, 5000);
+    for seq in [0, 1, 699, 700, 4095, 4096, 4999] {
+        let kept = journal.frame(seq).expect("there");
+        assert_eq!(kept.frame().payload, payload(seq));
+        assert_eq!(kept.frame().seq, seq);
+    }
+    assert!(matches!(
+        journal.frame(5000),
+        Err(JournalError::OutOfRange { .. })
+    ));
+}
+
+#[test]
+fn content_depends_on_frames_alone() {
+    let (_keep, one) = scratch();
+    let (_keep_too, other) = scratch();
+    write(&one, small(), 0..4500, 7);
+    write(&other, Options::default(), 0..4500, 100_000);
+    let one = Journal::open(&one).expect("opens");
+    let other = Journal::open(&other).expect("opens");
+    assert_eq!(one.head(), other.head());
+    assert_eq!(one.id(), other.id());
+    let mut seen: Vec<Hash> = Vec::new();
+    for frames in [0, 1, 100, 101, 4095, 4096, 4097, 4499, 4500] {
+        let content = one.content_at(frames).expect("hashes");
+        assert_eq!(
+            content,
+            other.content_at(frames).expect("hashes"),
+            "{frames} frames"
+        );
+        assert!(!seen.contains(&content), "prefixes differ");
+        seen.push(content);
+    }
+}
+
+#[test]
+fn time_steps_back_only_where_a_run_begins() {
+    let (_keep, dir) = scratch();
+    let mut writer = Writer::create(&dir, small()).expect("creates");
+    writer.append(draft(10), b"").expect("appends");
+    let error = writer.append(draft(9), b"").expect_err("steps back");
+    assert!(
+        error.to_string().contains("1009") && error.to_string().contains("1010"),
+        "{error}"
+    );
+    let run = Draft {
+        flags: flags::RUN_START,
+        ..draft(9)
+    };
+    assert_eq!(writer.append(run, b"").expect("a run may"), 1);
+    assert_eq!(writer.close().expect("closes").frames, 2);
+}
+
+#[test]
+fn what_is_not_a_journal_says_what_it_is() {
+    let (keep, dir) = scratch();
+    assert!(matches!(
+        Journal::open(&dir),
+        Err(JournalError::Missing { .. })
+    ));
+    assert!(matches!(
+        Writer::open(&dir, small()),
+        Err(JournalError::Missing { .. })
+    ));
+    std::fs::create_dir(&dir).expect("makes");
+    assert!(matches!(
+        Journal::open(&dir),
+        Err(JournalError::Empty { .. })
+    ));
+    std::fs::write(dir.join("notes.txt"), "hello").expect("writes");
+    assert!(matches!(
+        Journal::open(&dir),
+        Err(JournalError::NotAJournal { .. })
+    ));
+    assert!(matches!(
+        Writer::create(&dir, small()),
+        Err(JournalError::AlreadyExists { .. })
+    ));
+    let file = keep.path().join("file");
+    std::fs::write(&file, "hello").expect("writes");
+    assert!(matches!(
+        Journal::open(&file),
+        Err(JournalError::NotAJournal { .. })
+    ));
+}
+
+#[test]
+fn a_second_writer_is_refused() {
+    let (_keep, dir) = scratch();
+    let first = Writer::create(&dir, small()).expect("creates");
+    assert!(matches!(
+        Writer::open(&dir, small()),
+        Err(JournalError::Locked { .. })
+    ));
+    drop(first);
+    Writer::open(&dir, small()).expect("the lock is free");
+}
+
+#[test]
+fn readers_see_committed_frames_only_and_follow() {
+    let (_keep, dir) = scratch();
+    let mut writer = Writer::create(&dir, small()).expect("creates");
+    let mut follow = Journal::open(&dir).expect("opens").follow(0);
+    assert!(follow.next().expect("sound").is_none());
+    let mut read = 0;
+    for seq in 0..900 {
+        writer.append(draft(seq), &payload(seq)).expect("appends");
+        if seq % 9 == 8 {
+            assert!(follow.next().expect("sound").is_none(), "the batch is open");
+            writer.commit().expect("commits");
+            while let Some(frame) = follow.next().expect("sound") {
+                assert_eq!(frame.seq, read);
+                assert_eq!(frame.payload, payload(read));
+                read += 1;
+            }
+            assert_eq!(read, seq + 1);
+        }
+    }
+}
