@@ -66,8 +66,8 @@ pub struct Cursor {
     until: u64,
     current: Record,
     current_at: usize,
-    /// A place in the journal that is closer to the start than the segment's beginning.
-    hint: Option<(u64, usize, u64)>,
+    /// A frame's seq, the number of its segment and its offset there, as the sidecar has them.
+    hint: Option<(u64, u64, u64)>,
 }
 
 impl Cursor {
@@ -86,9 +86,9 @@ impl Cursor {
         }
     }
 
-    /// Frame `seq` lies at `offset` of segment `segment`: start there when that helps.
-    pub(crate) fn with_hint(mut self, seq: u64, segment: usize, offset: u64) -> Cursor {
-        self.hint = Some((seq, segment, offset));
+    /// Frame `seq` may lie at `offset` of segment `number`: start there when that helps.
+    pub(crate) fn with_hint(mut self, seq: u64, number: u64, offset: u64) -> Cursor {
+        self.hint = Some((seq, number, offset));
         self
     }
 
@@ -130,13 +130,14 @@ impl Cursor {
                 Ok(record) => record,
                 Err(stop) => return Err(self.stopped(stop)),
             };
-            let at = records.consume(&record);
             if record.is_control() {
+                records.consume(&record);
                 continue;
             }
             if record.seq != self.next_seq {
                 return Err(self.misplaced(&record));
             }
+            let at = records.consume(&record);
             self.next_seq += 1;
             self.current = record;
             self.current_at = at;
@@ -161,6 +162,19 @@ impl Cursor {
             stream: self.current.stream,
             payload: &bytes[FRAME_HEADER_BYTES..],
         }
+    }
+
+    /// Where the frame of the last `advance` lies: number of the segment, offset in it.
+    pub(crate) fn whereabouts(&self) -> (u64, u64) {
+        let records = self.records.as_ref().expect("advance returned true");
+        let number = self.view.segments[self.segment].header.number;
+        (number, records.offset() - self.current.padded() as u64)
+    }
+
+    /// The bytes of the frame of the last `advance`: header, payload, padding.
+    pub(crate) fn raw(&self) -> &[u8] {
+        let records = self.records.as_ref().expect("advance returned true");
+        records.bytes(self.current_at, self.current.padded())
     }
 
     /// Takes over what a refreshed journal knows: more frames, more segments.
@@ -188,13 +202,14 @@ impl Cursor {
                 Ok(record) => record,
                 Err(stop) => return Err(self.stopped(stop)),
             };
-            records.consume(&record);
             if record.is_control() {
+                records.consume(&record);
                 continue;
             }
             if record.seq != self.next_seq {
                 return Err(self.misplaced(&record));
             }
+            records.consume(&record);
             self.next_seq += 1;
             let header = FrameHeader {
                 seq: record.seq,
@@ -230,11 +245,11 @@ impl Cursor {
             let storage = self.view.storage.as_ref();
             let mut records = Records::open(storage, segment, limit, Access::Map)?;
             let mut seq = segment.header.start.frames;
-            if let Some((hint_seq, hint_segment, offset)) = self.hint.take()
-                && hint_segment == index
+            if let Some((hint_seq, number, offset)) = self.hint.take()
+                && number == segment.header.number
                 && (seq..=self.next_seq).contains(&hint_seq)
+                && lies_at(&mut records, hint_seq, offset, limit)
             {
-                records.seek(offset);
                 seq = hint_seq;
             }
             skip(&mut records, seq, self.next_seq)?;
@@ -255,7 +270,7 @@ impl Cursor {
     #[cold]
     fn misplaced(&self, record: &Record) -> JournalError {
         let records = self.records.as_ref().expect("it was read from");
-        let offset = records.offset() - record.padded() as u64;
+        let offset = records.offset();
         let reason = format!("a frame with seq {} lies here", record.seq);
         JournalError::damaged(records.path(), offset, self.next_seq, reason)
     }
@@ -268,6 +283,22 @@ fn stop_error(records: &Records, seq: u64, stop: Stop) -> JournalError {
             JournalError::damaged(records.path(), records.offset(), seq, flaw.reason())
         }
     }
+}
+
+/// Whether frame `seq` lies at `offset`; if so, `records` stands there, else where it was.
+fn lies_at(records: &mut Records, seq: u64, offset: u64, limit: u64) -> bool {
+    let back = records.offset();
+    if offset < back || offset >= limit || !offset.is_multiple_of(8) {
+        return false;
+    }
+    records.seek(offset);
+    let there = records
+        .read()
+        .is_ok_and(|record| !record.is_control() && record.seq == seq);
+    if !there {
+        records.seek(back);
+    }
+    there
 }
 
 /// Steps from frame `seq` to frame `target` by the headers alone. A damaged length on the way leads
@@ -327,8 +358,7 @@ pub(crate) fn each_frame_of(
 ) -> Result<()> {
     let mut cursor = Cursor::new(view.clone(), range.start).until(range.end);
     while cursor.advance()? {
-        let records = cursor.records.as_ref().expect("advance returned true");
-        take(records.bytes(cursor.current_at, cursor.current.padded()));
+        take(cursor.raw());
     }
     Ok(())
 }

@@ -13,12 +13,13 @@ use crate::error::{JournalError, Result};
 use crate::format::OwnedFrame;
 use crate::seal::Seal;
 use crate::segment::list_segments;
+use crate::sidecar::{self, Sidecar};
 use crate::storage::{Files, Storage};
 use crate::survey::{Survey, survey};
 use crate::walk::{Place, walk};
 use crate::writer::{Head, journal_id};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A journal, open for reading.
 #[derive(Clone)]
@@ -27,6 +28,9 @@ pub struct Journal {
     place: Place,
     id: Option<[u8; 16]>,
     seals: Vec<Seal>,
+    pub(crate) sidecar: OnceLock<Arc<Sidecar>>,
+    /// What the sidecar was before the journal grew.
+    pub(crate) stale_sidecar: Option<Arc<Sidecar>>,
 }
 
 impl std::fmt::Debug for Journal {
@@ -55,6 +59,8 @@ impl Journal {
             place: found.end,
             id,
             seals,
+            sidecar: OnceLock::new(),
+            stale_sidecar: None,
         })
     }
 
@@ -93,16 +99,7 @@ impl Journal {
         if frames == head.frames {
             return Ok(head.content);
         }
-        let segments = &self.view.segments;
-        let index = self.view.segment_of(frames);
-        let start = &segments[index].header;
-        if start.start.frames == frames {
-            return Ok(start.content);
-        }
-        let link = start.start.frames - start.start.frames % FRAMES_PER_LINK;
-        let mut chain = Chain::resume(link, start.link);
-        each_frame_of(&self.view, link..frames, &mut |bytes| chain.push(bytes))?;
-        Ok(chain.content())
+        content_of(&self.view, frames)
     }
 
     /// The seals, oldest first.
@@ -112,7 +109,7 @@ impl Journal {
 
     /// Reads from frame `from` on, to the end this journal had when it was opened or refreshed.
     pub fn cursor(&self, from: u64) -> Cursor {
-        Cursor::new(self.view.clone(), from)
+        sidecar::hinted(self, Cursor::new(self.view.clone(), from), from)
     }
 
     /// Reads headers only, without their checksums: for building indexes.
@@ -120,7 +117,8 @@ impl Journal {
         Headers::new(self.cursor(from))
     }
 
-    /// One frame.
+    /// One frame. Quick where the sidecar is there (see [`Journal::runs`]), else a walk through the
+    /// headers of one segment.
     pub fn frame(&self, seq: u64) -> Result<OwnedFrame> {
         let mut cursor = self.cursor(seq);
         match cursor.next()? {
@@ -165,6 +163,9 @@ impl Journal {
             let view = view_of(storage, &self.view.dir, segments, &found.place);
             self.view = Arc::new(view);
             self.place = found.place;
+            if let Some(sidecar) = self.sidecar.take() {
+                self.stale_sidecar = Some(sidecar);
+            }
         }
         Ok(grown)
     }
@@ -214,7 +215,7 @@ impl Follow {
     }
 }
 
-fn view_of(
+pub(crate) fn view_of(
     storage: &Arc<dyn Storage>,
     dir: &Path,
     segments: crate::recovery::Segments,
@@ -230,7 +231,27 @@ fn view_of(
     }
 }
 
-fn first_frame_id(view: &Arc<View>) -> Result<Option<[u8; 16]>> {
+/// The hash of the first `frames` frames, from the link before them.
+pub(crate) fn content_of(view: &Arc<View>, frames: u64) -> Result<Hash> {
+    let header = &view.segments[view.segment_of(frames)].header;
+    if header.start.frames == frames {
+        return Ok(header.content);
+    }
+    Ok(chain_of(view, frames)?.content())
+}
+
+/// The chain over the first `frames` frames.
+pub(crate) fn chain_of(view: &Arc<View>, frames: u64) -> Result<Chain> {
+    assert!(frames <= view.frames, "the caller checked the range");
+    let header = &view.segments[view.segment_of(frames)].header;
+    // The frames behind the header's link may begin in an earlier segment.
+    let link = header.start.frames - header.start.frames % FRAMES_PER_LINK;
+    let mut chain = Chain::resume(link, header.link);
+    each_frame_of(view, link..frames, &mut |bytes| chain.push(bytes))?;
+    Ok(chain)
+}
+
+pub(crate) fn first_frame_id(view: &Arc<View>) -> Result<Option<[u8; 16]>> {
     let mut id = None;
     each_frame_of(view, 0..view.frames.min(1), &mut |bytes| {
         id = Some(journal_id(bytes));

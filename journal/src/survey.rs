@@ -112,7 +112,7 @@ fn joined(first: Walk, second: Walk) -> Walk {
 
 /// The segments that count. A recovery that was itself cut off has left older segments whose frames
 /// a newer one repeats: the newer one was complete and synced before it got its name.
-fn in_force(all: Vec<Segment>) -> Result<(Vec<Segment>, Vec<PathBuf>)> {
+pub(crate) fn in_force(all: Vec<Segment>) -> Result<(Vec<Segment>, Vec<PathBuf>)> {
     let mut segments: Vec<Segment> = Vec::with_capacity(all.len());
     let mut superseded = Vec::new();
     for segment in all.into_iter().rev() {

@@ -43,6 +43,10 @@ pub(crate) struct Walk {
     pub seals: Vec<Seal>,
     /// Frames that verify behind the last batch end: begun, never closed.
     pub loose_frames: u64,
+    /// Where each segment that was left behind ended: index and offset.
+    pub ends: Vec<(usize, u64)>,
+    /// Which witnesses were met at a batch end, in their order.
+    pub met: Vec<bool>,
 }
 
 /// Something that is not a record, and where.
@@ -121,6 +125,8 @@ pub(crate) fn walk(
             synced: Mark::default(),
             seals: Vec::new(),
             loose_frames: 0,
+            ends: Vec::new(),
+            met: vec![false; witnesses.len()],
         },
         seals: Vec::new(),
         witnesses,
@@ -166,6 +172,7 @@ impl Walker<'_> {
                 let seq = place.mark.frames;
                 return Err(JournalError::damaged(&next.path, 56, seq, reason));
             }
+            self.walk.ends.push((place.segment, place.offset));
             place.segment += 1;
             place.offset = SEGMENT_HEADER_BYTES as u64;
             moved = true;
@@ -274,9 +281,13 @@ impl Walker<'_> {
         if commit.content != content {
             return Err("the commit record's hash is not that of the frames");
         }
-        let contradicted = |(mark, hash): &(Mark, Hash)| *mark == commit.mark && *hash != content;
-        if self.witnesses.iter().any(contradicted) {
-            return Err("the high-water file names another hash for the frames up to here");
+        for (index, (mark, hash)) in self.witnesses.iter().enumerate() {
+            if *mark == commit.mark {
+                if *hash != content {
+                    return Err("the high-water file names another hash for the frames up to here");
+                }
+                self.walk.met[index] = true;
+            }
         }
         place.mark = commit.mark;
         place.offset = end;
