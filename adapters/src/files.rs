@@ -33,6 +33,7 @@ mod text;
 mod time;
 
 pub use error::{FileError, Reason};
+pub use name::is_symbol;
 pub use survey::SurveyedSymbol;
 pub use time::{DateOrder, Zone};
 

@@ -32,7 +32,7 @@ pub(crate) fn read(path: &Path) -> NameSays {
 }
 
 /// True for a text that can be a symbol at all.
-pub(crate) fn is_symbol(text: &str) -> bool {
+pub fn is_symbol(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.trim() == text
         && text.chars().all(|letter| !letter.is_control())

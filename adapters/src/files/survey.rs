@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// More different symbols than this are not a symbol column.
-const SYMBOLS_MAX: usize = 200_000;
+const SYMBOLS_MAX: usize = 100_000;
 /// Different spacings that are counted per symbol; further ones are too rare to be the most frequent.
 const SPACINGS_MAX: usize = 64;
 /// Steps a symbol needs before its own spacing outweighs the file's.
