@@ -16,6 +16,7 @@ mod catalog;
 mod driver;
 mod error;
 mod history;
+pub mod ingest;
 mod plan;
 pub mod report;
 mod rundir;
