@@ -404,6 +404,14 @@ pub(crate) fn stamp(bytes: &mut [u8], seed: u32) {
     bytes[4..8].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// Whether all bytes are zero: by comparing blocks, which is a library call and not a loop.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    bytes
+        .chunks(ZEROS.len())
+        .all(|chunk| chunk == &ZEROS[..chunk.len()])
+}
+
 #[inline]
 pub(crate) const fn padded(len: usize) -> usize {
     len.next_multiple_of(ALIGNMENT)

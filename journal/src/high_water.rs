@@ -12,7 +12,7 @@
 
 use crate::chain::Hash;
 use crate::error::{JournalError, Result};
-use crate::format::{Mark, u32_at, u64_at};
+use crate::format::{Mark, is_zero, u32_at, u64_at};
 use crate::storage::{Storage, StorageFile};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl Slot {
         let sound = page[..8] == *MAGIC
             && u64_at(page, 8) == index as u64
             && crc32c::crc32c(&page[..CRC_AT]) == u32_at(page, CRC_AT)
-            && page[72..CRC_AT].iter().all(|byte| *byte == 0);
+            && is_zero(&page[72..CRC_AT]);
         sound.then(|| Slot {
             generation: u64_at(page, 16),
             mark: Mark {

@@ -19,7 +19,7 @@
 
 use crate::chain::{Chain, Hash};
 use crate::error::{JournalError, Result};
-use crate::format::{Commit, Mark, SEAL_RECORD_BYTES, seed_of, stamp};
+use crate::format::{Commit, Mark, is_zero, SEAL_RECORD_BYTES, seed_of, stamp};
 use crate::high_water::{HIGH_WATER_NAME, HighWater};
 use crate::records::{Access, Records, Stop};
 use crate::seal::{SEAL_SUFFIX, Seal};
@@ -491,7 +491,9 @@ pub(crate) fn last_nonzero(
         let chunk = file
             .copy(at, usize::try_from(bytes).expect("at most a chunk"))
             .map_err(JournalError::io("read", path))?;
-        if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
+        if !is_zero(&chunk)
+            && let Some(last) = chunk.iter().rposition(|byte| *byte != 0)
+        {
             end = Some(at + last as u64 + 1);
         }
         at += bytes;

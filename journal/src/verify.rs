@@ -116,6 +116,7 @@ fn examine(
     for segment in &segments {
         claims_of(segment)?;
     }
+    let reserve = reserve(storage.as_ref(), dir)?;
     let found = whole_walk(storage, dir, &segments, &slots)?;
     zero_tails(storage.as_ref(), &segments, &found)?;
     let id = id_at(storage, dir, &segments, &found.place)?;
@@ -123,7 +124,6 @@ fn examine(
     for seal in kept {
         against(storage, dir, &segments, &found, id, seal)?;
     }
-    let reserve = reserve(storage.as_ref(), dir)?;
     let bytes = segments.iter().map(|segment| segment.len).sum::<u64>();
     Ok(Verified {
         head: Head {

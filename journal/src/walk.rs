@@ -232,7 +232,7 @@ impl Walker<'_> {
                 if record.len as usize != SEAL_RECORD_BYTES {
                     return Err("a seal record of the wrong length");
                 }
-                let seal = Seal::decode(&bytes[32..]);
+                let seal = Seal::parse(&bytes[32..]);
                 let seal = seal.map_err(|_| "a seal record that is no seal")?;
                 if seal.frames != self.tentative_mark.frames
                     || seal.number != self.tentative_mark.seals
