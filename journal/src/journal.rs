@@ -50,7 +50,7 @@ impl Journal {
 
     /// [`Journal::open`] on any storage.
     pub fn open_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Journal> {
-        let found = survey(&storage, dir)?;
+        let found = survey(&storage, dir, false)?;
         let id = id_of(&storage, &found)?;
         let view = view_of(&storage, dir, found.segments, &found.end);
         let seals = crate::recovery::read_seal_files(storage.as_ref(), dir)?;

@@ -19,7 +19,9 @@
 
 use crate::chain::{Chain, Hash};
 use crate::error::{JournalError, Result};
-use crate::format::{Commit, Mark, is_zero, SEAL_RECORD_BYTES, seed_of, stamp};
+use crate::format::{
+    Commit, KIND_COMMIT, KIND_PAD, KIND_SEAL, Mark, SEAL_RECORD_BYTES, is_zero, pad, seed_of, stamp,
+};
 use crate::high_water::{HIGH_WATER_NAME, HighWater};
 use crate::records::{Access, Records, Stop};
 use crate::seal::{SEAL_SUFFIX, Seal};
@@ -154,7 +156,7 @@ pub(crate) fn open(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> R
     list_segments(storage.as_ref(), dir, u64::MAX)?;
     let lock = take_lock(storage.as_ref(), dir)?;
     remove_temporaries(storage.as_ref(), dir)?;
-    let found = survey(&storage, dir)?;
+    let found = survey(&storage, dir, true)?;
     let seals = reconciled_seals(storage.as_ref(), dir, &found)?;
     let id = crate::journal::id_of(&storage, &found)?;
     let mut recovery = Recovery {
@@ -226,6 +228,7 @@ fn writer(
         id: None,
         last_seal: None,
         batch: Batch::default(),
+        padding: false,
         _lock: parts.lock,
     }
 }
@@ -244,46 +247,64 @@ fn settle(
         false => Some(copy(storage, dir, found, &kept, options)?),
     };
     recovery.frames_copied = found.end.mark.frames - kept.mark.frames;
-    // From the last one down, so that a crash in between leaves no gap.
-    let mut surplus: Vec<&PathBuf> = found.superseded.iter().collect();
-    surplus.extend(
-        found.segments[kept.segment + 1..]
-            .iter()
-            .map(|segment| &segment.path),
-    );
-    surplus.sort();
-    if let Some((_, header, _)) = &copied {
-        surplus.retain(|path| **path != dir.join(segment_name(header.number)));
-    }
-    for path in surplus.iter().rev() {
-        storage
-            .remove(path)
-            .map_err(JournalError::io("remove", path))?;
-    }
-    if !surplus.is_empty() {
-        sync_dir(storage.as_ref(), dir)?;
-    }
+    // A copy that begins where its segment begins repeats all of that segment.
     let segment = &found.segments[kept.segment];
+    let repeated = copied.is_some() && kept.mark == segment.header.start;
+    let first_surplus = kept.segment + usize::from(!repeated);
+    let surplus = &found.segments[first_surplus..];
+    let surplus: Vec<&PathBuf> = surplus.iter().map(|segment| &segment.path).collect();
+    remove_all(storage.as_ref(), dir, surplus, &found.superseded)?;
+    if found.loose_frames > 0 {
+        recovery.cut_at = Some(cut_at(found));
+    }
+    for (index, end) in found.ends.iter().filter(|(index, _)| *index < kept.segment) {
+        let path = &found.segments[*index].path;
+        let file = storage
+            .open(path, true)
+            .map_err(JournalError::io("open", path))?;
+        recovery.bytes_cut += zero_tail(file.as_ref(), path, *end)?;
+    }
+    if repeated && let Some(copied) = copied {
+        return Ok(copied);
+    }
     let file = storage
         .open(&segment.path, true)
         .map_err(JournalError::io("open", &segment.path))?;
-    let zeroed = zero_tail(file.as_ref(), &segment.path, kept.offset)?;
-    if zeroed > 0 || found.loose_frames > 0 {
-        recovery.bytes_cut = zeroed;
-        let stop = &found.stop;
-        let at = &found.segments[stop.segment].path;
-        recovery.cut_at = Some(format!(
-            "{} at offset {} (seq {}): {}",
-            at.display(),
-            stop.offset,
-            stop.seq,
-            stop.reason
-        ));
+    recovery.bytes_cut += zero_tail(file.as_ref(), &segment.path, kept.offset)?;
+    if recovery.bytes_cut > 0 {
+        recovery.cut_at = Some(cut_at(found));
     }
     Ok(match copied {
         Some(copied) => copied,
         None => (file, segment.header.clone(), kept),
     })
+}
+
+fn cut_at(found: &Survey) -> String {
+    let stop = &found.stop;
+    let path = found.segments[stop.segment].path.display();
+    let (offset, seq, reason) = (stop.offset, stop.seq, &stop.reason);
+    format!("{path} at offset {offset} (seq {seq}): {reason}")
+}
+
+/// From the last one down, so that a crash in between leaves no gap.
+fn remove_all<'a>(
+    storage: &dyn Storage,
+    dir: &Path,
+    mut surplus: Vec<&'a PathBuf>,
+    superseded: &'a [PathBuf],
+) -> Result<()> {
+    surplus.extend(superseded);
+    surplus.sort();
+    for path in surplus.iter().rev() {
+        storage
+            .remove(path)
+            .map_err(JournalError::io("remove", path))?;
+    }
+    if surplus.is_empty() {
+        return Ok(());
+    }
+    sync_dir(storage, dir)
 }
 
 /// The batch end up to which everything may stay where it is: D, or V where nothing lies between.
@@ -403,7 +424,13 @@ fn copy_records(
     stamp(&mut record, seed);
     chunk.extend_from_slice(&record);
     write(&mut chunk)?;
-    Ok(offset)
+    let mut pad = pad(offset, found.end.mark.frames, header.capacity);
+    if !pad.is_empty() {
+        stamp(&mut pad, seed);
+        file.write_at(&pad, offset)
+            .map_err(JournalError::io("write", path))?;
+    }
+    Ok(offset + pad.len() as u64)
 }
 
 /// Gives the frames and seal records between `kept` and the verified end.
@@ -441,11 +468,11 @@ fn each_record(
                 }
             };
             let at = records.consume(&record);
-            if record.kind == crate::format::KIND_COMMIT {
+            if [KIND_COMMIT, KIND_PAD].contains(&record.kind) {
                 continue;
             }
             take(records.bytes(at, record.padded()))?;
-            if record.kind == crate::format::KIND_SEAL {
+            if record.kind == KIND_SEAL {
                 assert!(
                     record.len as usize == SEAL_RECORD_BYTES,
                     "the walk checked it"

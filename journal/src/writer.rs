@@ -21,8 +21,8 @@ use crate::durable::Durable;
 use crate::error::{JournalError, Result};
 use crate::format::{
     COMMIT_RECORD_BYTES, Commit, Draft, FRAME_HEADER_BYTES, KIND_RESERVED, KIND_SEAL, Mark,
-    PAYLOAD_BYTES_MAX, Record, SEAL_RECORD_BYTES, SEGMENT_BYTES_DEFAULT, flags, padded, seed_of,
-    stamp, u32_at,
+    PAYLOAD_BYTES_MAX, Record, SEAL_RECORD_BYTES, SEGMENT_BYTES_DEFAULT, flags, pad, padded,
+    seed_of, stamp, u32_at,
 };
 use crate::high_water::HighWater;
 use crate::recovery::Recovery;
@@ -154,6 +154,8 @@ pub struct Writer {
     pub(crate) last_seal: Option<Seal>,
     // The batch that is open.
     pub(crate) batch: Batch,
+    /// The batch is closed in order to be synced: it is to share no sector with what comes later.
+    pub(crate) padding: bool,
     pub(crate) _lock: Box<dyn Any + Send + Sync>,
 }
 
@@ -264,7 +266,10 @@ impl Writer {
     /// Closes the open batch and makes everything written so far durable. When it returns, all
     /// frames are acknowledged: recovery keeps them, or refuses the journal.
     pub fn sync(&mut self) -> Result<()> {
-        self.commit()?;
+        self.padding = true;
+        let committed = self.commit().and_then(|()| self.pad());
+        self.padding = false;
+        committed?;
         if self.synced == self.mark && self.unsynced.is_empty() {
             return Ok(());
         }
@@ -513,7 +518,15 @@ impl Writer {
         stamp(&mut record, self.active.seed);
         self.batch.bytes.extend_from_slice(&record);
         let active = &mut self.active;
-        let end = active.offset + (bytes + COMMIT_RECORD_BYTES) as u64;
+        let mut end = active.offset + (bytes + COMMIT_RECORD_BYTES) as u64;
+        if self.padding {
+            let mut pad = pad(end, mark.frames, active.capacity);
+            if !pad.is_empty() {
+                stamp(&mut pad, active.seed);
+                self.batch.bytes.extend_from_slice(&pad);
+                end += pad.len() as u64;
+            }
+        }
         assert!(end <= active.capacity, "the batch fits its segment");
         if end > active.owned {
             // The segment was trimmed by a clean close.
@@ -529,6 +542,28 @@ impl Writer {
             .map_err(JournalError::io("write", &active.path))?;
         active.offset = end;
         Ok(())
+    }
+
+    /// Pads what earlier commits have written without one.
+    fn pad(&mut self) -> Result<()> {
+        let active = &mut self.active;
+        let mut pad = pad(active.offset, self.mark.frames, active.capacity);
+        if pad.is_empty() || self.synced == self.mark {
+            return Ok(());
+        }
+        stamp(&mut pad, active.seed);
+        assert!(
+            active.owned == active.capacity,
+            "something was written since it was opened"
+        );
+        let written = active
+            .file
+            .write_at(&pad, active.offset)
+            .map_err(JournalError::io("write", &active.path));
+        if written.is_ok() {
+            active.offset += pad.len() as u64;
+        }
+        self.fail_on_error(written)
     }
 
     /// Goes over to a new segment.
@@ -656,6 +691,7 @@ impl Writer {
             flags: 0,
             stream: 0,
         };
+        self.padding = true;
         self.batch.bytes.extend_from_slice(&record.encode());
         self.batch.bytes.extend_from_slice(&seal.encode());
         stamp(&mut self.batch.bytes, self.active.seed);
@@ -664,6 +700,7 @@ impl Writer {
             ..self.mark
         };
         let written = self.write_batch(mark, self.content, self.last_time.unwrap_or(0));
+        self.padding = false;
         self.batch.bytes.clear();
         written?;
         self.mark = mark;

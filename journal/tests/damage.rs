@@ -72,11 +72,19 @@ fn p3_every_flipped_bit_is_found_with_its_place() {
         in_parallel(bytes.len(), |at| {
             let disk = disk.fork();
             for bit in 0..8 {
-                disk.edit(path, |bytes| bytes[at] ^= 1 << bit).expect("edits");
-                let Verdict::Damaged { file, offset, reason, .. } = verdict(&disk) else {
+                disk.edit(path, |bytes| bytes[at] ^= 1 << bit)
+                    .expect("edits");
+                let Verdict::Damaged {
+                    file,
+                    offset,
+                    reason,
+                    ..
+                } = verdict(&disk)
+                else {
                     panic!("{} byte {at} bit {bit}: not found", path.display());
                 };
-                disk.edit(path, |bytes| bytes[at] ^= 1 << bit).expect("edits");
+                disk.edit(path, |bytes| bytes[at] ^= 1 << bit)
+                    .expect("edits");
                 let near = offset <= at as u64 + 4096 && at as u64 <= offset + 4096;
                 assert!(
                     file == *path && near,
@@ -94,7 +102,10 @@ fn frames_of(path: &Path, bytes: &[u8]) -> Vec<Option<u64>> {
     let mut frames = vec![None; bytes.len()];
     if path.to_string_lossy().ends_with(".segment") {
         let mut seq = u64::from_le_bytes(bytes[40..48].try_into().expect("eight bytes"));
-        for record in forge::records(bytes).iter().filter(|record| record.is_frame()) {
+        for record in forge::records(bytes)
+            .iter()
+            .filter(|record| record.is_frame())
+        {
             frames[record.offset..record.offset + record.bytes.len()].fill(Some(seq));
             seq += 1;
         }
@@ -113,7 +124,8 @@ fn p3_no_flipped_bit_is_ever_served() {
             let opened_before = Journal::open_on(shared(&disk), dir()).expect("opens");
             for bit in 0..8 {
                 let context = format!("{} byte {at} bit {bit}", path.display());
-                disk.edit(path, |bytes| bytes[at] ^= 1 << bit).expect("edits");
+                disk.edit(path, |bytes| bytes[at] ^= 1 << bit)
+                    .expect("edits");
                 if let Some(seq) = frame_at[at] {
                     // Every bit: a reader that was there before the damage meets it at that frame.
                     let mut cursor = opened_before.cursor(seq);
@@ -123,11 +135,15 @@ fn p3_no_flipped_bit_is_ever_served() {
                 if bit == at % 8 {
                     // A bit of every byte: a reader that comes later reads all up to it, or is refused.
                     let (read, whole) = read_all(&disk, &context);
-                    assert!(!whole || read == frames, "{context}: the end came early, at {read}");
+                    assert!(
+                        !whole || read == frames,
+                        "{context}: the end came early, at {read}"
+                    );
                     assert!(!whole || frame_at[at].is_none(), "{context}: it was served");
                     assert!(frame_at[at].is_none_or(|seq| read <= seq), "{context}");
                 }
-                disk.edit(path, |bytes| bytes[at] ^= 1 << bit).expect("edits");
+                disk.edit(path, |bytes| bytes[at] ^= 1 << bit)
+                    .expect("edits");
             }
         });
     }
@@ -167,7 +183,7 @@ fn ends(disk: &SimulatedDisk) -> Vec<(u64, u64)> {
     for record in forge::records(&bytes) {
         if record.is_frame() {
             frames += 1;
-        } else {
+        } else if record.kind() == forge::COMMIT {
             ends.push((frames, (record.offset + record.bytes.len()) as u64));
         }
     }
@@ -182,7 +198,8 @@ fn p2_p4_every_length_is_recovered_or_refused() {
     let whole = Journal::open_on(shared(&disk), dir()).expect("opens");
     in_parallel(len, |cut| {
         let disk = disk.fork();
-        disk.edit(&segment_path(0), |bytes| bytes.truncate(cut)).expect("edits");
+        disk.edit(&segment_path(0), |bytes| bytes.truncate(cut))
+            .expect("edits");
         let kept = ends.iter().rev().find(|(_, end)| *end <= cut as u64);
         let kept = kept.map_or(0, |(frames, _)| *frames);
         let read = Journal::open_on(shared(&disk), dir());
@@ -190,7 +207,10 @@ fn p2_p4_every_length_is_recovered_or_refused() {
         if kept < acknowledged {
             for error in [read.err(), opened.err()] {
                 let error = error.unwrap_or_else(|| panic!("cut at {cut}: not refused"));
-                assert!(matches!(error, JournalError::Damaged { .. }), "cut at {cut}: {error}");
+                assert!(
+                    matches!(error, JournalError::Damaged { .. }),
+                    "cut at {cut}: {error}"
+                );
             }
             let after = disk.contents(&segment_path(0)).expect("reads");
             assert_eq!(after.len(), cut, "what is refused is not touched");
@@ -225,7 +245,10 @@ fn p4_every_file_cut_at_every_length_is_found() {
             let found = verdict(&disk);
             assert!(zeros || !found.is_sound(), "{context}: not found");
             let (read, whole) = read_all(&disk, &context);
-            assert!(!whole || read == frames, "{context}: the end came early, at {read}");
+            assert!(
+                !whole || read == frames,
+                "{context}: the end came early, at {read}"
+            );
         });
     }
 }
@@ -240,7 +263,11 @@ fn p4_a_missing_file_is_found() {
         let sound = verdict(&disk).is_sound();
         assert_eq!(sound, reserve, "{}: {:?}", path.display(), verdict(&disk));
         let (read, whole) = read_all(&disk, &path.display());
-        assert!(!whole || read == frames, "{}: the end came early", path.display());
+        assert!(
+            !whole || read == frames,
+            "{}: the end came early",
+            path.display()
+        );
     }
 }
 
@@ -266,7 +293,9 @@ fn even_journal() -> (SimulatedDisk, u64) {
     let disk = SimulatedDisk::new();
     let mut writer = Writer::create_on(shared(&disk), dir(), small()).expect("creates");
     for seq in 0..500u64 {
-        writer.append(draft(seq), &[seq as u8; 40]).expect("appends");
+        writer
+            .append(draft(seq), &[seq as u8; 40])
+            .expect("appends");
         if seq % 10 == 9 {
             writer.sync().expect("syncs");
         }
@@ -277,7 +306,11 @@ fn even_journal() -> (SimulatedDisk, u64) {
 
 fn assert_found(disk: &SimulatedDisk, file: &Path, offset: usize, what: &str) {
     match verdict(disk) {
-        Verdict::Damaged { file: found, offset: at, .. } => {
+        Verdict::Damaged {
+            file: found,
+            offset: at,
+            ..
+        } => {
             assert_eq!((found.as_path(), at), (file, offset as u64), "{what}");
         }
         sound => panic!("{what}: {sound:?}"),
@@ -285,10 +318,16 @@ fn assert_found(disk: &SimulatedDisk, file: &Path, offset: usize, what: &str) {
     if let Ok(journal) = Journal::open_on(shared(disk), dir()) {
         let mut cursor = journal.cursor(0);
         while let Ok(Some(frame)) = cursor.next() {
-            assert_eq!(frame.payload, [frame.seq as u8; 40], "{what}: a wrong frame was served");
+            assert_eq!(
+                frame.payload, [frame.seq as u8; 40],
+                "{what}: a wrong frame was served"
+            );
         }
         let error = cursor.next().expect_err("it stays an error");
-        assert!(matches!(error, JournalError::Damaged { .. }), "{what}: {error}");
+        assert!(
+            matches!(error, JournalError::Damaged { .. }),
+            "{what}: {error}"
+        );
     }
 }
 
@@ -337,8 +376,10 @@ fn p3_segments_that_change_places_are_found() {
     let (disk, _) = even_journal();
     let (first, second) = (segment_path(0), segment_path(1));
     let contents = [&first, &second].map(|path| disk.contents(path).expect("reads"));
-    disk.edit(&first, |bytes| bytes.clone_from(&contents[1])).expect("edits");
-    disk.edit(&second, |bytes| bytes.clone_from(&contents[0])).expect("edits");
+    disk.edit(&first, |bytes| bytes.clone_from(&contents[1]))
+        .expect("edits");
+    disk.edit(&second, |bytes| bytes.clone_from(&contents[0]))
+        .expect("edits");
     assert!(!verdict(&disk).is_sound());
     assert!(matches!(
         Journal::open_on(shared(&disk), dir()),

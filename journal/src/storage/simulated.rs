@@ -143,7 +143,10 @@ impl SimulatedDisk {
             disk.settle(&what, fate);
         }
         disk.names.clone_from(&disk.durable_names);
-        disk.moved_dirs.clear();
+        for (from, to) in std::mem::take(&mut disk.moved_dirs) {
+            disk.dirs.remove(&to);
+            disk.dirs.insert(from);
+        }
         disk.locks.clear();
         for inode in disk.inodes.values_mut() {
             inode.bytes.clone_from(&inode.durable);

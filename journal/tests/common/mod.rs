@@ -43,7 +43,11 @@ pub fn draft(seq: u64) -> Draft {
         time: (seq % 50) as i64 * 1_000 + 5,
         kind: (seq % 7) as u16,
         schema: (seq % 3) as u8 + 1,
-        flags: if seq.is_multiple_of(50) { flags::RUN_START } else { 0 },
+        flags: if seq.is_multiple_of(50) {
+            flags::RUN_START
+        } else {
+            0
+        },
         stream: (seq * 31) as u32,
     }
 }
@@ -57,7 +61,11 @@ pub fn assert_written(frame: &Frame<'_>, longest: u64, context: &dyn std::fmt::D
         && frame.flags == expected.flags
         && frame.stream == expected.stream
         && frame.payload == payload(frame.seq, longest);
-    assert!(same, "{context}: frame {} is not what was written", frame.seq);
+    assert!(
+        same,
+        "{context}: frame {} is not what was written",
+        frame.seq
+    );
 }
 
 /// Asserts that `journal` holds exactly its frames as written, from 0 on.
@@ -136,6 +144,7 @@ pub mod forge {
 
     pub const COMMIT: u16 = 0xFFFF;
     pub const SEAL: u16 = 0xFFFE;
+    pub const PAD: u16 = 0xFFFD;
 
     /// A frame or control record, whole, with padding.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,6 +258,13 @@ pub mod forge {
                         seals += 1;
                     }
                     SEAL => {}
+                    PAD => {
+                        let mut bytes = record.bytes;
+                        bytes[8..16].copy_from_slice(&(frames.len() as u64).to_le_bytes());
+                        stamp(&mut bytes, id);
+                        out.extend(bytes);
+                        batch_start = out.len();
+                    }
                     COMMIT if out.len() == batch_start => {}
                     COMMIT => {
                         let mut bytes = record.bytes;
