@@ -312,7 +312,7 @@ fn p6_the_reserve_ends_and_says_so() {
 #[test]
 fn p6_a_failed_sync_stops_the_writer_and_reopening_copies_what_it_cannot_trust() {
     // Find a sync of the segment: a countdown that strikes in `sync`, not in the write before it.
-    let mut poisoned = 0;
+    let (mut poisoned, mut seen_lost) = (0, false);
     for call in 0..60 {
         let disk = SimulatedDisk::new();
         let mut writer = Writer::create_on(shared(&disk), dir(), small()).expect("creates");
@@ -339,6 +339,17 @@ fn p6_a_failed_sync_stops_the_writer_and_reopening_copies_what_it_cannot_trust()
             assert!(matches!(error, JournalError::Poisoned { .. }), "{error}");
         }
         drop(writer);
+        disk.forget_unsynced();
+        let lost = disk.power_cut(|_| Fate::Kept);
+        let lost = Journal::open_on(shared(&lost), dir())
+            .expect("opens")
+            .head()
+            .frames;
+        assert!(
+            lost == 4 || lost == 8,
+            "the frames are readable and may not be on the platter"
+        );
+        seen_lost |= lost == 4;
         let again = Writer::open_on(shared(&disk), dir(), small()).expect("opens");
         assert_eq!(again.head().frames, 8);
         // Either the segment's sync failed: all four are copied. Or the high-water's write did.
@@ -354,6 +365,7 @@ fn p6_a_failed_sync_stops_the_writer_and_reopening_copies_what_it_cannot_trust()
             8
         );
     }
+    assert!(seen_lost, "a failed sync did lose pages");
     assert!(
         poisoned >= 2,
         "sync and high-water each failed once, not {poisoned}"

@@ -247,6 +247,7 @@ pub mod forge {
             out[136..152].fill(0);
             stamp_page(&mut out);
             let mut batch_start = out.len();
+            let mut padded = false;
             for record in records(segment) {
                 match record.kind() {
                     SEAL if keep_seals => {
@@ -258,7 +259,10 @@ pub mod forge {
                         seals += 1;
                     }
                     SEAL => {}
+                    // A pad behind a seal that was left out has lost its batch.
+                    PAD if out.len() == batch_start && padded => {}
                     PAD => {
+                        padded = true;
                         let mut bytes = record.bytes;
                         bytes[8..16].copy_from_slice(&(frames.len() as u64).to_le_bytes());
                         stamp(&mut bytes, id);
@@ -267,6 +271,7 @@ pub mod forge {
                     }
                     COMMIT if out.len() == batch_start => {}
                     COMMIT => {
+                        padded = false;
                         let mut bytes = record.bytes;
                         bytes[8..16].copy_from_slice(&(frames.len() as u64).to_le_bytes());
                         bytes[16..24].copy_from_slice(&time.unwrap_or(0).to_le_bytes());
