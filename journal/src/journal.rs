@@ -7,17 +7,18 @@
 //! - `refresh` goes on from there while a writer is at work.
 //! - Must never: show a frame that no commit record closes.
 
+use crate::batch::journal_id;
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::cursor::{Cursor, Headers, View, each_frame_of};
 use crate::error::{JournalError, Result};
 use crate::format::OwnedFrame;
+use crate::options::Head;
 use crate::seal::Seal;
-use crate::segment::list_segments;
+use crate::segment::{Segment, list_segments};
 use crate::sidecar::{self, Sidecar};
 use crate::storage::{Files, Storage};
 use crate::survey::{Survey, survey};
 use crate::walk::{Place, walk};
-use crate::writer::{Head, journal_id};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -53,7 +54,7 @@ impl Journal {
         let found = survey(&storage, dir, false)?;
         let id = id_of(&storage, &found)?;
         let view = view_of(&storage, dir, found.segments, &found.end);
-        let seals = crate::recovery::read_seal_files(storage.as_ref(), dir)?;
+        let seals = crate::seal_files::read_seal_files(storage.as_ref(), dir)?;
         Ok(Journal {
             view: Arc::new(view),
             place: found.end,
@@ -218,7 +219,7 @@ impl Follow {
 pub(crate) fn view_of(
     storage: &Arc<dyn Storage>,
     dir: &Path,
-    segments: crate::recovery::Segments,
+    segments: Vec<Segment>,
     end: &Place,
 ) -> View {
     View {

@@ -12,8 +12,10 @@ use crate::chain::{Chain, Hash};
 use crate::error::{JournalError, Result};
 use crate::format::Mark;
 use crate::high_water::{HIGH_WATER_BYTES, HIGH_WATER_NAME, SLOT_BYTES, Slots, read_raw};
-use crate::recovery::{last_nonzero, read_seal_files, seal_name};
+use crate::options::Head;
+use crate::recovery::last_nonzero;
 use crate::seal::{PublicKey, Seal};
+use crate::seal_files::{read_seal_files, seal_name};
 use crate::segment::{
     RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX,
     list_segments,
@@ -21,7 +23,6 @@ use crate::segment::{
 use crate::storage::{Files, Storage};
 use crate::survey::in_force;
 use crate::walk::{Place, Walk, beginning, walk};
-use crate::writer::Head;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -16,15 +16,16 @@
 //! 4. the high-water slot; *power cut*: the slot is old or torn, the other one holds; D is lower
 //!    than it could be, and recovery keeps everything that verifies above D anyway.
 
+use crate::batch::Batch;
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::durable::Durable;
 use crate::error::{JournalError, Result};
 use crate::format::{
-    COMMIT_RECORD_BYTES, Commit, Draft, FRAME_HEADER_BYTES, KIND_RESERVED, KIND_SEAL, Mark,
-    PAYLOAD_BYTES_MAX, Record, SEAL_RECORD_BYTES, SEGMENT_BYTES_DEFAULT, flags, pad, padded,
-    seed_of, stamp, u32_at,
+    COMMIT_RECORD_BYTES, Commit, Draft, FRAME_HEADER_BYTES, KIND_RESERVED, KIND_SEAL, Mark, Record,
+    SEAL_RECORD_BYTES, flags, pad, padded, seed_of, stamp, u32_at,
 };
 use crate::high_water::HighWater;
+use crate::options::{Head, Options, payload_limit};
 use crate::recovery::Recovery;
 use crate::seal::{Seal, SealKey};
 use crate::segment::{
@@ -37,77 +38,6 @@ use std::sync::Arc;
 
 /// A batch that grows beyond this is closed by itself: it still fits the processor's cache.
 const BATCH_BYTES: usize = 256 * 1024;
-/// The smallest segment: a header and room for some frames.
-pub const SEGMENT_BYTES_MIN: u64 = 16 * 1024;
-/// The largest segment.
-pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-
-/// How a journal is laid out on disk. Nothing here changes its content hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Bytes of a segment, preallocated; a multiple of 4096 from 16 KiB to 1 GiB. Default: 64 MiB.
-    pub segment_bytes: u64,
-    /// Hold a preallocated segment for [`Writer::append_reserved`]. Default: false; live sessions: true.
-    pub reserve: bool,
-    /// Sync a segment when the next one begins, so that a crash never costs more than one. Default:
-    /// true; a session that can be made again (a backtest) may do without.
-    pub sync_segments: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            segment_bytes: SEGMENT_BYTES_DEFAULT,
-            reserve: false,
-            sync_segments: true,
-        }
-    }
-}
-
-impl Options {
-    /// For a session that can be made again: small segments, no sync until the end.
-    pub fn session() -> Options {
-        Options {
-            segment_bytes: 8 * 1024 * 1024,
-            reserve: false,
-            sync_segments: false,
-        }
-    }
-
-    /// For a session that carries money: a reserve for the day the disk is full.
-    pub fn live() -> Options {
-        Options {
-            reserve: true,
-            ..Options::default()
-        }
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        let bytes = self.segment_bytes;
-        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) || !bytes.is_multiple_of(4096)
-        {
-            return Err(JournalError::BadOption {
-                option: "segment_bytes",
-                value: bytes,
-                reason: format!(
-                    "a multiple of 4096 from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}"
-                ),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// How much a journal holds, and the hash that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// How many frames.
-    pub frames: u64,
-    /// Time of the last one.
-    pub last_time: Option<i64>,
-    /// Hash of all of them.
-    pub content: Hash,
-}
 
 #[derive(Debug)]
 pub(crate) enum State {
@@ -167,16 +97,6 @@ impl std::fmt::Debug for Writer {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
-}
-
-/// Frames that no commit record closes yet, their checksums zero: so they are canonical bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    bytes: Vec<u8>,
-    frames: u64,
-    /// Where in `bytes` a link of the chain falls.
-    links: Vec<usize>,
-    last_time: Option<i64>,
 }
 
 impl Writer {
@@ -708,7 +628,7 @@ impl Writer {
     }
 
     fn keep_seal(&mut self, seal: &Seal) -> Result<()> {
-        crate::recovery::write_seal_file(self.storage.as_ref(), &self.dir, seal)?;
+        crate::seal_files::write_seal_file(self.storage.as_ref(), &self.dir, seal)?;
         self.high_water
             .write_both(self.storage.as_ref(), self.mark, self.content)
     }
@@ -748,35 +668,6 @@ impl Writer {
     }
 }
 
-impl Batch {
-    /// The journal's id, where this batch begins with frame 0.
-    fn id(&self) -> [u8; 16] {
-        let len = padded(u32_at(&self.bytes, 0) as usize);
-        journal_id(&self.bytes[..len])
-    }
-
-    fn blank_checksums(&mut self) {
-        let mut at = 0;
-        while at < self.bytes.len() {
-            let len = padded(u32_at(&self.bytes, at) as usize);
-            self.bytes[at + 4..at + 8].fill(0);
-            at += len;
-        }
-    }
-
-    fn drop_front(&mut self, bytes: usize, frames: u64, rest: Vec<u8>) {
-        self.frames -= frames;
-        self.links.retain(|link| *link > bytes);
-        self.links.iter_mut().for_each(|link| *link -= bytes);
-        if rest.is_empty() {
-            self.bytes.clear();
-            self.last_time = None;
-        } else {
-            self.bytes = rest;
-        }
-    }
-}
-
 /// Makes a segment complete under a temporary name, syncs it and gives it its own.
 pub(crate) fn publish(
     storage: &dyn Storage,
@@ -806,19 +697,4 @@ pub(crate) fn publish(
         .sync_dir(dir)
         .map_err(JournalError::io("sync", dir))?;
     Ok(file)
-}
-
-/// The id of a journal whose frame 0 has these bytes.
-pub(crate) fn journal_id(frame: &[u8]) -> [u8; 16] {
-    let mut canonical = frame.to_vec();
-    canonical[4..8].fill(0);
-    let hash = Hash::of(&canonical);
-    hash.0[..16].try_into().expect("16 of 32 bytes")
-}
-
-/// A quarter of a segment, less what goes around a frame.
-pub(crate) fn payload_limit(segment_bytes: u64) -> usize {
-    let quarter = usize::try_from(segment_bytes / 4).unwrap_or(usize::MAX);
-    let overhead = FRAME_HEADER_BYTES + COMMIT_RECORD_BYTES + SEGMENT_HEADER_BYTES / 4;
-    (quarter - overhead).min(PAYLOAD_BYTES_MAX)
 }

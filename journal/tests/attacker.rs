@@ -62,7 +62,12 @@ fn forged(
     let mut slots = disk.contents(&high_water()).expect("reads");
     forge::rewrite(&mut contents, &mut slots, keep_seals, change);
     for (path, bytes) in paths.iter().zip(contents) {
-        disk.edit(path, |old| *old = bytes).expect("edits");
+        if bytes.len() == daybook_journal::SEGMENT_HEADER_BYTES {
+            disk.remove(path)
+                .expect("removes what a truncation has emptied");
+        } else {
+            disk.edit(path, |old| *old = bytes).expect("edits");
+        }
     }
     disk.edit(&high_water(), |old| *old = slots).expect("edits");
     if !keep_seals {
