@@ -101,13 +101,11 @@ fn p3_every_flipped_bit_is_found_with_its_place() {
 fn frames_of(path: &Path, bytes: &[u8]) -> Vec<Option<u64>> {
     let mut frames = vec![None; bytes.len()];
     if path.to_string_lossy().ends_with(".segment") {
-        let mut seq = u64::from_le_bytes(bytes[40..48].try_into().expect("eight bytes"));
-        for record in forge::records(bytes)
-            .iter()
-            .filter(|record| record.is_frame())
-        {
+        let first = u64::from_le_bytes(bytes[40..48].try_into().expect("eight bytes"));
+        let records = forge::records(bytes);
+        let in_order = records.iter().filter(|record| record.is_frame());
+        for (seq, record) in (first..).zip(in_order) {
             frames[record.offset..record.offset + record.bytes.len()].fill(Some(seq));
-            seq += 1;
         }
     }
     frames

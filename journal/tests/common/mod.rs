@@ -260,7 +260,7 @@ pub mod forge {
                     }
                     SEAL => {}
                     // A pad behind a seal that was left out has lost its batch.
-                    PAD if out.len() == batch_start && padded => {}
+                    PAD if padded || out.len() == SEGMENT_HEADER_BYTES => {}
                     PAD => {
                         padded = true;
                         let mut bytes = record.bytes;
