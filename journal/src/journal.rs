@@ -129,6 +129,10 @@ impl Journal {
     }
 
     /// Looks for batches that a writer has closed since; true where there are any.
+    ///
+    /// # Errors
+    /// Where a recovery has cut frames that were seen here: they had been committed and never synced,
+    /// and a power cut took them. Open the journal again.
     pub fn refresh(&mut self) -> Result<bool> {
         let storage = &self.view.storage;
         let mut segments = self.view.segments.clone();
@@ -138,6 +142,14 @@ impl Journal {
             .header
             .number;
         segments.extend(list_segments(storage.as_ref(), &self.view.dir, newest + 1)?);
+        let known = self.view.segments.len();
+        let mark = self.place.mark;
+        if segments[known..]
+            .iter()
+            .any(|segment| !segment.header.start.covers(mark))
+        {
+            return self.reopen();
+        }
         for segment in &mut segments[self.place.segment..] {
             let file = storage
                 .open(&segment.path, false)
@@ -169,6 +181,23 @@ impl Journal {
             }
         }
         Ok(grown)
+    }
+
+    /// A recovery has moved frames to a new segment: look at everything again.
+    fn reopen(&mut self) -> Result<bool> {
+        let fresh = Journal::open_on(self.view.storage.clone(), &self.view.dir)?;
+        let seen = self.head();
+        if fresh.head().frames < seen.frames || fresh.content_at(seen.frames)? != seen.content {
+            let reason = "a recovery has cut frames that were read here and never acknowledged";
+            return Err(JournalError::damaged(
+                self.dir(),
+                0,
+                fresh.head().frames,
+                reason,
+            ));
+        }
+        *self = fresh;
+        Ok(true)
     }
 
     /// Reads from frame `from` on and never ends: see [`Follow`].

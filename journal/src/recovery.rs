@@ -213,7 +213,12 @@ fn writer(
             seed: seed_of(header.file_id),
             offset: place.offset,
             owned,
-            capacity: header.capacity.max(place.offset),
+            // It may have grown beyond its header's capacity, and may again where that is wanted now.
+            capacity: header
+                .capacity
+                .max(parts.options.segment_bytes)
+                .max(owned)
+                .max(place.offset),
         },
         storage: parts.storage,
         dir: parts.dir.to_owned(),

@@ -181,15 +181,6 @@ fn claims_of(segment: &Segment) -> Result<()> {
         let reason = "the segment header claims a sync of frames that come later";
         return Err(JournalError::damaged(&segment.path, 136, seq, reason));
     }
-    if segment.len > header.capacity {
-        let reason = format!("the file has {} bytes, more than its capacity", segment.len);
-        return Err(JournalError::damaged(
-            &segment.path,
-            header.capacity,
-            seq,
-            reason,
-        ));
-    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@
 mod common;
 
 use common::*;
-use daybook_journal::storage::SimulatedDisk;
+use daybook_journal::storage::{Fate, SimulatedDisk, Unsynced};
 use daybook_journal::{Journal, JournalError, Options, SealKey, Verdict, Writer, verify_on};
 use std::path::Path;
 
@@ -383,4 +383,51 @@ fn p3_segments_that_change_places_are_found() {
         Journal::open_on(shared(&disk), dir()),
         Err(JournalError::Damaged { .. })
     ));
+}
+
+#[test]
+fn p4_a_later_commit_record_tells_what_was_acknowledged() {
+    // The high-water file never reached the platter; the commit record of the next batch says that
+    // the batch before it was synced, and is found beyond the damage.
+    let disk = SimulatedDisk::new();
+    let mut writer = Writer::create_on(shared(&disk), dir(), small()).expect("creates");
+    append(&mut writer, 4, LONGEST);
+    writer.sync().expect("syncs");
+    append(&mut writer, 4, LONGEST);
+    writer.commit().expect("commits");
+    drop(writer);
+    let after = disk.power_cut(|what| match what {
+        Unsynced::Sector { path, .. } if path.ends_with("high-water") => Fate::Dropped,
+        _ => Fate::Kept,
+    });
+    assert_eq!(
+        Journal::open_on(shared(&after), dir())
+            .expect("opens")
+            .head()
+            .frames,
+        8
+    );
+    let bytes = after.contents(&segment_path(0)).expect("reads");
+    for (seq, record) in forge::records(&bytes)
+        .iter()
+        .filter(|record| record.is_frame())
+        .enumerate()
+    {
+        let damaged = after.fork();
+        damaged
+            .edit(&segment_path(0), |bytes| bytes[record.offset + 20] ^= 1)
+            .expect("edits");
+        for opened in [
+            Journal::open_on(shared(&damaged), dir()).map(|journal| journal.head().frames),
+            Writer::open_on(shared(&damaged), dir(), small()).map(|writer| writer.head().frames),
+        ] {
+            match opened {
+                Err(JournalError::Damaged { offset, .. }) if seq < 4 => {
+                    assert_eq!(offset, record.offset as u64);
+                }
+                Ok(frames) if seq >= 4 => assert_eq!(frames, 4, "the unacknowledged batch is cut"),
+                other => panic!("frame {seq}: {other:?}"),
+            }
+        }
+    }
 }
