@@ -177,17 +177,21 @@ impl Cursor {
         records.bytes(self.current_at, self.current.padded())
     }
 
-    /// Takes over what a refreshed journal knows: more frames, more segments.
+    /// Takes over what a refreshed journal knows: more frames, more segments, or the same frames in
+    /// other segments where a recovery has moved them.
     pub(crate) fn renew(&mut self, view: &Arc<View>) {
         assert!(view.frames >= self.view.frames, "a journal only grows");
-        if let Some(records) = &mut self.records {
-            records.extend(view.limit_of(self.segment));
+        let number = |view: &View| Some(view.segments.get(self.segment)?.header.number);
+        let stays =
+            number(view) == number(&self.view) && view.end_of(self.segment) >= self.next_seq;
+        match &mut self.records {
+            Some(records) if stays => records.extend(view.limit_of(self.segment)),
+            _ => self.records = None,
         }
         self.view = view.clone();
         self.until = view.frames;
-        if self.records.is_some() {
-            self.turn_at = self.view.end_of(self.segment).max(self.next_seq);
-        }
+        // Look up at the next step.
+        self.turn_at = self.next_seq;
     }
 
     /// Steps over the next frame by its header alone: its checksum is not looked at.

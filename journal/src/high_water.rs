@@ -12,7 +12,7 @@
 
 use crate::chain::Hash;
 use crate::error::{JournalError, Result};
-use crate::format::{Mark, u32_at, u64_at};
+use crate::format::{Mark, is_zero, u32_at, u64_at};
 use crate::storage::{Storage, StorageFile};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl Slot {
         let sound = page[..8] == *MAGIC
             && u64_at(page, 8) == index as u64
             && crc32c::crc32c(&page[..CRC_AT]) == u32_at(page, CRC_AT)
-            && page[72..CRC_AT].iter().all(|byte| *byte == 0);
+            && is_zero(&page[72..CRC_AT]);
         sound.then(|| Slot {
             generation: u64_at(page, 16),
             mark: Mark {
@@ -132,7 +132,11 @@ impl HighWater {
         Ok(high_water)
     }
 
-    /// Opens the file after recovery; both slots are made to say `mark`, the sounder one last.
+    /// Opens the file after recovery; both slots are made to say `mark`.
+    ///
+    /// Of two sound slots the older is the one to be left alone first: the newer may be in the
+    /// system's cache only (its writer died before it was synced), and while it was written, the
+    /// older was durable. Were the older rewritten first, a power cut could tear both.
     pub(crate) fn reopen(
         storage: &dyn Storage,
         dir: &Path,
@@ -144,14 +148,18 @@ impl HighWater {
         let file = storage
             .open(&path, true)
             .map_err(JournalError::io("open", &path))?;
-        let generation = |index: usize| slots[index].map_or(0, |slot| slot.generation);
-        let newest = usize::from(slots[1].is_some() && generation(1) >= generation(0));
-        assert!(slots[newest].is_some(), "read() refuses two damaged slots");
+        let generation = |index: usize| slots[index].map_or(0, |slot: Slot| slot.generation);
+        let durable = match slots {
+            [Some(_), None] => 0,
+            [None, Some(_)] => 1,
+            [Some(one), Some(other)] => usize::from(other.generation < one.generation),
+            [None, None] => unreachable!("read() refuses two damaged slots"),
+        };
         let mut high_water = HighWater {
             file,
             path,
             generation: generation(0).max(generation(1)),
-            durable: newest,
+            durable,
             durable_mark: mark,
             last: None,
             durable_at: storage.elapsed(),

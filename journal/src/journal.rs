@@ -7,17 +7,18 @@
 //! - `refresh` goes on from there while a writer is at work.
 //! - Must never: show a frame that no commit record closes.
 
+use crate::batch::journal_id;
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::cursor::{Cursor, Headers, View, each_frame_of};
 use crate::error::{JournalError, Result};
 use crate::format::OwnedFrame;
+use crate::options::Head;
 use crate::seal::Seal;
-use crate::segment::list_segments;
+use crate::segment::{Segment, list_segments};
 use crate::sidecar::{self, Sidecar};
 use crate::storage::{Files, Storage};
 use crate::survey::{Survey, survey};
 use crate::walk::{Place, walk};
-use crate::writer::{Head, journal_id};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -50,10 +51,10 @@ impl Journal {
 
     /// [`Journal::open`] on any storage.
     pub fn open_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Journal> {
-        let found = survey(&storage, dir)?;
+        let found = survey(&storage, dir, false)?;
         let id = id_of(&storage, &found)?;
         let view = view_of(&storage, dir, found.segments, &found.end);
-        let seals = crate::recovery::read_seal_files(storage.as_ref(), dir)?;
+        let seals = crate::seal_files::read_seal_files(storage.as_ref(), dir)?;
         Ok(Journal {
             view: Arc::new(view),
             place: found.end,
@@ -128,6 +129,10 @@ impl Journal {
     }
 
     /// Looks for batches that a writer has closed since; true where there are any.
+    ///
+    /// # Errors
+    /// Where a recovery has cut frames that were seen here: they had been committed and never synced,
+    /// and a power cut took them. Open the journal again.
     pub fn refresh(&mut self) -> Result<bool> {
         let storage = &self.view.storage;
         let mut segments = self.view.segments.clone();
@@ -137,6 +142,14 @@ impl Journal {
             .header
             .number;
         segments.extend(list_segments(storage.as_ref(), &self.view.dir, newest + 1)?);
+        let known = self.view.segments.len();
+        let mark = self.place.mark;
+        if segments[known..]
+            .iter()
+            .any(|segment| !segment.header.start.covers(mark))
+        {
+            return self.reopen();
+        }
         for segment in &mut segments[self.place.segment..] {
             let file = storage
                 .open(&segment.path, false)
@@ -168,6 +181,23 @@ impl Journal {
             }
         }
         Ok(grown)
+    }
+
+    /// A recovery has moved frames to a new segment: look at everything again.
+    fn reopen(&mut self) -> Result<bool> {
+        let fresh = Journal::open_on(self.view.storage.clone(), &self.view.dir)?;
+        let seen = self.head();
+        if fresh.head().frames < seen.frames || fresh.content_at(seen.frames)? != seen.content {
+            let reason = "a recovery has cut frames that were read here and never acknowledged";
+            return Err(JournalError::damaged(
+                self.dir(),
+                0,
+                fresh.head().frames,
+                reason,
+            ));
+        }
+        *self = fresh;
+        Ok(true)
     }
 
     /// Reads from frame `from` on and never ends: see [`Follow`].
@@ -218,7 +248,7 @@ impl Follow {
 pub(crate) fn view_of(
     storage: &Arc<dyn Storage>,
     dir: &Path,
-    segments: crate::recovery::Segments,
+    segments: Vec<Segment>,
     end: &Place,
 ) -> View {
     View {

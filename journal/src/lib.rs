@@ -1,5 +1,6 @@
 //! Bytes in total order: the append-only journal.
 
+mod batch;
 mod cache;
 mod chain;
 mod cursor;
@@ -10,9 +11,11 @@ mod high_water;
 mod index;
 mod journal;
 mod merge;
+mod options;
 mod records;
 mod recovery;
 mod seal;
+mod seal_files;
 mod segment;
 mod sidecar;
 mod snapshots;
@@ -33,10 +36,11 @@ pub use format::{
 pub use index::{CaughtUp, Entries, Index, IndexHead, MemoryIndex, SledIndex, catch_up};
 pub use journal::{Follow, Journal};
 pub use merge::Merge;
+pub use options::{Head, Options, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use recovery::Recovery;
 pub use seal::{PublicKey, SEAL_BYTES, Seal, SealKey};
 pub use segment::{FORMAT_VERSION, SEGMENT_HEADER_BYTES};
 pub use sidecar::Run;
 pub use snapshots::Snapshots;
 pub use verify::{Verdict, Verified, verify, verify_on};
-pub use writer::{Head, Options, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Writer};
+pub use writer::Writer;

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 /// Bytes looked at together: large enough to make the system calls vanish, small enough to stay
 /// in the cache and out of the memory figures.
-const WINDOW_BYTES: u64 = 2 * 1024 * 1024;
+const WINDOW_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// The first window after a seek: often a single frame is wanted.
+const WINDOW_BYTES_MIN: u64 = 32 * 1024;
 
 /// How a window gets its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(crate) struct Records {
     limit: u64,
     window: Window,
     window_start: u64,
+    /// Bytes of the next window.
+    window_next: u64,
     /// Of the next record, within the window.
     position: usize,
 }
@@ -63,6 +67,7 @@ impl Records {
             limit,
             window: Window::empty(),
             window_start: SEGMENT_HEADER_BYTES as u64,
+            window_next: WINDOW_BYTES_MIN,
             position: 0,
         })
     }
@@ -117,6 +122,7 @@ impl Records {
         } else {
             self.window = Window::empty();
             self.window_start = offset;
+            self.window_next = WINDOW_BYTES_MIN;
             self.position = 0;
         }
     }
@@ -142,7 +148,9 @@ impl Records {
                     if offset + bytes as u64 > self.limit {
                         return Err(Stop::Flaw(Flaw::BeyondEnd));
                     }
-                    let wanted = WINDOW_BYTES.max(bytes as u64).min(self.limit - offset);
+                    let wanted = self.window_next.max(bytes as u64);
+                    let wanted = wanted.min(self.limit - offset);
+                    self.window_next = (self.window_next * 4).min(WINDOW_BYTES_MAX);
                     self.refill(offset, wanted).map_err(|error| {
                         Stop::Failed(Box::new(JournalError::io("read", &self.path)(error)))
                     })?;

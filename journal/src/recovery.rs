@@ -17,20 +17,24 @@
 //! 4. the tail behind D is zeroed and synced; *crash*: as 2, the half-zeroed tail does not count.
 //! 5. the high-water says V, durable. Then the first append.
 
+use crate::batch::Batch;
 use crate::chain::{Chain, Hash};
 use crate::error::{JournalError, Result};
-use crate::format::{Commit, Mark, SEAL_RECORD_BYTES, seed_of, stamp};
+use crate::format::{
+    Commit, KIND_COMMIT, KIND_PAD, KIND_SEAL, Mark, SEAL_RECORD_BYTES, is_zero, pad, seed_of, stamp,
+};
 use crate::high_water::{HIGH_WATER_NAME, HighWater};
+use crate::options::Options;
 use crate::records::{Access, Records, Stop};
-use crate::seal::{SEAL_SUFFIX, Seal};
+use crate::seal_files::reconciled_seals;
 use crate::segment::{
-    LOCK_NAME, RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX,
+    LOCK_NAME, RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, SegmentHeader, TEMPORARY_SUFFIX,
     list_segments, segment_name, segment_number,
 };
 use crate::storage::{Storage, StorageFile};
 use crate::survey::{Survey, survey};
 use crate::walk::{Place, beginning, walk};
-use crate::writer::{Active, Batch, Options, State, Writer, publish};
+use crate::writer::{Active, State, Writer, publish};
 use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -154,7 +158,7 @@ pub(crate) fn open(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> R
     list_segments(storage.as_ref(), dir, u64::MAX)?;
     let lock = take_lock(storage.as_ref(), dir)?;
     remove_temporaries(storage.as_ref(), dir)?;
-    let found = survey(&storage, dir)?;
+    let found = survey(&storage, dir, true)?;
     let seals = reconciled_seals(storage.as_ref(), dir, &found)?;
     let id = crate::journal::id_of(&storage, &found)?;
     let mut recovery = Recovery {
@@ -209,7 +213,12 @@ fn writer(
             seed: seed_of(header.file_id),
             offset: place.offset,
             owned,
-            capacity: header.capacity.max(place.offset),
+            // It may have grown beyond its header's capacity, and may again where that is wanted now.
+            capacity: header
+                .capacity
+                .max(parts.options.segment_bytes)
+                .max(owned)
+                .max(place.offset),
         },
         storage: parts.storage,
         dir: parts.dir.to_owned(),
@@ -226,6 +235,7 @@ fn writer(
         id: None,
         last_seal: None,
         batch: Batch::default(),
+        padding: false,
         _lock: parts.lock,
     }
 }
@@ -244,46 +254,64 @@ fn settle(
         false => Some(copy(storage, dir, found, &kept, options)?),
     };
     recovery.frames_copied = found.end.mark.frames - kept.mark.frames;
-    // From the last one down, so that a crash in between leaves no gap.
-    let mut surplus: Vec<&PathBuf> = found.superseded.iter().collect();
-    surplus.extend(
-        found.segments[kept.segment + 1..]
-            .iter()
-            .map(|segment| &segment.path),
-    );
-    surplus.sort();
-    if let Some((_, header, _)) = &copied {
-        surplus.retain(|path| **path != dir.join(segment_name(header.number)));
-    }
-    for path in surplus.iter().rev() {
-        storage
-            .remove(path)
-            .map_err(JournalError::io("remove", path))?;
-    }
-    if !surplus.is_empty() {
-        sync_dir(storage.as_ref(), dir)?;
-    }
+    // A copy that begins where its segment begins repeats all of that segment.
     let segment = &found.segments[kept.segment];
+    let repeated = copied.is_some() && kept.mark == segment.header.start;
+    let first_surplus = kept.segment + usize::from(!repeated);
+    let surplus = &found.segments[first_surplus..];
+    let surplus: Vec<&PathBuf> = surplus.iter().map(|segment| &segment.path).collect();
+    remove_all(storage.as_ref(), dir, surplus, &found.superseded)?;
+    if found.loose_frames > 0 {
+        recovery.cut_at = Some(cut_at(found));
+    }
+    for (index, end) in found.ends.iter().filter(|(index, _)| *index < kept.segment) {
+        let path = &found.segments[*index].path;
+        let file = storage
+            .open(path, true)
+            .map_err(JournalError::io("open", path))?;
+        recovery.bytes_cut += zero_tail(file.as_ref(), path, *end)?;
+    }
+    if repeated && let Some(copied) = copied {
+        return Ok(copied);
+    }
     let file = storage
         .open(&segment.path, true)
         .map_err(JournalError::io("open", &segment.path))?;
-    let zeroed = zero_tail(file.as_ref(), &segment.path, kept.offset)?;
-    if zeroed > 0 || found.loose_frames > 0 {
-        recovery.bytes_cut = zeroed;
-        let stop = &found.stop;
-        let at = &found.segments[stop.segment].path;
-        recovery.cut_at = Some(format!(
-            "{} at offset {} (seq {}): {}",
-            at.display(),
-            stop.offset,
-            stop.seq,
-            stop.reason
-        ));
+    recovery.bytes_cut += zero_tail(file.as_ref(), &segment.path, kept.offset)?;
+    if recovery.bytes_cut > 0 {
+        recovery.cut_at = Some(cut_at(found));
     }
     Ok(match copied {
         Some(copied) => copied,
         None => (file, segment.header.clone(), kept),
     })
+}
+
+fn cut_at(found: &Survey) -> String {
+    let stop = &found.stop;
+    let path = found.segments[stop.segment].path.display();
+    let (offset, seq, reason) = (stop.offset, stop.seq, &stop.reason);
+    format!("{path} at offset {offset} (seq {seq}): {reason}")
+}
+
+/// From the last one down, so that a crash in between leaves no gap.
+fn remove_all<'a>(
+    storage: &dyn Storage,
+    dir: &Path,
+    mut surplus: Vec<&'a PathBuf>,
+    superseded: &'a [PathBuf],
+) -> Result<()> {
+    surplus.extend(superseded);
+    surplus.sort();
+    for path in surplus.iter().rev() {
+        storage
+            .remove(path)
+            .map_err(JournalError::io("remove", path))?;
+    }
+    if surplus.is_empty() {
+        return Ok(());
+    }
+    sync_dir(storage, dir)
 }
 
 /// The batch end up to which everything may stay where it is: D, or V where nothing lies between.
@@ -403,7 +431,13 @@ fn copy_records(
     stamp(&mut record, seed);
     chunk.extend_from_slice(&record);
     write(&mut chunk)?;
-    Ok(offset)
+    let mut pad = pad(offset, found.end.mark.frames, header.capacity);
+    if !pad.is_empty() {
+        stamp(&mut pad, seed);
+        file.write_at(&pad, offset)
+            .map_err(JournalError::io("write", path))?;
+    }
+    Ok(offset + pad.len() as u64)
 }
 
 /// Gives the frames and seal records between `kept` and the verified end.
@@ -441,11 +475,11 @@ fn each_record(
                 }
             };
             let at = records.consume(&record);
-            if record.kind == crate::format::KIND_COMMIT {
+            if [KIND_COMMIT, KIND_PAD].contains(&record.kind) {
                 continue;
             }
             take(records.bytes(at, record.padded()))?;
-            if record.kind == crate::format::KIND_SEAL {
+            if record.kind == KIND_SEAL {
                 assert!(
                     record.len as usize == SEAL_RECORD_BYTES,
                     "the walk checked it"
@@ -491,91 +525,14 @@ pub(crate) fn last_nonzero(
         let chunk = file
             .copy(at, usize::try_from(bytes).expect("at most a chunk"))
             .map_err(JournalError::io("read", path))?;
-        if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
+        if !is_zero(&chunk)
+            && let Some(last) = chunk.iter().rposition(|byte| *byte != 0)
+        {
             end = Some(at + last as u64 + 1);
         }
         at += bytes;
     }
     Ok(end)
-}
-
-/// Seal files as the journal's records want them: a crash between record and file is made good.
-fn reconciled_seals(storage: &dyn Storage, dir: &Path, found: &Survey) -> Result<Vec<Seal>> {
-    let mut seals = read_seal_files(storage, dir)?;
-    for seal in &found.seals {
-        let position = usize::try_from(seal.number).unwrap_or(usize::MAX);
-        match seals.get(position) {
-            Some(kept) if kept == seal => {}
-            None if position == seals.len() => {
-                write_seal_file(storage, dir, seal)?;
-                seals.push(*seal);
-            }
-            _ => {
-                let path = dir.join(seal_name(seal.number));
-                let reason = "the seal file is not the seal in the journal";
-                return Err(JournalError::damaged(&path, 0, seal.frames, reason));
-            }
-        }
-    }
-    if seals.len() as u64 != found.end.mark.seals {
-        let reason = format!(
-            "there are {} seal files for {} seals in the journal",
-            seals.len(),
-            found.end.mark.seals
-        );
-        return Err(JournalError::damaged(dir, 0, found.end.mark.frames, reason));
-    }
-    Ok(seals)
-}
-
-/// The seals in the files beside the segments, in order and linked to each other.
-pub(crate) fn read_seal_files(storage: &dyn Storage, dir: &Path) -> Result<Vec<Seal>> {
-    let entries = storage.list(dir).map_err(JournalError::io("list", dir))?;
-    let mut seals: Vec<Seal> = Vec::new();
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.name.ends_with(SEAL_SUFFIX))
-    {
-        let path = dir.join(&entry.name);
-        let file = storage
-            .open(&path, false)
-            .map_err(JournalError::io("open", &path))?;
-        let len = file.len().map_err(JournalError::io("read", &path))?;
-        let bytes = file
-            .copy(0, usize::try_from(len.min(4096)).expect("small"))
-            .map_err(JournalError::io("read", &path))?;
-        let seal = Seal::decode(&bytes)
-            .map_err(|error| JournalError::damaged(&path, 0, 0, error.to_string()))?;
-        let expected = seals.last().map(Seal::hash).unwrap_or_default();
-        if seal_name(seal.number) != entry.name
-            || seal.number != seals.len() as u64
-            || seal.previous != expected
-        {
-            let reason = "the seal is not the one that follows the seals before it";
-            return Err(JournalError::damaged(&path, 24, seal.frames, reason));
-        }
-        seals.push(seal);
-    }
-    Ok(seals)
-}
-
-pub(crate) fn write_seal_file(storage: &dyn Storage, dir: &Path, seal: &Seal) -> Result<()> {
-    let path = dir.join(seal_name(seal.number));
-    let temporary = dir.join(format!("{}{TEMPORARY_SUFFIX}", seal_name(seal.number)));
-    let file = storage
-        .create(&temporary, crate::seal::SEAL_BYTES as u64)
-        .map_err(JournalError::io("create", &temporary))?;
-    file.write_at(&seal.encode(), 0)
-        .map_err(JournalError::io("write", &temporary))?;
-    file.sync().map_err(JournalError::io("sync", &temporary))?;
-    storage
-        .rename(&temporary, &path)
-        .map_err(JournalError::io("rename", &temporary))?;
-    sync_dir(storage, dir)
-}
-
-pub(crate) fn seal_name(number: u64) -> String {
-    format!("{number:06}{SEAL_SUFFIX}")
 }
 
 /// The reserve as the options want it: there, sound and whole, or not there.
@@ -671,9 +628,6 @@ fn new_file_id(storage: &dyn Storage, dir: &Path) -> Result<u64> {
         .map_err(JournalError::io("number a segment of", dir))
 }
 
-fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.sync_dir(dir).map_err(JournalError::io("sync", dir))
 }
-
-/// The segments that count, for those who only read them.
-pub(crate) type Segments = Vec<Segment>;

@@ -65,6 +65,18 @@ impl Seal {
 
     /// Reads a seal file; the signature is checked against the key inside.
     pub fn decode(bytes: &[u8]) -> Result<Seal> {
+        let seal = Self::parse(bytes)?;
+        match seal.check(&PublicKey(seal.signer)) {
+            true => Ok(seal),
+            false => Err(JournalError::BadSeal {
+                what: "the seal".to_owned(),
+                reason: "its signature does not hold".to_owned(),
+            }),
+        }
+    }
+
+    /// Reads the fields alone: for records under a checksum, whose signature is checked later.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Seal> {
         let bad = |reason: &str| {
             Err(JournalError::BadSeal {
                 what: "the seal".to_owned(),
@@ -75,7 +87,7 @@ impl Seal {
             return bad("it is not 208 bytes that begin as a seal does");
         }
         let hash = |at: usize| Hash(bytes[at..at + 32].try_into().expect("32 bytes"));
-        let seal = Seal {
+        Ok(Seal {
             journal: bytes[8..24].try_into().expect("16 bytes"),
             number: u64_at(bytes, 24),
             frames: u64_at(bytes, 32),
@@ -84,11 +96,7 @@ impl Seal {
             previous: hash(80),
             signer: hash(112).0,
             signature: bytes[SIGNED_BYTES..].try_into().expect("64 bytes"),
-        };
-        match seal.check(&PublicKey(seal.signer)) {
-            true => Ok(seal),
-            false => bad("its signature does not hold"),
-        }
+        })
     }
 
     /// Whether `key` signed exactly this.

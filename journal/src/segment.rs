@@ -15,7 +15,7 @@
 
 use crate::chain::Hash;
 use crate::error::{JournalError, Result};
-use crate::format::{Mark, u32_at, u64_at};
+use crate::format::{Mark, is_zero, u32_at, u64_at};
 use crate::storage::{Storage, StorageFile};
 use std::path::{Path, PathBuf};
 
@@ -134,7 +134,7 @@ impl SegmentHeader {
             _ => return damaged(12, "the segment header names an unknown role"),
         };
         let has_time = u64_at(page, 64);
-        if has_time > 1 || page[152..CRC_AT].iter().any(|byte| *byte != 0) {
+        if has_time > 1 || !is_zero(&page[152..CRC_AT]) {
             return damaged(64, "the segment header holds values that no writer writes");
         }
         let hash = |at: usize| Hash(page[at..at + 32].try_into().expect("32 bytes"));

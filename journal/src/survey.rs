@@ -41,10 +41,13 @@ pub(crate) struct Survey {
     pub seals: Vec<crate::seal::Seal>,
     /// Sound frames behind V that no commit record closes.
     pub loose_frames: u64,
+    /// Where the segments passed on the walk ended: index and offset.
+    pub ends: Vec<(usize, u64)>,
 }
 
-/// Looks at headers, high-water and the tail.
-pub(crate) fn survey(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Survey> {
+/// Looks at headers, high-water and the tail. With `mending`, the walk begins one segment earlier:
+/// a recovery that was cut off may have left bytes behind that segment's end.
+pub(crate) fn survey(storage: &Arc<dyn Storage>, dir: &Path, mending: bool) -> Result<Survey> {
     // Before the high-water, so that a directory that is no journal is called that.
     list_segments(storage.as_ref(), dir, u64::MAX)?;
     // The claims are read before the frames: a writer at work can only add frames in between.
@@ -65,7 +68,8 @@ pub(crate) fn survey(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Survey> {
     let first = segments
         .iter()
         .rposition(|segment| acknowledged.covers(segment.header.start))
-        .expect("the first segment starts at zero");
+        .expect("the first segment starts at zero")
+        .saturating_sub(usize::from(mending));
     contradiction(&segments[first], &witnesses)?;
     let mut found = walk(
         storage,
@@ -97,15 +101,19 @@ pub(crate) fn survey(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Survey> {
         stop: found.stop,
         seals: found.seals,
         loose_frames: found.loose_frames,
+        ends: found.ends,
     })
 }
 
 fn joined(first: Walk, second: Walk) -> Walk {
     let mut seals = first.seals;
     seals.extend(second.seals);
+    let mut ends = first.ends;
+    ends.extend(second.ends);
     Walk {
         synced: first.synced.later(second.synced),
         seals,
+        ends,
         ..second
     }
 }

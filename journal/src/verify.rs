@@ -12,8 +12,10 @@ use crate::chain::{Chain, Hash};
 use crate::error::{JournalError, Result};
 use crate::format::Mark;
 use crate::high_water::{HIGH_WATER_BYTES, HIGH_WATER_NAME, SLOT_BYTES, Slots, read_raw};
-use crate::recovery::{last_nonzero, read_seal_files, seal_name};
+use crate::options::Head;
+use crate::recovery::last_nonzero;
 use crate::seal::{PublicKey, Seal};
+use crate::seal_files::{read_seal_files, seal_name};
 use crate::segment::{
     RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX,
     list_segments,
@@ -21,7 +23,6 @@ use crate::segment::{
 use crate::storage::{Files, Storage};
 use crate::survey::in_force;
 use crate::walk::{Place, Walk, beginning, walk};
-use crate::writer::Head;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,6 +117,7 @@ fn examine(
     for segment in &segments {
         claims_of(segment)?;
     }
+    let reserve = reserve(storage.as_ref(), dir)?;
     let found = whole_walk(storage, dir, &segments, &slots)?;
     zero_tails(storage.as_ref(), &segments, &found)?;
     let id = id_at(storage, dir, &segments, &found.place)?;
@@ -123,7 +125,6 @@ fn examine(
     for seal in kept {
         against(storage, dir, &segments, &found, id, seal)?;
     }
-    let reserve = reserve(storage.as_ref(), dir)?;
     let bytes = segments.iter().map(|segment| segment.len).sum::<u64>();
     Ok(Verified {
         head: Head {
@@ -179,15 +180,6 @@ fn claims_of(segment: &Segment) -> Result<()> {
     if !header.start.covers(header.synced) {
         let reason = "the segment header claims a sync of frames that come later";
         return Err(JournalError::damaged(&segment.path, 136, seq, reason));
-    }
-    if segment.len > header.capacity {
-        let reason = format!("the file has {} bytes, more than its capacity", segment.len);
-        return Err(JournalError::damaged(
-            &segment.path,
-            header.capacity,
-            seq,
-            reason,
-        ));
     }
     Ok(())
 }

@@ -9,7 +9,8 @@
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::error::{JournalError, Result};
 use crate::format::{
-    COMMIT_RECORD_BYTES, Commit, KIND_COMMIT, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES, flags,
+    COMMIT_RECORD_BYTES, Commit, KIND_COMMIT, KIND_PAD, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES,
+    flags, is_pad,
 };
 use crate::records::{Access, Records, Stop};
 use crate::seal::Seal;
@@ -199,6 +200,7 @@ impl Walker<'_> {
                     let bytes = records.bytes(at, record.padded());
                     match self.record(&record, bytes, records.offset()) {
                         Ok(true) => {
+                            self.take_pad(&mut records)?;
                             if self.step_into_next(segments)? {
                                 return Ok(true);
                             }
@@ -224,6 +226,27 @@ impl Walker<'_> {
         }
     }
 
+    /// A pad behind a batch end belongs to it: it was there when the batch was synced.
+    fn take_pad(&mut self, records: &mut Records) -> Result<()> {
+        let record = match records.read() {
+            Ok(record) => record,
+            Err(Stop::Failed(error)) => return Err(*error),
+            Err(Stop::Flaw(_)) => return Ok(()),
+        };
+        if record.kind != KIND_PAD {
+            return Ok(());
+        }
+        let back = records.offset();
+        let at = records.consume(&record);
+        let bytes = records.bytes(at, record.padded());
+        if is_pad(&record, bytes, self.walk.place.mark.frames) {
+            self.walk.place.offset = records.offset();
+        } else {
+            records.seek(back);
+        }
+        Ok(())
+    }
+
     /// Takes in one sound record; true at a batch end.
     fn record(&mut self, record: &Record, bytes: &[u8], end: u64) -> Result<bool, &'static str> {
         match record.kind {
@@ -232,7 +255,7 @@ impl Walker<'_> {
                 if record.len as usize != SEAL_RECORD_BYTES {
                     return Err("a seal record of the wrong length");
                 }
-                let seal = Seal::decode(&bytes[32..]);
+                let seal = Seal::parse(&bytes[32..]);
                 let seal = seal.map_err(|_| "a seal record that is no seal")?;
                 if seal.frames != self.tentative_mark.frames
                     || seal.number != self.tentative_mark.seals

@@ -16,15 +16,16 @@
 //! 4. the high-water slot; *power cut*: the slot is old or torn, the other one holds; D is lower
 //!    than it could be, and recovery keeps everything that verifies above D anyway.
 
+use crate::batch::Batch;
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::durable::Durable;
 use crate::error::{JournalError, Result};
 use crate::format::{
-    COMMIT_RECORD_BYTES, Commit, Draft, FRAME_HEADER_BYTES, KIND_RESERVED, KIND_SEAL, Mark,
-    PAYLOAD_BYTES_MAX, Record, SEAL_RECORD_BYTES, SEGMENT_BYTES_DEFAULT, flags, padded, seed_of,
-    stamp, u32_at,
+    COMMIT_RECORD_BYTES, Commit, Draft, FRAME_HEADER_BYTES, KIND_RESERVED, KIND_SEAL, Mark, Record,
+    SEAL_RECORD_BYTES, flags, pad, padded, seed_of, stamp, u32_at,
 };
 use crate::high_water::HighWater;
+use crate::options::{Head, Options, payload_limit};
 use crate::recovery::Recovery;
 use crate::seal::{Seal, SealKey};
 use crate::segment::{
@@ -37,77 +38,6 @@ use std::sync::Arc;
 
 /// A batch that grows beyond this is closed by itself: it still fits the processor's cache.
 const BATCH_BYTES: usize = 256 * 1024;
-/// The smallest segment: a header and room for some frames.
-pub const SEGMENT_BYTES_MIN: u64 = 16 * 1024;
-/// The largest segment.
-pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-
-/// How a journal is laid out on disk. Nothing here changes its content hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Bytes of a segment, preallocated; a multiple of 4096 from 16 KiB to 1 GiB. Default: 64 MiB.
-    pub segment_bytes: u64,
-    /// Hold a preallocated segment for [`Writer::append_reserved`]. Default: false; live sessions: true.
-    pub reserve: bool,
-    /// Sync a segment when the next one begins, so that a crash never costs more than one. Default:
-    /// true; a session that can be made again (a backtest) may do without.
-    pub sync_segments: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            segment_bytes: SEGMENT_BYTES_DEFAULT,
-            reserve: false,
-            sync_segments: true,
-        }
-    }
-}
-
-impl Options {
-    /// For a session that can be made again: small segments, no sync until the end.
-    pub fn session() -> Options {
-        Options {
-            segment_bytes: 8 * 1024 * 1024,
-            reserve: false,
-            sync_segments: false,
-        }
-    }
-
-    /// For a session that carries money: a reserve for the day the disk is full.
-    pub fn live() -> Options {
-        Options {
-            reserve: true,
-            ..Options::default()
-        }
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        let bytes = self.segment_bytes;
-        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) || !bytes.is_multiple_of(4096)
-        {
-            return Err(JournalError::BadOption {
-                option: "segment_bytes",
-                value: bytes,
-                reason: format!(
-                    "a multiple of 4096 from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}"
-                ),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// How much a journal holds, and the hash that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// How many frames.
-    pub frames: u64,
-    /// Time of the last one.
-    pub last_time: Option<i64>,
-    /// Hash of all of them.
-    pub content: Hash,
-}
 
 #[derive(Debug)]
 pub(crate) enum State {
@@ -154,6 +84,8 @@ pub struct Writer {
     pub(crate) last_seal: Option<Seal>,
     // The batch that is open.
     pub(crate) batch: Batch,
+    /// The batch is closed in order to be synced: it is to share no sector with what comes later.
+    pub(crate) padding: bool,
     pub(crate) _lock: Box<dyn Any + Send + Sync>,
 }
 
@@ -165,16 +97,6 @@ impl std::fmt::Debug for Writer {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
-}
-
-/// Frames that no commit record closes yet, their checksums zero: so they are canonical bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    bytes: Vec<u8>,
-    frames: u64,
-    /// Where in `bytes` a link of the chain falls.
-    links: Vec<usize>,
-    last_time: Option<i64>,
 }
 
 impl Writer {
@@ -264,7 +186,10 @@ impl Writer {
     /// Closes the open batch and makes everything written so far durable. When it returns, all
     /// frames are acknowledged: recovery keeps them, or refuses the journal.
     pub fn sync(&mut self) -> Result<()> {
-        self.commit()?;
+        self.padding = true;
+        let committed = self.commit().and_then(|()| self.pad());
+        self.padding = false;
+        committed?;
         if self.synced == self.mark && self.unsynced.is_empty() {
             return Ok(());
         }
@@ -513,7 +438,15 @@ impl Writer {
         stamp(&mut record, self.active.seed);
         self.batch.bytes.extend_from_slice(&record);
         let active = &mut self.active;
-        let end = active.offset + (bytes + COMMIT_RECORD_BYTES) as u64;
+        let mut end = active.offset + (bytes + COMMIT_RECORD_BYTES) as u64;
+        if self.padding {
+            let mut pad = pad(end, mark.frames, active.capacity);
+            if !pad.is_empty() {
+                stamp(&mut pad, active.seed);
+                self.batch.bytes.extend_from_slice(&pad);
+                end += pad.len() as u64;
+            }
+        }
         assert!(end <= active.capacity, "the batch fits its segment");
         if end > active.owned {
             // The segment was trimmed by a clean close.
@@ -529,6 +462,28 @@ impl Writer {
             .map_err(JournalError::io("write", &active.path))?;
         active.offset = end;
         Ok(())
+    }
+
+    /// Pads what earlier commits have written without one.
+    fn pad(&mut self) -> Result<()> {
+        let active = &mut self.active;
+        let mut pad = pad(active.offset, self.mark.frames, active.capacity);
+        if pad.is_empty() || self.synced == self.mark {
+            return Ok(());
+        }
+        stamp(&mut pad, active.seed);
+        assert!(
+            active.owned == active.capacity,
+            "something was written since it was opened"
+        );
+        let written = active
+            .file
+            .write_at(&pad, active.offset)
+            .map_err(JournalError::io("write", &active.path));
+        if written.is_ok() {
+            active.offset += pad.len() as u64;
+        }
+        self.fail_on_error(written)
     }
 
     /// Goes over to a new segment.
@@ -656,6 +611,7 @@ impl Writer {
             flags: 0,
             stream: 0,
         };
+        self.padding = true;
         self.batch.bytes.extend_from_slice(&record.encode());
         self.batch.bytes.extend_from_slice(&seal.encode());
         stamp(&mut self.batch.bytes, self.active.seed);
@@ -664,6 +620,7 @@ impl Writer {
             ..self.mark
         };
         let written = self.write_batch(mark, self.content, self.last_time.unwrap_or(0));
+        self.padding = false;
         self.batch.bytes.clear();
         written?;
         self.mark = mark;
@@ -671,7 +628,7 @@ impl Writer {
     }
 
     fn keep_seal(&mut self, seal: &Seal) -> Result<()> {
-        crate::recovery::write_seal_file(self.storage.as_ref(), &self.dir, seal)?;
+        crate::seal_files::write_seal_file(self.storage.as_ref(), &self.dir, seal)?;
         self.high_water
             .write_both(self.storage.as_ref(), self.mark, self.content)
     }
@@ -711,35 +668,6 @@ impl Writer {
     }
 }
 
-impl Batch {
-    /// The journal's id, where this batch begins with frame 0.
-    fn id(&self) -> [u8; 16] {
-        let len = padded(u32_at(&self.bytes, 0) as usize);
-        journal_id(&self.bytes[..len])
-    }
-
-    fn blank_checksums(&mut self) {
-        let mut at = 0;
-        while at < self.bytes.len() {
-            let len = padded(u32_at(&self.bytes, at) as usize);
-            self.bytes[at + 4..at + 8].fill(0);
-            at += len;
-        }
-    }
-
-    fn drop_front(&mut self, bytes: usize, frames: u64, rest: Vec<u8>) {
-        self.frames -= frames;
-        self.links.retain(|link| *link > bytes);
-        self.links.iter_mut().for_each(|link| *link -= bytes);
-        if rest.is_empty() {
-            self.bytes.clear();
-            self.last_time = None;
-        } else {
-            self.bytes = rest;
-        }
-    }
-}
-
 /// Makes a segment complete under a temporary name, syncs it and gives it its own.
 pub(crate) fn publish(
     storage: &dyn Storage,
@@ -769,19 +697,4 @@ pub(crate) fn publish(
         .sync_dir(dir)
         .map_err(JournalError::io("sync", dir))?;
     Ok(file)
-}
-
-/// The id of a journal whose frame 0 has these bytes.
-pub(crate) fn journal_id(frame: &[u8]) -> [u8; 16] {
-    let mut canonical = frame.to_vec();
-    canonical[4..8].fill(0);
-    let hash = Hash::of(&canonical);
-    hash.0[..16].try_into().expect("16 of 32 bytes")
-}
-
-/// A quarter of a segment, less what goes around a frame.
-pub(crate) fn payload_limit(segment_bytes: u64) -> usize {
-    let quarter = usize::try_from(segment_bytes / 4).unwrap_or(usize::MAX);
-    let overhead = FRAME_HEADER_BYTES + COMMIT_RECORD_BYTES + SEGMENT_HEADER_BYTES / 4;
-    (quarter - overhead).min(PAYLOAD_BYTES_MAX)
 }

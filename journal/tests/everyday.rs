@@ -193,3 +193,113 @@ fn readers_see_committed_frames_only_and_follow() {
         }
     }
 }
+
+#[test]
+fn a_follower_stays_with_a_journal_through_crashes() {
+    let (_keep, dir) = scratch();
+    let mut writer = Writer::create(&dir, small()).expect("creates");
+    let mut follow = Journal::open(&dir).expect("opens").follow(0);
+    let mut read = 0;
+    for life in 0..6 {
+        for seq in writer.next_seq()..writer.next_seq() + 150 {
+            writer.append(draft(seq), &payload(seq)).expect("appends");
+            if seq % 40 == life {
+                writer.sync().expect("syncs");
+            }
+        }
+        writer.commit().expect("commits");
+        let frames = writer.head().frames;
+        if life % 2 == 0 {
+            read = read_on(&mut follow, read);
+            assert_eq!(read, frames);
+        }
+        drop(writer);
+        writer = Writer::open(&dir, small()).expect("recovers");
+        assert!(
+            writer.recovery().frames_copied > 0,
+            "what was not synced moves"
+        );
+        assert_eq!(writer.head().frames, frames);
+        read = read_on(&mut follow, read);
+        assert_eq!(read, frames, "life {life}");
+    }
+}
+
+fn read_on(follow: &mut daybook_journal::Follow, mut read: u64) -> u64 {
+    while let Some(frame) = follow.next().expect("sound") {
+        assert_eq!(frame.seq, read);
+        assert_eq!(frame.payload, payload(read));
+        read += 1;
+    }
+    read
+}
+
+#[test]
+fn segments_may_grow_from_one_opening_to_the_next() {
+    let (_keep, dir) = scratch();
+    drop(Writer::create(&dir, small()).expect("creates"));
+    let mut writer = Writer::open(&dir, Options::default()).expect("opens");
+    let limit = writer.payload_limit();
+    let error = writer
+        .append(draft(0), &vec![0; limit + 1])
+        .expect_err("too long");
+    assert!(error.to_string().contains(&limit.to_string()), "{error}");
+    for seq in 0..3 {
+        writer
+            .append(draft(seq), &vec![seq as u8; limit])
+            .expect("appends");
+    }
+    writer.close().expect("closes");
+    let mut writer = Writer::open(&dir, small()).expect("opens");
+    assert!(
+        writer.append(draft(3), &vec![0; limit]).is_err(),
+        "small segments, small frames"
+    );
+    write_three(&mut writer);
+    writer.close().expect("closes");
+    let journal = Journal::open(&dir).expect("opens");
+    assert_eq!(
+        journal.frame(2).expect("there").frame().payload,
+        vec![2; limit]
+    );
+    assert_eq!(journal.head().frames, 6);
+    assert!(
+        daybook_journal::verify(&dir, None)
+            .expect("judges")
+            .is_sound()
+    );
+}
+
+fn write_three(writer: &mut Writer) {
+    for seq in 3..6 {
+        assert_eq!(writer.append(draft(seq), b"small").expect("appends"), seq);
+    }
+}
+
+#[test]
+fn options_out_of_range_are_named() {
+    let (_keep, dir) = scratch();
+    for segment_bytes in [0, 4096, 16 * 1024 + 1, u64::MAX] {
+        let options = Options {
+            segment_bytes,
+            ..Options::default()
+        };
+        let error = Writer::create(&dir, options).expect_err("out of range");
+        assert!(error.to_string().contains("segment_bytes"), "{error}");
+    }
+    let mut writer = Writer::create(&dir, small()).expect("creates");
+    let reserved = Draft {
+        kind: 0xFFF0,
+        ..draft(0)
+    };
+    assert!(matches!(
+        writer.append(reserved, b""),
+        Err(JournalError::ReservedKind { kind: 0xFFF0 })
+    ));
+    assert_eq!(
+        writer
+            .append(draft(0), b"")
+            .expect("a refused frame poisons nothing"),
+        0
+    );
+}

@@ -135,6 +135,14 @@ impl SimulatedDisk {
         self.disk().unsynced()
     }
 
+    /// What a failed sync does on a real system: what was not on the platter is still to be read, but
+    /// counts as written; no later sync brings it there, only writing it again.
+    pub fn forget_unsynced(&self) {
+        for inode in self.disk().inodes.values_mut() {
+            inode.dirty.clear();
+        }
+    }
+
     /// The disk as the next start finds it, `fate` deciding about everything un-synced.
     pub fn power_cut(&self, mut fate: impl FnMut(&Unsynced) -> Fate) -> SimulatedDisk {
         let mut disk = self.disk().clone();
@@ -143,7 +151,10 @@ impl SimulatedDisk {
             disk.settle(&what, fate);
         }
         disk.names.clone_from(&disk.durable_names);
-        disk.moved_dirs.clear();
+        for (from, to) in std::mem::take(&mut disk.moved_dirs) {
+            disk.dirs.remove(&to);
+            disk.dirs.insert(from);
+        }
         disk.locks.clear();
         for inode in disk.inodes.values_mut() {
             inode.bytes.clone_from(&inode.durable);
@@ -460,8 +471,12 @@ impl StorageFile for SimulatedFile {
 
     fn sync(&self) -> io::Result<()> {
         self.with(|inode| {
-            inode.durable.clone_from(&inode.bytes);
-            inode.dirty.clear();
+            inode.durable.resize(inode.bytes.len(), 0);
+            for sector in std::mem::take(&mut inode.dirty) {
+                let start = (sector * SECTOR_BYTES).min(inode.bytes.len());
+                let end = (start + SECTOR_BYTES).min(inode.bytes.len());
+                inode.durable[start..end].copy_from_slice(&inode.bytes[start..end]);
+            }
             Ok(())
         })
     }
