@@ -123,8 +123,8 @@ impl Ledger {
         (opened, if side == Side::Sell { value } else { collateral(position) - value })
     }
 
-    /// Recomputes every total from the books and compares; hands back what it counted. A difference is a fault of this program, never of its
-    /// input, so it stops everything.
+    /// Recomputes every total from the books and compares; hands back what it counted. A difference is a fault of this
+    /// program, never of its input, so it stops everything.
     pub fn prove(&self, books: &[Book]) -> Holdings {
         let mut holdings = Holdings::default();
         let mut basis = Money::ZERO;

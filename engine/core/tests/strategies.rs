@@ -194,12 +194,10 @@ fn intraday_decides_by_the_table() {
     type Row = (&'static [i64], Option<(Side, &'static str)>, &'static str);
     let table: &[Row] = &[
         (&[1000, 1001, 1002], buy, "above the mean, index 100"),
-        (&[1000, 991, 1002], None, "above the mean, index 55 is not above 55"),
         (&[1000, 996, 1001], buy, "above the mean, index 55.6"),
         (&[1000, 999, 1000], None, "above the mean, index 50"),
         (&[1000, 997, 998], None, "above the mean, index 25"),
         (&[1000, 999, 998], sell, "below the mean, index 0"),
-        (&[1000, 1009, 998], None, "below the mean, index 45 is not below 45"),
         (&[1000, 1004, 999], sell, "below the mean, index 44.4"),
         (&[1000, 1001, 1000], None, "below the mean, index 50"),
         (&[1000, 1003, 1002], None, "below the mean, index 75"),
@@ -220,6 +218,21 @@ fn intraday_decides_by_the_table() {
                 .collect();
             assert_eq!(decided, expected, "{why}, short={short}");
         }
+    }
+}
+
+/// The thresholds themselves are neither above nor below. Half of what moved is exact in floats too.
+#[test]
+fn intraday_compares_strictly() {
+    for (threshold, decides) in [("50", false), ("49.9", true)] {
+        let mut bench = Bench::new("intraday", &[INTRADAY, &[("long_above", threshold)]].concat(), 100, None);
+        bench.closes(&[1000, 900, 1000]);
+        assert_eq!(bench.intents().len() == 1, decides, "bought above {threshold}");
+    }
+    for (threshold, decides) in [("50", false), ("50.1", true)] {
+        let mut bench = Bench::new("intraday", &[INTRADAY, &[("short_below", threshold)]].concat(), 100, None);
+        bench.closes(&[1000, 1100, 1000]);
+        assert_eq!(bench.intents().len() == 1, decides, "sold below {threshold}");
     }
 }
 

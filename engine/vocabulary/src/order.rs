@@ -180,7 +180,7 @@ words!(
     Verdict "kebab-case" {
         /// It may go.
         Approved = "approved",
-        /// Quantity zero or negative.
+        /// Quantity zero, negative, or more than a position may ever hold.
         BadQuantity = "bad-quantity",
         /// Quantity not a multiple of the lot.
         OffLot = "off-lot",
@@ -188,7 +188,7 @@ words!(
         BadPrice = "bad-price",
         /// The instrument has not traded yet: no price to judge the order by.
         NoMarket = "no-market",
-        /// The session has closed, or has not begun.
+        /// An order for the day, and the session has no time left for it.
         ClosedSession = "closed-session",
         /// Not enough free cash for it.
         InsufficientCash = "insufficient-cash",
