@@ -149,15 +149,14 @@ fn replay(criterion: &mut Criterion) {
         let plain = options(shape, "none");
         let costs = options(shape, "bps:3");
         group.bench_function(BenchmarkId::from_parameter("empty strategy"), |bench| {
-            bench.iter_custom(|times| timed(times, || assert_eq!(unwritten(&plain, Some(Box::new(Empty))), shape.bars)));
+            bench
+                .iter_custom(|times| timed(times, || assert_eq!(unwritten(&plain, Some(Box::new(Empty))), shape.bars)));
         });
         group.bench_function(BenchmarkId::from_parameter("sma 10/30, nothing written"), |bench| {
             bench.iter_custom(|times| timed(times, || assert_eq!(unwritten(&costs, None), shape.bars)));
         });
         group.bench_function(BenchmarkId::from_parameter("sma 10/30, costs, session journal"), |bench| {
-            bench.iter_custom(|times| {
-                timed(times, || assert_eq!(whole(&costs, dir.path()).counts.bars, shape.bars))
-            });
+            bench.iter_custom(|times| timed(times, || assert_eq!(whole(&costs, dir.path()).counts.bars, shape.bars)));
         });
         group.finish();
 

@@ -68,8 +68,7 @@ impl Desk {
     }
 }
 
-const CROSS: [&str; 8] =
-    ["--strategy", "sma-cross", "--set", "fast=5", "--set", "slow=20", "--set", "quantity=10"];
+const CROSS: [&str; 8] = ["--strategy", "sma-cross", "--set", "fast=5", "--set", "slow=20", "--set", "quantity=10"];
 
 fn backtest<'a>(journals: &[&'a str], out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["backtest", "--journal"], journals, &CROSS, &["--out", out], more].concat()
@@ -163,7 +162,11 @@ fn every_flipped_bit_of_a_run_is_found_with_its_place() {
                 let output = desk.daybook(&["verify", root, "--format", "json"]);
                 let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
                 assert_eq!(output.status.code(), Some(1), "{} at {at}", file.display());
-                assert!(found["file"].is_string() && found["reason"].is_string(), "{} at {at}: {found}", file.display());
+                assert!(
+                    found["file"].is_string() && found["reason"].is_string(),
+                    "{} at {at}: {found}",
+                    file.display()
+                );
             }
             fs::write(&file, &sound).unwrap();
         }

@@ -50,15 +50,8 @@ pub(crate) struct Records {
 
 impl Records {
     /// Opens `segment` at its first record; bytes from `limit` on do not exist.
-    pub(crate) fn open(
-        storage: &dyn Storage,
-        segment: &Segment,
-        limit: u64,
-        access: Access,
-    ) -> Result<Records> {
-        let file = storage
-            .open(&segment.path, false)
-            .map_err(JournalError::io("open", &segment.path))?;
+    pub(crate) fn open(storage: &dyn Storage, segment: &Segment, limit: u64, access: Access) -> Result<Records> {
+        let file = storage.open(&segment.path, false).map_err(JournalError::io("open", &segment.path))?;
         Ok(Records {
             file,
             path: segment.path.clone(),
@@ -134,11 +127,7 @@ impl Records {
     }
 
     #[cold]
-    fn read_slowly(
-        &mut self,
-        mut outcome: Look,
-        look: impl Fn(&[u8], u32) -> Look,
-    ) -> Result<Record, Stop> {
+    fn read_slowly(&mut self, mut outcome: Look, look: impl Fn(&[u8], u32) -> Look) -> Result<Record, Stop> {
         loop {
             match outcome {
                 Look::Record(record) => return Ok(record),
@@ -151,9 +140,8 @@ impl Records {
                     let wanted = self.window_next.max(bytes as u64);
                     let wanted = wanted.min(self.limit - offset);
                     self.window_next = (self.window_next * 4).min(WINDOW_BYTES_MAX);
-                    self.refill(offset, wanted).map_err(|error| {
-                        Stop::Failed(Box::new(JournalError::io("read", &self.path)(error)))
-                    })?;
+                    self.refill(offset, wanted)
+                        .map_err(|error| Stop::Failed(Box::new(JournalError::io("read", &self.path)(error))))?;
                 }
             }
             outcome = look(&self.window[self.position..], self.seed);

@@ -9,7 +9,7 @@
 
 use crate::catalog::{History, Selection};
 use crate::error::ReplayError;
-use daybook_config::{Calendar, Day};
+use daybook_config::Calendar;
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::Cursor;
 use daybook_vocabulary::time::DAY;
@@ -42,29 +42,28 @@ impl Range {
 /// No instrument of the selection.
 const SKIP: u32 = u32::MAX;
 
-/// One run of one journal, standing at its next candle.
+/// A candle on its way to the core.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Head {
+    time: Nanos,
+    cause: Cause,
+    id: InstrumentId,
+    candle: Candle,
+}
+
+/// One run of one journal.
 struct Stream {
     cursor: Cursor,
     journal: PathBuf,
     rank: u32,
     /// Ids in the journal → ids in the core.
     ids: Vec<u32>,
-    head: Head,
-}
-
-/// The next candle of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-struct Head {
-    time: Nanos,
-    id: InstrumentId,
-    seq: u64,
-    candle: Candle,
 }
 
 impl Stream {
-    /// Moves to the next candle that belongs to the selection; false at the end.
+    /// Puts the next candle that belongs to the selection in place; false at the end.
     #[inline]
-    fn advance(&mut self, filter: &Filter) -> Result<bool, ReplayError> {
+    fn read(&mut self, filter: &Filter, into: &mut Head) -> Result<bool, ReplayError> {
         while let Some(frame) = self.cursor.next()? {
             if frame.kind != Kind::Candle.number() {
                 continue;
@@ -84,7 +83,10 @@ impl Stream {
             if candle.interval() != filter.interval || open >= filter.range.until || open < filter.range.from {
                 continue;
             }
-            self.head = Head { time: Nanos(frame.time), id: InstrumentId(id), seq: frame.seq, candle: *candle };
+            into.time = Nanos(frame.time);
+            into.cause = Cause { rank: self.rank, seq: frame.seq };
+            into.id = InstrumentId(id);
+            into.candle = *candle;
             return Ok(true);
         }
         Ok(false)
@@ -98,15 +100,20 @@ struct Filter {
 }
 
 /// Order of delivery; the index of the stream last.
-type Key = Reverse<(Nanos, InstrumentId, u32, u64, usize)>;
+type Key = Reverse<(Nanos, InstrumentId, Cause, usize)>;
 
 /// Candles of several runs and journals, merged.
 struct Merged {
-    streams: Vec<Stream>,
-    /// Streams by their next candle; unused while there is only one.
-    queue: BinaryHeap<Key>,
+    streams: Streams,
     filter: Filter,
     symbols: Vec<String>,
+}
+
+enum Streams {
+    /// One run: nothing to compare, so candles go straight to their place.
+    One(Box<Stream>),
+    /// Several, each with its next candle; the queue orders those that have one.
+    Many { streams: Vec<(Stream, Head)>, queue: BinaryHeap<Key> },
 }
 
 impl Merged {
@@ -120,7 +127,6 @@ impl Merged {
         for (index, history) in histories.iter().enumerate() {
             let rank = index as u32 + 1;
             for (number, run) in history.runs()?.iter().enumerate() {
-                let until = run.end();
                 let begins = match starts {
                     // A candle is known when it has closed, so none of the range is earlier.
                     None if filter.range.from > Nanos::MIN => {
@@ -129,97 +135,110 @@ impl Merged {
                     None => Some(run.first_seq),
                     Some(starts) => starts
                         .iter()
-                        .find(|start| start.rank == rank && (run.first_seq..until).contains(&start.seq))
+                        .find(|start| start.rank == rank && (run.first_seq..run.end()).contains(&start.seq))
                         .map(|start| start.seq),
                 };
                 let Some(begins) = begins else { continue };
                 streams.push(Stream {
-                    cursor: history.journal.cursor(begins).until(until),
+                    cursor: history.journal.cursor(begins).until(run.end()),
                     journal: history.path.clone(),
                     rank,
                     ids: ids_of(history, selection),
-                    head: Head::default(),
                 });
             }
         }
-        let mut merged = Self {
-            streams: Vec::with_capacity(streams.len()),
-            queue: BinaryHeap::new(),
-            filter,
-            symbols: selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
+        let symbols = selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect();
+        let streams = match <[Stream; 1]>::try_from(streams) {
+            Ok([only]) => Streams::One(Box::new(only)),
+            Err(several) => Streams::many(several, &filter)?,
         };
-        for mut stream in streams {
-            if stream.advance(&filter)? {
-                merged.queue.push(key(&stream, merged.streams.len()));
-                merged.streams.push(stream);
-            }
-        }
-        Ok(merged)
+        Ok(Self { streams, filter, symbols })
     }
 
-    /// The next candle and its rank.
+    /// Puts the next candle in place; false at the end.
     #[inline]
-    fn next(&mut self) -> Result<Option<(u32, Head)>, ReplayError> {
-        if let [only] = self.streams.as_mut_slice() {
-            let taken = (only.rank, only.head);
-            if !only.advance(&self.filter)? {
-                self.streams.clear();
-                self.queue.clear();
-            }
-            return Ok(Some(taken));
+    fn next(&mut self, into: &mut Head) -> Result<bool, ReplayError> {
+        match &mut self.streams {
+            Streams::One(only) => only.read(&self.filter, into),
+            Streams::Many { .. } => self.next_of_many(into),
         }
-        let Some(mut taken) = self.pop()? else { return Ok(None) };
+    }
+
+    fn next_of_many(&mut self, into: &mut Head) -> Result<bool, ReplayError> {
+        let Streams::Many { streams, queue } = &mut self.streams else { return Ok(false) };
+        if !pop(streams, queue, &self.filter, into)? {
+            return Ok(false);
+        }
         // The same candle may stand in several runs: equal ones are one, a revision takes the place of what it revises.
-        while let Some(&Reverse((time, id, _, _, index))) = self.queue.peek() {
-            let other = &self.streams[index];
-            let (rank, head) = taken;
-            let same_key =
-                time == head.time && id == head.id && other.head.candle.open_time() == head.candle.open_time();
-            if !same_key {
+        while let Some(&Reverse((time, id, cause, index))) = queue.peek() {
+            let other = streams[index].1.candle;
+            if time != into.time || id != into.id || other.open_time() != into.candle.open_time() {
                 break;
             }
-            let revises = other.head.candle.revises();
-            if !revises && !other.head.candle.same_values(&head.candle) {
+            if !other.revises() && !other.same_values(&into.candle) {
                 return Err(ReplayError::Conflict {
-                    symbol: self.symbols[head.id.index()].clone(),
-                    open: head.candle.open_time().to_string(),
-                    first: Cause { rank, seq: head.seq },
-                    second: Cause { rank: other.rank, seq: other.head.seq },
+                    symbol: self.symbols[id.index()].clone(),
+                    open: other.open_time().to_string(),
+                    first: into.cause,
+                    second: cause,
                 });
             }
-            match self.pop()? {
-                Some(other) if revises => taken = other,
-                _ => {}
+            let mut next = Head::default();
+            pop(streams, queue, &self.filter, &mut next)?;
+            if other.revises() {
+                *into = next;
             }
         }
-        Ok(Some(taken))
-    }
-
-    fn pop(&mut self) -> Result<Option<(u32, Head)>, ReplayError> {
-        let Some(Reverse((.., index))) = self.queue.pop() else { return Ok(None) };
-        let stream = &mut self.streams[index];
-        let taken = (stream.rank, stream.head);
-        if stream.advance(&self.filter)? {
-            let key = key(&self.streams[index], index);
-            self.queue.push(key);
-        }
-        Ok(Some(taken))
+        Ok(true)
     }
 
     /// Where each stream stands, so that it can be taken up again.
     fn starts(&self) -> Vec<StreamStart> {
-        let live = |stream: &Stream| StreamStart { rank: stream.rank, seq: stream.head.seq };
-        if self.streams.len() == 1 {
-            return self.streams.iter().map(live).collect();
+        match &self.streams {
+            Streams::One(only) => vec![StreamStart { rank: only.rank, seq: only.cursor.next_seq() }],
+            Streams::Many { queue, .. } => {
+                let start = |Reverse((_, _, cause, _)): &Key| StreamStart { rank: cause.rank, seq: cause.seq };
+                let mut starts: Vec<_> = queue.iter().map(start).collect();
+                starts.sort_unstable_by_key(|start| (start.rank, start.seq));
+                starts
+            }
         }
-        let mut starts: Vec<_> = self.queue.iter().map(|Reverse((.., index))| live(&self.streams[*index])).collect();
-        starts.sort_unstable_by_key(|start| (start.rank, start.seq));
-        starts
     }
 }
 
-fn key(stream: &Stream, index: usize) -> Key {
-    Reverse((stream.head.time, stream.head.id, stream.rank, stream.head.seq, index))
+impl Streams {
+    fn many(several: Vec<Stream>, filter: &Filter) -> Result<Self, ReplayError> {
+        let mut streams = Vec::with_capacity(several.len());
+        let mut queue = BinaryHeap::with_capacity(several.len());
+        for mut stream in several {
+            let mut head = Head::default();
+            if stream.read(filter, &mut head)? {
+                queue.push(key(&head, streams.len()));
+                streams.push((stream, head));
+            }
+        }
+        Ok(Self::Many { streams, queue })
+    }
+}
+
+/// Takes the first candle of the queue and moves its stream on; false when there is none.
+fn pop(
+    streams: &mut [(Stream, Head)],
+    queue: &mut BinaryHeap<Key>,
+    filter: &Filter,
+    into: &mut Head,
+) -> Result<bool, ReplayError> {
+    let Some(Reverse((.., index))) = queue.pop() else { return Ok(false) };
+    let (stream, head) = &mut streams[index];
+    *into = *head;
+    if stream.read(filter, head)? {
+        queue.push(key(head, index));
+    }
+    Ok(true)
+}
+
+fn key(head: &Head, index: usize) -> Key {
+    Reverse((head.time, head.id, head.cause, index))
 }
 
 fn ids_of(history: &History, selection: &Selection) -> Vec<u32> {
@@ -249,14 +268,14 @@ pub struct StreamStart {
 pub struct Position {
     streams: Vec<StreamStart>,
     warm_from: Nanos,
+    /// The candle that was read and not yet delivered.
+    next: Option<Head>,
     place: Place,
 }
 
 /// What a source carries from one input to the next.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Place {
-    /// The next candle and its rank, where one is left.
-    head: Option<(u32, Head)>,
     /// The session that is open, and the end of its date.
     session: Option<(SessionHours, Nanos)>,
     /// A slice that comes when time moves on.
@@ -277,8 +296,12 @@ pub struct HistorySource {
     interval: Interval,
     from: Nanos,
     place: Place,
-    /// The candle that is lent out.
-    delivered: Head,
+    /// Two places in turn: the next candle, and the one that is lent out.
+    slots: [Head; 2],
+    /// Which of them holds the next candle.
+    at: usize,
+    /// False at the end.
+    has_next: bool,
 }
 
 impl HistorySource {
@@ -292,15 +315,8 @@ impl HistorySource {
     ) -> Result<Self, ReplayError> {
         let (warm_from, skip) = warm_up(histories, selection, range, warmup)?;
         let filter = Filter { interval: selection.interval, range: Range { from: warm_from, until: range.until } };
-        let place = Place {
-            head: None,
-            session: None,
-            slice: None,
-            last: Cause::default(),
-            now: Nanos::MIN,
-            skip,
-            unknown_dates: false,
-        };
+        let place =
+            Place { session: None, slice: None, last: Cause::default(), now: Nanos::MIN, skip, unknown_dates: false };
         let candles = Merged::new(histories, selection, filter, None)?;
         let mut source = Self {
             candles,
@@ -308,7 +324,9 @@ impl HistorySource {
             interval: selection.interval,
             from: range.from,
             place,
-            delivered: Head::default(),
+            slots: [Head::default(); 2],
+            at: 0,
+            has_next: false,
         };
         source.load()?;
         Ok(source)
@@ -331,7 +349,9 @@ impl HistorySource {
             interval: selection.interval,
             from: range.from,
             place: position.place,
-            delivered: Head::default(),
+            slots: [position.next.unwrap_or_default(), Head::default()],
+            at: 0,
+            has_next: position.next.is_some(),
         })
     }
 
@@ -340,13 +360,19 @@ impl HistorySource {
         Position {
             streams: self.candles.starts(),
             warm_from: self.candles.filter.range.from,
+            next: self.head().copied(),
             place: self.place.clone(),
         }
     }
 
+    /// The next candle, where one is left.
+    fn head(&self) -> Option<&Head> {
+        self.has_next.then(|| &self.slots[self.at])
+    }
+
     /// When the first input comes; nothing when there is none.
     pub fn begins(&self) -> Option<Nanos> {
-        let (_, head) = self.place.head.as_ref()?;
+        let head = self.head()?;
         let date = self.calendar.date_of(head.candle.open_time());
         let open = self.calendar.session_for_data(date).map_or(head.candle.open_time(), |session| session.open());
         Some(open.min(head.time))
@@ -362,39 +388,41 @@ impl HistorySource {
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Result<Option<Input<'_>>, ReplayError> {
         let place = &mut self.place;
-        let (time, open_time) =
-            place.head.as_ref().map_or((Nanos::MAX, Nanos::MAX), |(_, head)| (head.time, head.candle.open_time()));
+        let head = &self.slots[self.at];
         if let Some(at) = place.slice
-            && time > at
+            && (!self.has_next || head.time > at)
         {
             place.slice = None;
             let body = Body::Slice(Slice { interval: self.interval });
             return Ok(Some(Input { cause: place.last, time: at, body }));
         }
         match place.session {
-            Some((_, midnight)) if open_time < midnight => {}
+            Some((_, midnight)) if self.has_next && head.candle.open_time() < midnight => {}
             Some((hours, _)) => {
                 place.session = None;
                 place.now = hours.close.max(place.now);
                 return Ok(Some(Input { cause: place.last, time: place.now, body: Body::SessionClosed }));
             }
-            None if place.head.is_none() => return Ok(None),
-            None => return Ok(Some(self.open_session(open_time, time))),
+            None if !self.has_next => return Ok(None),
+            None => return Ok(Some(self.open_session())),
         }
-        let Some((rank, head)) = place.head else { return Ok(None) };
-        place.last = Cause { rank, seq: head.seq };
+        place.last = head.cause;
         place.now = head.time;
         place.slice = Some(head.time);
-        self.delivered = head;
+        let delivered = self.at;
+        self.at ^= 1;
         self.load()?;
-        let body = Body::Candle(self.delivered.id, &self.delivered.candle);
-        Ok(Some(Input { cause: self.place.last, time: self.delivered.time, body }))
+        let head = &self.slots[delivered];
+        Ok(Some(Input { cause: head.cause, time: head.time, body: Body::Candle(head.id, &head.candle) }))
     }
 
-    fn open_session(&mut self, open_time: Nanos, time: Nanos) -> Input<'static> {
+    fn open_session(&mut self) -> Input<'static> {
+        let head = &self.slots[self.at];
+        let (open_time, time) = (head.candle.open_time(), head.time);
         let date = self.calendar.date_of(open_time);
-        self.place.unknown_dates |= matches!(self.calendar.day(date), Day::Unknown);
-        let hours = match self.calendar.session_for_data(date) {
+        let session = self.calendar.session_for_data(date);
+        self.place.unknown_dates |= session.as_ref().is_some_and(|session| !session.known);
+        let hours = match session {
             Some(session) => SessionHours { date, open: session.open(), close: session.close() },
             // Ingest refuses candles on closed dates; a journal that holds one all the same gets its day.
             None => SessionHours { date, open: open_time, close: time },
@@ -406,20 +434,20 @@ impl HistorySource {
         Input { cause: place.last, time: place.now, body: Body::SessionOpened(hours) }
     }
 
+    /// Reads the next candle into its slot.
     #[inline]
     fn load(&mut self) -> Result<(), ReplayError> {
         loop {
-            self.place.head = self.candles.next()?;
-            match &self.place.head {
-                Some((_, head)) if head.candle.open_time() < self.from => {
-                    let skip = &mut self.place.skip[head.id.index()];
-                    if *skip == 0 {
-                        return Ok(());
-                    }
-                    *skip -= 1;
-                }
-                _ => return Ok(()),
+            let head = &mut self.slots[self.at];
+            self.has_next = self.candles.next(head)?;
+            if !self.has_next || head.candle.open_time() >= self.from {
+                return Ok(());
             }
+            let skip = &mut self.place.skip[head.id.index()];
+            if *skip == 0 {
+                return Ok(());
+            }
+            *skip -= 1;
         }
     }
 }
@@ -434,7 +462,8 @@ pub(crate) fn candles_of(
 ) -> Result<(), ReplayError> {
     let selection = Selection { instruments: vec![instrument.clone()], interval };
     let mut candles = Merged::new(histories, &selection, Filter { interval, range }, None)?;
-    while let Some((_, head)) = candles.next()? {
+    let mut head = Head::default();
+    while candles.next(&mut head)? {
         take(&head.candle);
     }
     Ok(())
@@ -461,7 +490,8 @@ fn warm_up(
         let filter = Filter { interval: selection.interval, range: Range { from: start, until: range.from } };
         let mut candles = Merged::new(histories, selection, filter, None)?;
         let mut counts = none.clone();
-        while let Some((_, head)) = candles.next()? {
+        let mut head = Head::default();
+        while candles.next(&mut head)? {
             counts[head.id.index()] += 1;
         }
         let enough = counts.iter().zip(&begins).all(|(&count, &begins)| count >= bars || begins >= start);
