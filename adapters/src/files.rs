@@ -164,6 +164,8 @@ pub(crate) struct Reading {
     symbol: Option<String>,
     /// True when the caller's symbol stands for every row.
     fixed: bool,
+    /// The first symbol that the file itself names, where the caller's stands for every row.
+    named: Option<Vec<u8>>,
 }
 
 impl Reading {
@@ -200,6 +202,22 @@ impl Reading {
         true
     }
 
+    /// The caller's symbol cannot stand for several of the file's.
+    fn check_single(&mut self, cell: &[u8]) -> Result<(), FileError> {
+        if !self.fixed {
+            return Ok(());
+        }
+        match &self.named {
+            None => self.named = Some(cell.to_vec()),
+            Some(named) if named == cell => {}
+            Some(_) => {
+                let what = "its symbol column holds several symbols, which one --symbol would mix; leave --symbol out";
+                return Err(FileError::Unsupported { path: self.path.clone(), what: what.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
     /// Zero for an instrument without volume.
     fn volume_missing(&self, survey: &Survey, symbol: u32) -> Result<i64, Reason> {
         if survey.symbols[symbol as usize].has_volume { Err(Reason::MissingVolume) } else { Ok(0) }
@@ -217,6 +235,7 @@ impl CandleFile {
             zone: ZoneClock::new(options.zone),
             symbol: options.symbol.clone().or_else(|| name.symbol.clone()),
             fixed: options.symbol.is_some(),
+            named: None,
         };
         contained(path, || {
             let format = Format::detect(path, &magic)?;

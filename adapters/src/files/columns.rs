@@ -113,6 +113,9 @@ impl ColumnFormat {
                 if problems[row] != 0 {
                     continue;
                 }
+                if let Some(symbols) = &symbols.symbols {
+                    reading.check_single(if symbols.is_null(row) { b"" } else { symbols.value(row).as_bytes() })?;
+                }
                 let Some(name) = symbols.name(reading, row) else { continue };
                 let number = survey.number(&self.path, name)?;
                 let (instant, offset) = stamps[row];

@@ -156,6 +156,9 @@ fn contradicts(named: Interval, step: i64) -> bool {
 }
 
 fn spaced(path: &Path, step: i64) -> Result<Interval, FileError> {
+    if step > DAY && step % DAY == 0 && !matches!(step / DAY, 7 | 28..=31 | 89..=92 | 365 | 366) {
+        return Ok(Interval::DAY); // days with holes, and no week, month, quarter or year
+    }
     let seconds = u32::try_from(step / SECOND).ok().filter(|&seconds| seconds > 0 && step % SECOND == 0);
     seconds.map(Interval).ok_or_else(|| FileError::NotCandles {
         path: path.to_owned(),

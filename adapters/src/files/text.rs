@@ -90,6 +90,9 @@ impl TextFormat {
             if !reading.symbol_of(cell_of(self.layout.symbol, &cell), cell_of(self.layout.series, &cell), &mut symbol) {
                 continue;
             }
+            if let Some(at) = self.layout.symbol {
+                reading.check_single(cell(at).unwrap_or(b""))?;
+            }
             let volume = self.layout.volume.and_then(cell).unwrap_or(b"");
             let number = survey.number(&reading.path, &symbol)?;
             survey.note(number, stamp.wall, number::has_volume(volume));

@@ -8,11 +8,13 @@ use crate::files::FileError;
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
+use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::{self, MessageHeader};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const CONTINUATION: [u8; 4] = [0xff; 4];
 const MAGIC: &[u8] = b"ARROW1";
@@ -41,7 +43,7 @@ impl IpcBatches {
         if is_file {
             check_tail(path, &mut file, length)?;
         }
-        let start = if is_file { 8 } else { 0 };
+        let start = if is_file { first_message(&mut file).map_err(failed)? } else { 0 };
         file.seek(SeekFrom::Start(start)).map_err(failed)?;
         let mut batches = Self {
             path: path.to_owned(),
@@ -51,18 +53,15 @@ impl IpcBatches {
             is_file,
             ended: false,
         };
-        while batches.decoder.schema().is_none() {
-            match batches.message()? {
-                None => return Err(batches.damaged("it has no schema")),
-                Some(mut message) => {
-                    let early = batches.decoder.decode(&mut message);
-                    if early.map_err(|error| batches.damaged(error))?.is_some() {
-                        return Err(batches.damaged("rows before the schema"));
-                    }
-                }
-            }
-        }
-        let schema = batches.decoder.schema().ok_or_else(|| batches.damaged("it has no schema"))?;
+        // The decoder takes a message without body to heart only when more bytes follow, so the schema is read here too.
+        let Some(mut message) = batches.message()? else { return Err(batches.damaged("it has no schema")) };
+        let schema = {
+            let prefix = if message.starts_with(&CONTINUATION) { 8 } else { 4 };
+            let parsed = ipc::root_as_message(&message[prefix..]).map_err(|error| batches.damaged(error))?;
+            let schema = parsed.header_as_schema().ok_or_else(|| batches.damaged("it does not begin with a schema"))?;
+            Arc::new(try_fb_to_schema(schema).map_err(|error| batches.damaged(error))?)
+        };
+        batches.decoder.decode(&mut message).map_err(|error| batches.damaged(error))?;
         Ok((batches, schema))
     }
 
@@ -151,4 +150,14 @@ fn check_tail(path: &Path, file: &mut File, length: u64) -> Result<(), FileError
         && file.read_exact(&mut tail).is_ok()
         && tail.as_slice() == MAGIC;
     if complete { Ok(()) } else { Err(FileError::damaged(path, "it ends in the middle: the last bytes are missing")) }
+}
+
+/// Where the first message of a file begins: behind the magic bytes, padded with zeros to 8 bytes or more.
+fn first_message(file: &mut File) -> std::io::Result<u64> {
+    const PADDED_MAX: usize = 64;
+    file.seek(SeekFrom::Start(0))?;
+    let mut head = Vec::new();
+    file.take(PADDED_MAX as u64).read_to_end(&mut head)?;
+    let message = head.chunks(8).skip(1).position(|word| word.iter().any(|&byte| byte != 0));
+    Ok(message.map_or(PADDED_MAX as u64, |words| 8 * (words as u64 + 1)))
 }
