@@ -39,7 +39,8 @@ pub fn run<S: Sink>(
     let mut out = Outbox::new();
     let mut now = core.now();
     let mut next_check = core.counts().inputs + check_every;
-    while let Some(input) = source.next()? {
+    while source.advance()? {
+        let input = source.input();
         now = input.time;
         core.step(&input, &mut out)?;
         if !out.is_empty() {

@@ -64,7 +64,8 @@ impl Stream {
     /// Puts the next candle that belongs to the selection in place; false at the end.
     #[inline]
     fn read(&mut self, filter: &Filter, into: &mut Head) -> Result<bool, ReplayError> {
-        while let Some(frame) = self.cursor.next()? {
+        while self.cursor.advance()? {
+            let frame = self.cursor.frame();
             if frame.kind != Kind::Candle.number() {
                 continue;
             }
@@ -302,6 +303,17 @@ pub struct HistorySource {
     at: usize,
     /// False at the end.
     has_next: bool,
+    /// What is lent out.
+    lent: Lent,
+}
+
+/// The input that is lent out; a candle lies in the slot that does not hold the next one.
+#[derive(Debug, Clone, Copy)]
+enum Lent {
+    Candle,
+    Slice(Nanos),
+    SessionOpened(SessionHours),
+    SessionClosed,
 }
 
 impl HistorySource {
@@ -327,6 +339,7 @@ impl HistorySource {
             slots: [Head::default(); 2],
             at: 0,
             has_next: false,
+            lent: Lent::SessionClosed,
         };
         source.load()?;
         Ok(source)
@@ -352,6 +365,7 @@ impl HistorySource {
             slots: [position.next.unwrap_or_default(), Head::default()],
             at: 0,
             has_next: position.next.is_some(),
+            lent: Lent::SessionClosed,
         })
     }
 
@@ -383,40 +397,59 @@ impl HistorySource {
         self.place.unknown_dates
     }
 
-    /// The next input, in order; nothing at the end.
+    /// Moves to the next input, in order; false at the end. Two steps, this and [`HistorySource::input`], so that no
+    /// input travels through memory inside a `Result`.
     #[inline]
-    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
-    pub fn next(&mut self) -> Result<Option<Input<'_>>, ReplayError> {
+    pub fn advance(&mut self) -> Result<bool, ReplayError> {
         let place = &mut self.place;
         let head = &self.slots[self.at];
         if let Some(at) = place.slice
             && (!self.has_next || head.time > at)
         {
             place.slice = None;
-            let body = Body::Slice(Slice { interval: self.interval });
-            return Ok(Some(Input { cause: place.last, time: at, body }));
+            self.lent = Lent::Slice(at);
+            return Ok(true);
         }
         match place.session {
             Some((_, midnight)) if self.has_next && head.candle.open_time() < midnight => {}
             Some((hours, _)) => {
                 place.session = None;
                 place.now = hours.close.max(place.now);
-                return Ok(Some(Input { cause: place.last, time: place.now, body: Body::SessionClosed }));
+                self.lent = Lent::SessionClosed;
+                return Ok(true);
             }
-            None if !self.has_next => return Ok(None),
-            None => return Ok(Some(self.open_session())),
+            None if !self.has_next => return Ok(false),
+            None => {
+                self.open_session();
+                return Ok(true);
+            }
         }
         place.last = head.cause;
         place.now = head.time;
         place.slice = Some(head.time);
-        let delivered = self.at;
+        self.lent = Lent::Candle;
         self.at ^= 1;
         self.load()?;
-        let head = &self.slots[delivered];
-        Ok(Some(Input { cause: head.cause, time: head.time, body: Body::Candle(head.id, &head.candle) }))
+        Ok(true)
     }
 
-    fn open_session(&mut self) -> Input<'static> {
+    /// The input that [`HistorySource::advance`] moved to.
+    #[inline]
+    pub fn input(&self) -> Input<'_> {
+        let cause = self.place.last;
+        match self.lent {
+            Lent::Candle => {
+                let head = &self.slots[self.at ^ 1];
+                Input { cause, time: head.time, body: Body::Candle(head.id, &head.candle) }
+            }
+            Lent::Slice(time) => Input { cause, time, body: Body::Slice(Slice { interval: self.interval }) },
+            Lent::SessionOpened(hours) => Input { cause, time: self.place.now, body: Body::SessionOpened(hours) },
+            Lent::SessionClosed => Input { cause, time: self.place.now, body: Body::SessionClosed },
+        }
+    }
+
+    #[cold]
+    fn open_session(&mut self) {
         let head = &self.slots[self.at];
         let (open_time, time) = (head.candle.open_time(), head.time);
         let date = self.calendar.date_of(open_time);
@@ -431,7 +464,7 @@ impl HistorySource {
         let place = &mut self.place;
         place.session = Some((hours, midnight));
         place.now = hours.open.max(place.now).min(time);
-        Input { cause: place.last, time: place.now, body: Body::SessionOpened(hours) }
+        self.lent = Lent::SessionOpened(hours);
     }
 
     /// Reads the next candle into its slot.
