@@ -4,16 +4,16 @@
 //! - Time is this process's CPU time, as in the figures of other engines; wall time is what the machine was doing.
 //! - `frames` prints what a fill costs in the journal and the journal's share of the time.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_core::strategy::{Strategy, View};
 use daybook_core::{Core, Outbox, Requests};
 use daybook_journal::{Options, Snapshots, Writer};
 use daybook_replay::synthetic::{self, Market};
 use daybook_replay::{
-    BacktestOptions, History, HistorySource, Plan, Range, ReplayError, Sink, Snapshotting, backtest, run, select,
+    BacktestOptions, BacktestOutcome, HistorySource, Plan, Prepared, ReplayError, Sink, Snapshotting, run,
 };
-use daybook_vocabulary::{Candle, Hash, InputFilter, InstrumentId, Interval, Nanos, Price};
+use daybook_vocabulary::{Candle, Hash, InstrumentId, Interval, Nanos, Price};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -88,12 +88,11 @@ fn options(shape: &Shape, costs: &str) -> BacktestOptions {
     }
 }
 
-/// A whole backtest, from opening the journal to closing the session's.
-fn whole(options: &BacktestOptions, dir: &Path) -> daybook_replay::BacktestOutcome {
-    let session = dir.join("session");
-    let _ = std::fs::remove_dir_all(&session);
+/// A backtest on an open journal (opening has a bench of its own), from the first candle to the closed session.
+fn written(prepared: &Prepared, options: &BacktestOptions, dir: &Path) -> BacktestOutcome {
+    let session = tempfile::tempdir_in(dir).unwrap().keep();
     let snapshots = Snapshotting { store: Snapshots::new(&dir.join("cache"), 1), every: 0 };
-    backtest(options, &session, snapshots, None, &mut |_| {}).unwrap()
+    prepared.replay(options, &session.join("journal"), snapshots, None, &mut |_| {}).unwrap()
 }
 
 /// Decides nothing: what is left is the engine.
@@ -125,16 +124,13 @@ impl Sink for Forget {
 }
 
 /// The loop alone: no session journal.
-fn unwritten(options: &BacktestOptions, strategy: Option<Box<dyn Strategy>>) -> u64 {
-    let histories = [History::open(&options.journals[0]).unwrap()];
-    let selection = select(&histories, &[], None).unwrap();
-    let filter = InputFilter { interval: selection.interval, ..InputFilter::default() };
-    let mut setup = options.plan.setup(&selection, &filter, Range::ALL).unwrap();
+fn unwritten(prepared: &Prepared, options: &BacktestOptions, strategy: Option<Box<dyn Strategy>>) -> u64 {
+    let mut setup = options.plan.setup(&prepared.selection, &prepared.filter, prepared.range).unwrap();
     if let Some(strategy) = strategy {
         setup.strategy = strategy;
     }
     let mut core = Core::new(setup);
-    let mut source = HistorySource::new(&histories, &selection, Calendar::generic(), Range::ALL, 0).unwrap();
+    let mut source = prepared.source(&options.plan).unwrap();
     let mut sink = Forget(0);
     run(&mut source, &mut core, &mut sink, 1 << 20).unwrap();
     core.counts().bars
@@ -148,28 +144,29 @@ fn replay(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(shape.bars)).sample_size(20);
         let plain = options(shape, "none");
         let costs = options(shape, "bps:3");
-        group.bench_function(BenchmarkId::from_parameter("empty strategy"), |bench| {
-            bench
-                .iter_custom(|times| timed(times, || assert_eq!(unwritten(&plain, Some(Box::new(Empty))), shape.bars)));
+        let prepared = Prepared::open(&costs).unwrap();
+        let whole = || assert_eq!(written(&prepared, &costs, dir.path()).counts.bars, shape.bars);
+        let loop_alone = || assert_eq!(unwritten(&prepared, &costs, None), shape.bars);
+        let empty = || assert_eq!(unwritten(&prepared, &plain, Some(Box::new(Empty))), shape.bars);
+        group.bench_function("empty strategy", |bench| bench.iter_custom(|times| timed(times, empty)));
+        group.bench_function("sma 10/30, nothing written", |bench| {
+            bench.iter_custom(|times| timed(times, loop_alone));
         });
-        group.bench_function(BenchmarkId::from_parameter("sma 10/30, nothing written"), |bench| {
-            bench.iter_custom(|times| timed(times, || assert_eq!(unwritten(&costs, None), shape.bars)));
-        });
-        group.bench_function(BenchmarkId::from_parameter("sma 10/30, costs, session journal"), |bench| {
-            bench.iter_custom(|times| timed(times, || assert_eq!(whole(&costs, dir.path()).counts.bars, shape.bars)));
+        group.bench_function("sma 10/30, costs, session journal", |bench| {
+            bench.iter_custom(|times| timed(times, whole));
         });
         group.finish();
 
-        let outcome = whole(&costs, dir.path());
-        let written = timed(5, || assert_eq!(whole(&costs, dir.path()).counts.bars, shape.bars)).as_secs_f64();
-        let forgotten = timed(5, || assert_eq!(unwritten(&costs, None), shape.bars)).as_secs_f64();
+        let outcome = written(&prepared, &costs, dir.path());
+        let both = timed(5, whole).as_secs_f64();
+        let alone = timed(5, loop_alone).as_secs_f64();
         println!(
             "{}: {} bars, {} fills, {:.2} frames per fill, journal's share of the time {:.0} %\n",
             shape.name,
             shape.bars,
             outcome.counts.fills,
             outcome.head.frames as f64 / outcome.counts.fills.max(1) as f64,
-            100.0 * (1.0 - forgotten / written)
+            100.0 * (1.0 - alone / both)
         );
     }
 }

@@ -41,6 +41,7 @@ pub struct BacktestOptions {
 }
 
 /// What a session did, as far as its journal does not say it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct BacktestOutcome {
     /// How much happened.
     pub counts: Counts,
@@ -52,22 +53,21 @@ pub struct BacktestOutcome {
     pub digest: Hash,
     /// Frames and content of the session's journal.
     pub head: daybook_journal::Head,
-    /// The calendar in force.
-    pub calendar: Calendar,
     /// Some dates are not in the calendar.
     pub calendar_unknown: bool,
-    /// The instruments of the session, by id.
-    pub selection: Selection,
-    /// The journals it read, by rank.
-    pub histories: Vec<History>,
 }
 
 /// Everything a session reads, opened and chosen.
-pub(crate) struct Prepared {
+pub struct Prepared {
+    /// Journals of history, by rank.
     pub histories: Vec<History>,
+    /// Instruments and interval.
     pub selection: Selection,
+    /// The calendar in force.
     pub calendar: Calendar,
+    /// What is read.
     pub filter: InputFilter,
+    /// The same in time.
     pub range: Range,
 }
 
@@ -78,80 +78,89 @@ pub fn backtest(
     snapshots: Snapshotting,
     seal: Option<&SealKey>,
     progress: Progress<'_>,
-) -> Result<BacktestOutcome, ReplayError> {
-    let prepared = prepare(options)?;
-    let mut source = prepared.source(&options.plan)?;
-    let Some(begins) = source.begins() else { return Err(empty_range(&prepared, options)) };
-    let Prepared { histories, selection, calendar, filter, range } = prepared;
-    let header = SessionHeader {
-        mode: SessionMode::Backtest,
-        binary: options.binary,
-        config: options.plan.hash(),
-        calendar: calendar.hash(),
-        strategy: options.plan.strategy.clone(),
-        settings: options.plan.written(),
-        seed: options.plan.settings.seed,
-        inputs: inputs(&histories),
-        filter: filter.clone(),
-    };
-    let mut core = Core::new(options.plan.setup(&selection, &filter, range)?);
-    let writer = Writer::create(journal, Options::session())?;
-    let mut sink = SessionSink::begin(writer, &header, &selection.instruments, begins, snapshots, progress)?;
-    let check_every = sink.check_every();
-    run(&mut source, &mut core, &mut sink, check_every)?;
-    let mut writer = sink.end()?;
-    if let Some(key) = seal {
-        writer.seal(key)?;
-    }
-    let head = writer.close()?;
-    Ok(BacktestOutcome {
-        counts: core.counts(),
-        cash: core.ledger().start,
-        header,
-        digest: core.last_digest(),
-        head,
-        calendar,
-        calendar_unknown: source.met_unknown_dates(),
-        selection,
-        histories,
-    })
-}
-
-fn prepare(options: &BacktestOptions) -> Result<Prepared, ReplayError> {
-    let histories = options.journals.iter().map(|path| History::open(path)).collect::<Result<Vec<_>, _>>()?;
-    let selection = select(&histories, &options.symbols, options.interval)?;
-    let calendar = options.plan.calendar(&selection)?;
-    let warmup = match options.warmup {
-        Some(bars) => bars,
-        None => options.plan.build(1)?.warmup(),
-    };
-    let filter = InputFilter {
-        symbols: selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
-        interval: selection.interval,
-        from: options.from,
-        to: options.to,
-        warmup,
-    };
-    Ok(Prepared::new(histories, selection, calendar, filter))
+) -> Result<(BacktestOutcome, Prepared), ReplayError> {
+    let prepared = Prepared::open(options)?;
+    let outcome = prepared.replay(options, journal, snapshots, seal, progress)?;
+    Ok((outcome, prepared))
 }
 
 impl Prepared {
+    /// Opens the journals and chooses what is read.
+    pub fn open(options: &BacktestOptions) -> Result<Self, ReplayError> {
+        let histories = options.journals.iter().map(|path| History::open(path)).collect::<Result<Vec<_>, _>>()?;
+        let selection = select(&histories, &options.symbols, options.interval)?;
+        let calendar = options.plan.calendar(&selection)?;
+        let warmup = match options.warmup {
+            Some(bars) => bars,
+            None => options.plan.build(1)?.warmup(),
+        };
+        let filter = InputFilter {
+            symbols: selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
+            interval: selection.interval,
+            from: options.from,
+            to: options.to,
+            warmup,
+        };
+        Ok(Self::new(histories, selection, calendar, filter))
+    }
+
     pub(crate) fn new(histories: Vec<History>, selection: Selection, calendar: Calendar, filter: InputFilter) -> Self {
         let range = Range::of_dates(&calendar, filter.from, filter.to);
         Self { histories, selection, calendar, filter, range }
     }
 
     /// The session's inputs, from the start.
-    pub(crate) fn source(&self, plan: &Plan) -> Result<HistorySource, ReplayError> {
+    pub fn source(&self, plan: &Plan) -> Result<HistorySource, ReplayError> {
         let warmup = plan.warmup_candles(&self.selection, &self.filter);
         HistorySource::new(&self.histories, &self.selection, self.calendar.clone(), self.range, warmup)
     }
-}
 
-impl Prepared {
     /// The session's inputs, from where they stood.
     pub(crate) fn resume(&self, position: Position) -> Result<HistorySource, ReplayError> {
         HistorySource::resume(&self.histories, &self.selection, self.calendar.clone(), self.range, position)
+    }
+
+    /// Drives the inputs through a new core into a session's journal.
+    pub fn replay(
+        &self,
+        options: &BacktestOptions,
+        journal: &Path,
+        snapshots: Snapshotting,
+        seal: Option<&SealKey>,
+        progress: Progress<'_>,
+    ) -> Result<BacktestOutcome, ReplayError> {
+        let plan = &options.plan;
+        let mut source = self.source(plan)?;
+        let Some(begins) = source.begins() else { return Err(empty_range(self, options)) };
+        let header = SessionHeader {
+            mode: SessionMode::Backtest,
+            binary: options.binary,
+            config: plan.hash(),
+            calendar: self.calendar.hash(),
+            strategy: plan.strategy.clone(),
+            settings: plan.written(),
+            seed: plan.settings.seed,
+            inputs: inputs(&self.histories),
+            filter: self.filter.clone(),
+        };
+        let mut core = Core::new(plan.setup(&self.selection, &self.filter, self.range)?);
+        let writer = Writer::create(journal, Options::session())?;
+        let mut sink = SessionSink::begin(writer, &header, &self.selection.instruments, begins, snapshots, progress)?;
+        let check_every = sink.check_every();
+        run(&mut source, &mut core, &mut sink, check_every)?;
+        let mut writer = sink.end()?;
+        if let Some(key) = seal {
+            writer.seal(key)?;
+        }
+        let head = writer.close()?;
+        Ok(BacktestOutcome {
+            counts: core.counts(),
+            cash: core.ledger().start,
+            header,
+            digest: core.last_digest(),
+            head,
+            calendar_unknown: source.met_unknown_dates(),
+        })
     }
 }
 

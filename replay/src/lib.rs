@@ -24,7 +24,7 @@ mod session;
 pub mod synthetic;
 
 pub use audit::{AuditReport, Difference, Recorded, audit};
-pub use backtest::{BacktestOptions, BacktestOutcome, backtest};
+pub use backtest::{BacktestOptions, BacktestOutcome, Prepared, backtest};
 pub use catalog::{History, Selection, hex, select};
 pub use driver::{Outcome, Sink, run};
 pub use error::ReplayError;

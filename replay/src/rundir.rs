@@ -3,7 +3,7 @@
 //! - It is built in a hidden sibling and moved to its place when it is whole: what bears a run's name is a run.
 //! - Everything beside the journal is derived from it and from facts of the loop.
 
-use crate::backtest::{BacktestOptions, BacktestOutcome, backtest};
+use crate::backtest::{BacktestOptions, BacktestOutcome, Prepared, backtest};
 use crate::catalog::{History, decode};
 use crate::error::ReplayError;
 use crate::history::{Range, candles_of};
@@ -44,10 +44,10 @@ pub fn conduct(options: &BacktestOptions, conduct: Conduct<'_>) -> Result<Summar
     let (every, keep) = conduct.snapshots;
     let snapshots = Snapshotting { store: Snapshots::new(&building.join("cache"), keep), every };
     let started = (conduct.seconds)();
-    let outcome = backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?;
+    let (outcome, prepared) = backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?;
     let wall_seconds = (conduct.seconds)() - started;
-    let summary = describe(&building, &outcome, wall_seconds, conduct.chart_trades)?;
-    let inputs: Vec<_> = outcome
+    let summary = describe(&building, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
+    let inputs: Vec<_> = prepared
         .histories
         .iter()
         .enumerate()
@@ -61,6 +61,7 @@ pub fn conduct(options: &BacktestOptions, conduct: Conduct<'_>) -> Result<Summar
 fn describe(
     building: &Path,
     outcome: &BacktestOutcome,
+    prepared: &Prepared,
     wall_seconds: f64,
     chart_trades: usize,
 ) -> Result<Summary, ReplayError> {
@@ -74,18 +75,18 @@ fn describe(
         state_digest: outcome.digest,
         journal_head: Hash(outcome.head.content.0),
         initial_cash: outcome.cash,
-        sessions_per_year: outcome.calendar.sessions_per_year(),
-        zone_offset_ns: outcome.calendar.zone_offset(),
-        zone: if outcome.calendar.zone_offset() == 0 { "UTC".to_owned() } else { "IST".to_owned() },
+        sessions_per_year: prepared.calendar.sessions_per_year(),
+        zone_offset_ns: prepared.calendar.zone_offset(),
+        zone: if prepared.calendar.zone_offset() == 0 { "UTC".to_owned() } else { "IST".to_owned() },
         calendar_unknown: outcome.calendar_unknown,
         warnings: Vec::new(),
     };
     let path = building.join("journal");
     let mut events = Events { journal: Journal::open(&path)?, path };
     let mut candles = Candles {
-        histories: &outcome.histories,
-        instruments: &outcome.selection.instruments,
-        interval: outcome.selection.interval,
+        histories: &prepared.histories,
+        instruments: &prepared.selection.instruments,
+        interval: prepared.selection.interval,
     };
     let options = ReportOptions { chart_trades, ..ReportOptions::default() };
     let report = report::write(building, &outcome.header, &facts, &mut events, Some(&mut candles), options)
