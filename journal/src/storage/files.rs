@@ -145,7 +145,6 @@ impl StorageFile for OpenFile {
             memmap2::MmapOptions::new()
                 .offset(offset)
                 .len(len)
-                .populate()
                 .map(&self.0)?
         };
         Ok(Window::mapped(map))
