@@ -161,6 +161,12 @@ impl Aligned {
         Aligned { words: vec![0; len.div_ceil(ALIGNMENT)], len }
     }
 
+    /// Changes the length; the bytes are whatever they were.
+    pub(crate) fn resize(&mut self, len: usize) {
+        self.words.resize(len.div_ceil(ALIGNMENT), 0);
+        self.len = len;
+    }
+
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.words.as_bytes()[..self.len]

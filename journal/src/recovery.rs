@@ -26,8 +26,8 @@ use crate::options::Options;
 use crate::records::{Access, Records, Stop};
 use crate::seal_files::reconciled_seals;
 use crate::segment::{
-    LOCK_NAME, RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, SegmentHeader, TEMPORARY_SUFFIX, list_segments, segment_name,
-    segment_number,
+    LOCK_NAME, RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX, list_segments,
+    segment_name, segment_number,
 };
 use crate::storage::{Storage, StorageFile};
 use crate::survey::{Survey, survey};
@@ -65,31 +65,13 @@ impl Recovery {
 /// See [`Writer::create`].
 pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> Result<Writer> {
     options.check()?;
-    match storage.list(dir) {
-        Ok(entries) if entries.is_empty() => {}
-        Ok(_) => {
-            return Err(JournalError::AlreadyExists { dir: dir.to_owned() });
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-            return Err(JournalError::AlreadyExists { dir: dir.to_owned() });
-        }
-        Err(error) => return Err(JournalError::io("list", dir)(error)),
-    }
-    let name = dir.file_name().ok_or_else(|| JournalError::NotAJournal {
-        dir: dir.to_owned(),
-        reason: "the path names no directory of its own".to_owned(),
-    })?;
-    let parent = match dir.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let sibling = parent.join(format!(".{}.creating", name.to_string_lossy()));
+    nothing_there(storage.as_ref(), dir)?;
+    let (parent, sibling) = sibling_of(dir)?;
     storage.create_dir(&sibling).map_err(JournalError::io("create", &sibling))?;
     let lock = take_lock(storage.as_ref(), &sibling)?;
     clear(storage.as_ref(), &sibling)?;
-    let chain = Chain::new();
-    let content = chain.clone().content();
+    let mut chain = Chain::new();
+    let content = chain.content();
     let header = SegmentHeader {
         role: Role::Data,
         file_id: new_file_id(storage.as_ref(), dir)?,
@@ -101,20 +83,19 @@ pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) ->
         content,
         synced: Mark::default(),
     };
-    let storage_ref = storage.as_ref();
-    let file = publish(storage_ref, &sibling, &header)?;
-    let high_water = HighWater::create(storage_ref, &sibling, content)?;
+    let file = publish(storage.as_ref(), &sibling, &header)?;
+    let high_water = HighWater::create(storage.as_ref(), &sibling, content)?;
     if options.reserve {
-        make_reserve(storage_ref, &sibling, &options)?;
+        make_reserve(storage.as_ref(), &sibling, &options)?;
     }
-    sync_dir(storage_ref, &sibling)?;
+    sync_dir(storage.as_ref(), &sibling)?;
     storage.rename(&sibling, dir).map_err(|error| match error.kind() {
         std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists => {
             JournalError::AlreadyExists { dir: dir.to_owned() }
         }
         _ => JournalError::io("rename", &sibling)(error),
     })?;
-    sync_dir(storage_ref, parent)?;
+    sync_dir(storage.as_ref(), &parent)?;
     let place = Place {
         segment: 0,
         offset: SEGMENT_HEADER_BYTES as u64,
@@ -125,6 +106,30 @@ pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) ->
     };
     let parts = Parts { storage, dir, options, lock };
     Ok(writer(parts, file, &header, header.capacity, place, high_water))
+}
+
+/// Errs where `dir` is anything but absent or an empty directory.
+fn nothing_there(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    match storage.list(dir) {
+        Ok(entries) if entries.is_empty() => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotADirectory => Err(JournalError::io("list", dir)(error)),
+        _ => Err(JournalError::AlreadyExists { dir: dir.to_owned() }),
+    }
+}
+
+/// The directory that `dir` is to lie in, and the one beside it in which it is made.
+fn sibling_of(dir: &Path) -> Result<(PathBuf, PathBuf)> {
+    let name = dir.file_name().ok_or_else(|| JournalError::NotAJournal {
+        dir: dir.to_owned(),
+        reason: "the path names no directory of its own".to_owned(),
+    })?;
+    let parent = match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let sibling = parent.join(format!(".{}.creating", name.to_string_lossy()));
+    Ok((parent.to_owned(), sibling))
 }
 
 /// See [`Writer::open`].
@@ -226,12 +231,14 @@ fn settle(
         let path = &found.segments[*index].path;
         let file = storage.open(path, true).map_err(JournalError::io("open", path))?;
         recovery.bytes_cut += zero_tail(file.as_ref(), path, *end)?;
+        trim_short(file.as_ref(), &found.segments[*index], *end)?;
     }
     if repeated && let Some(copied) = copied {
         return Ok(copied);
     }
     let file = storage.open(&segment.path, true).map_err(JournalError::io("open", &segment.path))?;
     recovery.bytes_cut += zero_tail(file.as_ref(), &segment.path, kept.offset)?;
+    trim_short(file.as_ref(), segment, kept.offset)?;
     if recovery.bytes_cut > 0 {
         recovery.cut_at = Some(cut_at(found));
     }
@@ -422,23 +429,41 @@ fn zero_tail(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<u64> {
     Ok(end - offset)
 }
 
-/// The offset behind the last byte from `offset` on that is not zero.
-pub(crate) fn last_nonzero(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<Option<u64>> {
+/// A file that lost a part of its length ends where its batches end, as after a clean close.
+fn trim_short(file: &dyn StorageFile, segment: &Segment, end: u64) -> Result<()> {
+    let path = &segment.path;
     let len = file.len().map_err(JournalError::io("read", path))?;
-    let mut end = None;
+    if len >= segment.header.capacity || len == end {
+        return Ok(());
+    }
+    assert!(len > end, "the walk has read up to the end");
+    file.set_len(end).map_err(JournalError::io("trim", path))?;
+    file.sync().map_err(JournalError::io("sync", path))
+}
+
+/// The offset behind the last byte from `offset` on that is not zero.
+fn last_nonzero(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<Option<u64>> {
+    Ok(nonzero(file, path, offset)?.map(|(_, end)| end))
+}
+
+/// The offsets of the first byte from `offset` on that is not zero, and behind the last.
+pub(crate) fn nonzero(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<Option<(u64, u64)>> {
+    let len = file.len().map_err(JournalError::io("read", path))?;
+    let mut span: Option<(u64, u64)> = None;
     let mut at = offset;
     while at < len {
         let bytes = (len - at).min(CHUNK_BYTES as u64);
         let chunk =
             file.copy(at, usize::try_from(bytes).expect("at most a chunk")).map_err(JournalError::io("read", path))?;
-        if !is_zero(&chunk)
-            && let Some(last) = chunk.iter().rposition(|byte| *byte != 0)
-        {
-            end = Some(at + last as u64 + 1);
+        if !is_zero(&chunk) {
+            let first = chunk.iter().position(|byte| *byte != 0).unwrap_or(0) as u64;
+            let last = chunk.iter().rposition(|byte| *byte != 0).unwrap_or(0) as u64;
+            let start = span.map_or(at + first, |(start, _)| start);
+            span = Some((start, at + last + 1));
         }
         at += bytes;
     }
-    Ok(end)
+    Ok(span)
 }
 
 /// The reserve as the options want it: there, sound and whole, or not there.

@@ -13,7 +13,7 @@ use crate::error::{JournalError, Result};
 use crate::format::Mark;
 use crate::high_water::{HIGH_WATER_BYTES, HIGH_WATER_NAME, SLOT_BYTES, Slots, read_raw};
 use crate::options::Head;
-use crate::recovery::last_nonzero;
+use crate::recovery::nonzero;
 use crate::seal::{PublicKey, Seal};
 use crate::seal_files::{read_seal_files, seal_name};
 use crate::segment::{
@@ -185,26 +185,31 @@ fn whole_walk(storage: &Arc<dyn Storage>, dir: &Path, segments: &[Segment], slot
     Ok(found)
 }
 
-/// Behind the end of each segment there are only zeros.
+/// Behind the end of each segment there are only zeros, as many as it was made with; or nothing,
+/// where a clean close has trimmed it.
 fn zero_tails(storage: &dyn Storage, segments: &[Segment], found: &Walk) -> Result<()> {
     let mut ends = found.ends.clone();
     ends.push((found.place.segment, found.place.offset));
     for (index, end) in ends {
-        let path = &segments[index].path;
+        let Segment { path, header, len } = &segments[index];
         let file = storage.open(path, false).map_err(JournalError::io("open", path))?;
-        if last_nonzero(file.as_ref(), path, end)?.is_none() {
-            continue;
-        }
         let next = segments.get(index + 1);
         let seq = next.map_or(found.stop.seq, |next| next.header.start.frames);
-        let at_stop = index == found.stop.segment && found.stop.offset >= end;
-        let (offset, reason) = if at_stop {
-            let reason = format!("{}, behind the last closed batch", found.stop.reason);
-            (found.stop.offset, reason)
-        } else {
-            (end, "there are bytes behind the end of the segment".to_owned())
-        };
-        return Err(JournalError::damaged(path, offset, seq, reason));
+        if let Some((first, _)) = nonzero(file.as_ref(), path, end)? {
+            let at_stop = index == found.stop.segment && found.stop.offset >= end;
+            let (offset, reason) = if at_stop {
+                let reason = format!("{}, behind the last closed batch", found.stop.reason);
+                (found.stop.offset, reason)
+            } else {
+                let reason = "there are bytes behind the end of the segment";
+                (first, reason.to_owned())
+            };
+            return Err(JournalError::damaged(path, offset, seq, reason));
+        }
+        if *len < header.capacity && *len != end {
+            let reason = "the file is shorter than it was made, and not trimmed at its end";
+            return Err(JournalError::damaged(path, *len, seq, reason));
+        }
     }
     Ok(())
 }
@@ -281,11 +286,11 @@ fn reserve(storage: &dyn Storage, dir: &Path) -> Result<u64> {
         let reason = "the reserve is not a whole, unused segment";
         return Err(JournalError::damaged(&path, 12, 0, reason));
     }
-    match last_nonzero(file.as_ref(), &path, SEGMENT_HEADER_BYTES as u64)? {
+    match nonzero(file.as_ref(), &path, SEGMENT_HEADER_BYTES as u64)? {
         None => Ok(len),
-        Some(end) => {
+        Some((first, _)) => {
             let reason = "the reserve holds bytes that are not zero";
-            Err(JournalError::damaged(&path, end - 1, 0, reason))
+            Err(JournalError::damaged(&path, first, 0, reason))
         }
     }
 }

@@ -126,7 +126,7 @@ impl StorageFile for OpenFile {
         // zeroes (zeros are read as zeros: the checksum of each frame is computed over the very
         // bytes handed out, and fails). Deleting the file keeps the map alive. What remains is
         // another program rewriting or cutting a journal in use, which no reader can prevent.
-        let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(len).populate().map(&self.0)? };
+        let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(len).map(&self.0)? };
         Ok(Window::mapped(map))
     }
 }

@@ -209,6 +209,33 @@ pub mod forge {
         (*hasher.finalize().as_bytes(), link)
     }
 
+    /// The header page of `segment`, made to follow `frames`.
+    fn header(segment: &[u8], frames: &[Vec<u8>], seals: u64, time: Option<i64>) -> Vec<u8> {
+        let mut page = segment[..SEGMENT_HEADER_BYTES].to_vec();
+        let (content, link) = content(frames);
+        page[40..48].copy_from_slice(&(frames.len() as u64).to_le_bytes());
+        page[48..56].copy_from_slice(&seals.to_le_bytes());
+        page[56..64].copy_from_slice(&time.unwrap_or(0).to_le_bytes());
+        page[64..72].copy_from_slice(&u64::from(time.is_some()).to_le_bytes());
+        page[72..104].copy_from_slice(&link);
+        page[104..136].copy_from_slice(&content);
+        page[136..152].fill(0);
+        stamp_page(&mut page);
+        page
+    }
+
+    /// A commit record, made to close `batch` bytes of `frames`; its checksum is still to be made.
+    fn commit(record: Record, frames: &[Vec<u8>], seals: u64, time: Option<i64>, batch: u64) -> Vec<u8> {
+        let mut bytes = record.bytes;
+        bytes[8..16].copy_from_slice(&(frames.len() as u64).to_le_bytes());
+        bytes[16..24].copy_from_slice(&time.unwrap_or(0).to_le_bytes());
+        bytes[32..48].fill(0);
+        bytes[48..56].copy_from_slice(&seals.to_le_bytes());
+        bytes[56..64].copy_from_slice(&batch.to_le_bytes());
+        bytes[64..96].copy_from_slice(&content(frames).0);
+        bytes
+    }
+
     /// Rewrites a whole journal as an attacker with all the code would: frames are changed at will,
     /// then every checksum, commit record, header and high-water slot is made to fit. Seal records
     /// stay as they are (nobody can forge those), or are left out.
@@ -222,16 +249,7 @@ pub mod forge {
         let (mut seq, mut seals, mut time) = (0u64, 0u64, None::<i64>);
         for segment in segments.iter_mut() {
             let id = file_id(segment);
-            let mut out = segment[..SEGMENT_HEADER_BYTES].to_vec();
-            let (content, link) = content(&frames);
-            out[40..48].copy_from_slice(&(frames.len() as u64).to_le_bytes());
-            out[48..56].copy_from_slice(&seals.to_le_bytes());
-            out[56..64].copy_from_slice(&time.unwrap_or(0).to_le_bytes());
-            out[64..72].copy_from_slice(&u64::from(time.is_some()).to_le_bytes());
-            out[72..104].copy_from_slice(&link);
-            out[104..136].copy_from_slice(&content);
-            out[136..152].fill(0);
-            stamp_page(&mut out);
+            let mut out = header(segment, &frames, seals, time);
             let mut batch_start = out.len();
             let mut padded = false;
             for record in records(segment) {
@@ -258,14 +276,8 @@ pub mod forge {
                     COMMIT if out.len() == batch_start => {}
                     COMMIT => {
                         padded = false;
-                        let mut bytes = record.bytes;
-                        bytes[8..16].copy_from_slice(&(frames.len() as u64).to_le_bytes());
-                        bytes[16..24].copy_from_slice(&time.unwrap_or(0).to_le_bytes());
-                        bytes[32..48].fill(0);
-                        bytes[48..56].copy_from_slice(&seals.to_le_bytes());
                         let batch = (out.len() - batch_start) as u64;
-                        bytes[56..64].copy_from_slice(&batch.to_le_bytes());
-                        bytes[64..96].copy_from_slice(&self::content(&frames).0);
+                        let mut bytes = commit(record, &frames, seals, time, batch);
                         stamp(&mut bytes, id);
                         out.extend(bytes);
                         batch_start = out.len();
