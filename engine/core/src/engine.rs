@@ -11,7 +11,9 @@ use crate::input::{Body, Input, SessionHours};
 use crate::ledger::{Book, Holdings, Ledger};
 use crate::orders::Requests;
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
+use crate::slippage::{self, Slippage};
 use crate::strategy::{Strategy, View};
+use daybook_config::SlippageModel;
 use daybook_config::fees::{FeeSchedule, Rates};
 use daybook_vocabulary::{
     Account, Bar, Candle, Cause, Date, Hash, Instrument, InstrumentId, Interval, Money, Nanos, StateDigest,
@@ -85,6 +87,17 @@ pub enum CoreError {
         /// Length of the candles.
         interval: Interval,
     },
+    /// A slippage model without its input.
+    #[error(
+        "an order would fill in the candle {cause}, whose price moves while its volume is 0, and the slippage model \
+         '{model}' needs a volume: supply candles with volumes, or choose bps:N or half-spread:N"
+    )]
+    NoVolume {
+        /// The candle.
+        cause: Cause,
+        /// The model.
+        model: &'static str,
+    },
     /// The fee schedule does not reach back to a session.
     #[error("{0}")]
     Fees(String),
@@ -127,6 +140,8 @@ struct State {
 /// The core. See the crate's page for its rooms.
 pub struct Core {
     setup: Setup,
+    /// Moves fills against the trader; none in the plain exchange.
+    slippage: Option<Box<dyn Slippage>>,
     rates: Option<Rates>,
     state: State,
     requests: Requests,
@@ -150,12 +165,18 @@ impl Core {
         };
         Self {
             setup,
+            slippage: None,
             rates: None,
             state,
             requests: Requests::default(),
             scratch: Vec::new(),
             last_digest: Hash::default(),
         }
+    }
+
+    /// The same core, whose fills slip by a model. Like the setup it is not state: a restored core is told again.
+    pub fn with_slippage(self, choice: SlippageModel) -> Self {
+        Self { slippage: slippage::model(choice), ..self }
     }
 
     /// How much has happened.
@@ -301,7 +322,7 @@ impl Core {
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
         if !book.working.is_empty() {
-            self.work(cause, id, candle, out);
+            self.work(cause, id, candle, out)?;
         }
         let state = &mut self.state;
         let book = &mut state.books[id.index()];

@@ -4,7 +4,7 @@
 //! Input ──► Core::step ──► Outbox            input.rs: what it is told · outbox.rs: what it concludes
 //!             │
 //!             ├─ engine.rs       setup, state, sessions, slices · engine/desk.rs: orders judged, worked, booked
-//!             ├─ exchange.rs     where inside a candle a working order trades
+//!             ├─ exchange.rs     where inside a candle a working order trades · slippage/: how far from there it fills
 //!             ├─ transitions.rs  the one table of an order's life
 //!             ├─ position.rs     cost basis and round trips · ledger.rs: cash, reserves, the identities
 //!             ├─ gate.rs         the verdict on every intent
@@ -25,6 +25,7 @@ mod ledger;
 mod orders;
 mod outbox;
 mod position;
+pub mod slippage;
 pub mod strategy;
 mod transitions;
 

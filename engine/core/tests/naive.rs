@@ -6,6 +6,7 @@
 
 mod worlds;
 
+use daybook_config::SlippageModel;
 use daybook_config::fees::{FeeInput, FeeSchedule};
 use daybook_core::{Conclusion, NO_STREAM, OrderRequest, Output, Request, SessionHours};
 use daybook_vocabulary::candle::CandleParts;
@@ -289,9 +290,43 @@ impl<'a> Naive<'a> {
         })
     }
 
+    /// Where a leg of an order fills: its reference, moved against the trader, on the tick, within the limit.
+    fn slips(&self, order: usize, reference: i128, size: i128, volume: i128) -> Option<i128> {
+        let whole = 10_000 * UNIT;
+        let up = |value: i128, divisor: i128| (value + divisor - 1) / divisor;
+        let share = |bps: i128| (volume > 0).then(|| up(bps * size, volume).min(whole));
+        let bps = match self.world.slippage {
+            SlippageModel::None => return Some(reference),
+            SlippageModel::Bps(bps) => bps.0.into(),
+            SlippageModel::HalfSpread(_) => 0,
+            SlippageModel::VolumeShare(bps) => share(bps.0.into())?,
+            SlippageModel::VolumeShareSquared(bps) => share(share(bps.0.into())?)?,
+            SlippageModel::SqrtImpact(bps) => {
+                let under = up(size * UNIT * UNIT, share(0).map(|_| volume)?);
+                // The smallest whole number whose square is enough, bit by bit from above.
+                let root = (0..62).rev().fold(0, |root, bit| {
+                    let larger = root + (1i128 << bit);
+                    if larger * larger < under { larger } else { root }
+                }) + 1;
+                up(i128::from(bps.0) * root, UNIT).min(whole)
+            }
+        };
+        let half = if let SlippageModel::HalfSpread(half) = self.world.slippage { half.0.into() } else { 0 };
+        let impact = up(reference * bps, whole) + half;
+        let NaiveOrder { instrument, request, .. } = &self.orders[order];
+        let tick = i128::from(self.world.instruments[*instrument].tick.0).max(1);
+        let limit = request.limit.map(|limit| i128::from(limit.0));
+        Some(match request.side {
+            Side::Buy => (up(reference + impact, tick) * tick).min(limit.unwrap_or(i128::MAX)),
+            Side::Sell => ((reference - impact).max(0) / tick * tick).max(reference.min(tick)).max(limit.unwrap_or(0)),
+        })
+    }
+
     /// Fills an order and says how much of it.
-    fn fill(&mut self, cause: Cause, order: usize, price: i128, mut size: i128, time: Nanos) -> i128 {
+    fn fill(&mut self, cause: Cause, order: usize, reference: i128, mut size: i128, at: (Nanos, i128)) -> i128 {
+        let (time, volume) = at;
         let (instrument, side) = (self.orders[order].instrument, self.orders[order].request.side);
+        let Some(mut price) = self.slips(order, reference, size, volume) else { return 0 };
         let mut charges = self.charges(order, price, size);
         let (wanted, freed) = self.wants(instrument, side, size, price);
         let payable = wanted == 0 || wanted + charges.total().0 <= self.free() + self.reserve(order) + freed;
@@ -301,6 +336,7 @@ impl<'a> Naive<'a> {
                 self.cancel(cause, order, "insufficient-cash");
                 return 0;
             }
+            price = self.slips(order, reference, size, volume).unwrap();
             charges = self.charges(order, price, size);
         }
         let change = if side == Side::Buy { size } else { -size };
@@ -310,6 +346,7 @@ impl<'a> Naive<'a> {
         let state = if whole { OrderState::Filled } else { OrderState::PartiallyFilled };
         self.orders[order].ended = whole.then_some(state);
         let walk = self.walk(instrument);
+        let bps = rounded((price - reference).abs() * 10_000 * UNIT, reference);
         let fill = Fill {
             cause,
             order: OrderId(order as u64 + 1),
@@ -317,9 +354,9 @@ impl<'a> Naive<'a> {
             state,
             quantity: Quantity(size as i64),
             price: Price(price as i64),
-            reference_price: Price(price as i64),
-            slippage_bps: BasisPoints::ZERO,
-            model: Label::new("none"),
+            reference_price: Price(reference as i64),
+            slippage_bps: BasisPoints(i64::try_from(bps).unwrap_or(i64::MAX)),
+            model: Label::new(self.world.slippage.to_string().split(':').next().unwrap()),
             exchange_time: time,
             position: Quantity(walk.held as i64),
             charges,
@@ -377,7 +414,7 @@ impl<'a> Naive<'a> {
                     continue;
                 }
                 let time = if station == 0 { candle.open_time() } else { self.now };
-                let size = self.fill(cause, order, price.0.into(), wanted, time);
+                let size = self.fill(cause, order, price.0.into(), wanted, (time, candle.volume().0.into()));
                 left -= size;
                 let group = self.orders[order].request.group;
                 for other in self.live(instrument) {

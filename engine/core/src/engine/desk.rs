@@ -4,7 +4,7 @@
 //! - A fill moves order, position, cash, reserves and charges in one place, [`Core::fill`], or none of them.
 //! - What a fill would open must be paid for when it fills, whatever the gate thought; what it closes always may.
 
-use super::{Core, State};
+use super::{Core, CoreError, State};
 use crate::exchange::{Phase, trade_price};
 use crate::gate;
 use crate::input::SessionHours;
@@ -12,6 +12,7 @@ use crate::ledger::{Ledger, collateral};
 use crate::orders::{Order, OrderRequest, Request};
 use crate::outbox::{Conclusion, Outbox};
 use crate::position::{Applied, Closing, OpenTrade};
+use crate::slippage::{SlippageInput, in_basis_points, slip};
 use daybook_config::fees::FeeInput;
 use daybook_vocabulary::{
     Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId,
@@ -23,8 +24,13 @@ use daybook_vocabulary::{
 struct Trade {
     cause: Cause,
     id: InstrumentId,
+    /// Where the market trades.
+    reference: Price,
+    /// Where the order fills.
     price: Price,
     quantity: Quantity,
+    /// Volume of the candle.
+    volume: Quantity,
     time: Nanos,
 }
 
@@ -107,9 +113,35 @@ impl Core {
     }
 
     /// Works the orders of one instrument along a candle's path.
-    pub(super) fn work(&mut self, cause: Cause, id: InstrumentId, candle: &Candle, out: &mut Outbox) {
+    pub(super) fn work(
+        &mut self,
+        cause: Cause,
+        id: InstrumentId,
+        candle: &Candle,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
         // Taken out so that fills may touch the rest of the state; put back below, with its memory.
         let mut working = std::mem::take(&mut self.state.books[id.index()].working);
+        let worked = self.walk(cause, id, candle, &mut working, out);
+        for order in &mut working {
+            if order.time_in_force == TimeInForce::Ioc && order.is_working() && candle.open_time() >= order.decided {
+                let reason = Label::new("immediate-or-cancel");
+                end_order(id, cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
+            }
+        }
+        working.retain(Order::is_working);
+        self.state.books[id.index()].working = working;
+        worked
+    }
+
+    fn walk(
+        &mut self,
+        cause: Cause,
+        id: InstrumentId,
+        candle: &Candle,
+        working: &mut [Order],
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
         let mut left = match self.setup.participation_bps {
             None => Quantity(i64::MAX),
             Some(bps) => self.tradable(id, candle, bps),
@@ -120,28 +152,35 @@ impl Core {
                 if !order.is_working() || candle.open_time() < order.decided {
                     continue;
                 }
-                let Some(price) = trade_price(order, candle, phase) else { continue };
+                let Some(reference) = trade_price(order, candle, phase) else { continue };
                 let quantity = order.remaining().min(left);
                 if quantity.is_zero() {
                     continue;
                 }
                 let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
-                let filled = self.fill(Trade { cause, id, price, quantity, time }, order, out);
+                let volume = candle.volume();
+                let trade = Trade { cause, id, reference, price: reference, quantity, volume, time };
+                let Some(filled) = self.fill(trade, order, out) else {
+                    self.nothing_traded(cause, candle)?;
+                    continue;
+                };
                 left = Quantity(left.0 - filled.0);
                 let (group, which) = (order.group, order.id);
                 if group != 0 && !filled.is_zero() {
-                    self.cancel_group(id, cause, &mut working, group, which, out);
+                    self.cancel_group(id, cause, working, group, which, out);
                 }
             }
         }
-        for order in &mut working {
-            if order.time_in_force == TimeInForce::Ioc && order.is_working() && candle.open_time() >= order.decided {
-                let reason = Label::new("immediate-or-cancel");
-                end_order(id, cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
-            }
+        Ok(())
+    }
+
+    /// The slippage model misses the volume. Where the price stood still, nothing traded and the order waits on; where
+    /// it moved, there was volume and nobody said how much: going on would mean to guess.
+    fn nothing_traded(&self, cause: Cause, candle: &Candle) -> Result<(), CoreError> {
+        match &self.slippage {
+            Some(model) if candle.high() != candle.low() => Err(CoreError::NoVolume { cause, model: model.name() }),
+            _ => Ok(()),
         }
-        working.retain(Order::is_working);
-        self.state.books[id.index()].working = working;
     }
 
     /// How much of a candle's volume may fill, in whole lots.
@@ -166,25 +205,36 @@ impl Core {
         }
     }
 
-    /// Books one fill and says how much of it there was. Where the cash does not do, what closes the position fills
-    /// all the same, and the rest of the order is cancelled.
-    fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Quantity {
+    /// Books one fill and says how much of it there was; nothing where the slippage model misses its input. Where the
+    /// cash does not do, what closes the position fills all the same, and the rest of the order is cancelled.
+    fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Option<Quantity> {
+        trade.price = self.slipped(&trade, order)?;
         let mut charges = self.charges(&trade, order);
         let affordable = self.can_pay(&trade, order, charges.total());
         if !affordable {
             let closing = self.state.books[trade.id.index()].position.closing(order.side, trade.quantity);
             if closing.is_zero() {
                 self.cancel_for_cash(&trade, order, out);
-                return Quantity::ZERO;
+                return Some(Quantity::ZERO);
             }
             trade.quantity = closing;
+            trade.price = self.slipped(&trade, order)?;
             charges = self.charges(&trade, order);
         }
         self.book_fill(trade, charges, order, out);
         if !affordable {
             self.cancel_for_cash(&trade, order, out);
         }
-        trade.quantity
+        Some(trade.quantity)
+    }
+
+    /// The price at which the leg fills: its reference, moved by the slippage model where there is one.
+    #[inline]
+    fn slipped(&self, trade: &Trade, order: &Order) -> Option<Price> {
+        let Some(model) = &self.slippage else { return Some(trade.reference) };
+        let Trade { reference, quantity, volume, .. } = *trade;
+        let leg = SlippageInput { side: order.side, reference, quantity, volume };
+        slip(&**model, &leg, self.setup.instruments[trade.id.index()].tick, order.limit)
     }
 
     /// What a fill costs by the rates of its session.
@@ -214,7 +264,8 @@ impl Core {
     }
 
     fn book_fill(&mut self, trade: Trade, charges: Charges, order: &mut Order, out: &mut Outbox) {
-        let Trade { cause, id, price, quantity, time } = trade;
+        let Trade { cause, id, reference, price, quantity, time, .. } = trade;
+        let model = self.slippage.as_ref().map_or("none", |model| model.name());
         let state = &mut self.state;
         let book = &mut state.books[id.index()];
         let value = price.times(quantity);
@@ -255,9 +306,13 @@ impl Core {
             state: order.state,
             quantity,
             price,
-            reference_price: price,
-            slippage_bps: BasisPoints::ZERO,
-            model: Label::new("none"),
+            reference_price: reference,
+            slippage_bps: if price == reference {
+                BasisPoints::ZERO
+            } else {
+                in_basis_points(order.side, reference, price)
+            },
+            model: Label::new(model),
             exchange_time: time,
             position: book.position.quantity,
             charges,

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use daybook_config::SlippageModel;
 use daybook_config::fees::FeeSchedule;
 use daybook_core::strategy::{Strategy, View};
 use daybook_core::{
@@ -15,8 +16,8 @@ use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::{DAY, SECOND};
 use daybook_vocabulary::{
-    Candle, Cause, Date, Instrument, InstrumentId, Interval, Label, Money, Nanos, OrderId, OrderState, Price, Quantity,
-    Side, TimeInForce, Verdict,
+    BasisPoints, Candle, Cause, Date, Instrument, InstrumentId, Interval, Label, Money, Nanos, OrderId, OrderState,
+    Price, Quantity, Side, TimeInForce, Verdict,
 };
 use std::collections::BTreeSet;
 
@@ -133,6 +134,7 @@ pub struct World {
     pub cash: Money,
     pub costs: String,
     pub participation_bps: Option<u32>,
+    pub slippage: SlippageModel,
     pub decide_from: Nanos,
     pub warmup_bars: u64,
     pub steps: Vec<Step>,
@@ -156,15 +158,48 @@ impl World {
             warmup_bars: self.warmup_bars,
             strategy,
         })
+        .with_slippage(self.slippage)
     }
 
     pub fn random(seed: u64) -> Self {
         let sessions = Random::new(!seed).range(2, 4);
-        Self::lasting(seed, sessions)
+        Self::slipping(seed, sessions, true)
     }
 
     /// A world of so many sessions.
     pub fn lasting(seed: u64, sessions: i64) -> Self {
+        Self::slipping(seed, sessions, false)
+    }
+
+    /// Half of the worlds slip. Where the model needs a volume, candles have one; those whose price stands still may go
+    /// without.
+    fn slipping(seed: u64, sessions: i64, still: bool) -> Self {
+        let mut world = Self::plain(seed, sessions);
+        let random = &mut Random::new(seed ^ 0x0051_1e5a);
+        let bps = BasisPoints(random.pick(&[1, 5 * SCALE, 73 * SCALE / 10, 400 * SCALE, 10_000 * SCALE]));
+        world.slippage = match random.range(0, 9) {
+            0 => SlippageModel::Bps(bps),
+            1 => SlippageModel::HalfSpread(Price(random.pick(&[1, 9, SCALE / 20, 7 * SCALE]))),
+            2 => SlippageModel::VolumeShare(bps),
+            3 => SlippageModel::VolumeShareSquared(bps),
+            4 => SlippageModel::SqrtImpact(bps),
+            _ => SlippageModel::None,
+        };
+        if matches!(world.slippage, SlippageModel::None | SlippageModel::Bps(_) | SlippageModel::HalfSpread(_)) {
+            return world;
+        }
+        for step in &mut world.steps {
+            if let Step::Candle { candle, .. } = step
+                && candle.volume().is_zero()
+                && !(still && candle.high() == candle.low())
+            {
+                *candle = Candle::new(CandleParts { volume: Quantity(1), ..candle.parts() });
+            }
+        }
+        world
+    }
+
+    fn plain(seed: u64, sessions: i64) -> Self {
         let random = &mut Random::new(seed);
         let count = random.range(1, 3) as usize;
         // Prices from a few units of the last place to a thousand million.
@@ -185,6 +220,7 @@ impl World {
             cash,
             costs: random.pick(&["none", "bps:12.5", "per-share:0.01", "zerodha-intraday", "zerodha-delivery"]).into(),
             participation_bps: random.pick(&[None, None, Some(0), Some(150), Some(2_500), Some(10_000)]),
+            slippage: SlippageModel::None,
             decide_from: if random.one_in(4) { Nanos(session(1).open.0) } else { Nanos::MIN },
             warmup_bars: random.pick(&[0, 0, 0, 3]),
             steps: steps(random, sessions, count, scale, lot),
@@ -320,6 +356,7 @@ impl Seen {
                     let partly = if update.filled.is_zero() { "" } else { " in part" };
                     format!("{} {}{partly}", update.state, update.reason)
                 }
+                Conclusion::Fill(fill) if !fill.slippage_bps.is_zero() => format!("slipped {}", fill.model),
                 Conclusion::Fill(fill) if !fill.charges.depository_fee.is_zero() => "depository fee".into(),
                 Conclusion::Fill(fill) => format!("fill {}", fill.state),
                 Conclusion::Trade(trade) => format!("trade {}", trade.side),
@@ -346,6 +383,9 @@ impl Seen {
             expected.push(words.into());
         }
         expected.extend(["trade SELL", "bar", "account", "open "].map(String::from));
+        for model in ["bps", "half-spread", "volume-share", "volume-share-squared", "sqrt-impact"] {
+            expected.push(format!("slipped {model}"));
+        }
         let missing: Vec<_> = expected.iter().filter(|words| !self.words.contains(*words)).collect();
         assert!(missing.is_empty(), "the worlds never reached {missing:?}");
         assert!(!self.words.contains("alarm"), "the simulated exchange contradicts itself");
