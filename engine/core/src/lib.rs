@@ -9,7 +9,7 @@
 //!             ├─ position.rs     cost basis and round trips · ledger.rs: cash, reserves, the identities
 //!             ├─ gate.rs         the verdict on every intent
 //!             ├─ bars.rs         bars of a higher timeframe
-//!             └─ strategy/       what decides
+//!             └─ strategy/       what decides · sizing.rs: how much an entry is for
 //! ```
 //!
 //! - It does no I/O, reads no clock, spawns nothing, draws no randomness, holds no float money.
@@ -25,6 +25,7 @@ mod ledger;
 mod orders;
 mod outbox;
 mod position;
+pub mod sizing;
 pub mod slippage;
 pub mod strategy;
 mod transitions;

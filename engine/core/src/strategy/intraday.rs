@@ -8,6 +8,7 @@
 
 use super::{Parameter, ParameterError, Parameters, Rule, View};
 use crate::orders::{OrderRequest, Requests};
+use crate::sizing::Sizing;
 use daybook_features::{Rsi, Sma};
 use daybook_vocabulary::time::MINUTE;
 use daybook_vocabulary::{Candle, Price, Quantity, Side, TimeInForce};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// An intraday trend follower in one instrument.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Intraday {
-    quantity: Quantity,
+    sizing: Sizing,
     long_above: f64,
     short_below: f64,
     square_off_minutes: u32,
@@ -35,14 +36,18 @@ impl Rule for Intraday {
         Parameter { name: "long_above", default: "55", about: "RSI above which a close above the mean is bought" },
         Parameter { name: "short_below", default: "45", about: "RSI below which a close below the mean is sold" },
         Parameter { name: "square_off_minutes", default: "10", about: "minutes before the close to be flat" },
-        Parameter { name: "quantity", default: "1", about: "how much to trade of each symbol" },
+        Parameter {
+            name: "quantity",
+            default: "1",
+            about: "how much to trade of each symbol: N, equity_pct:N or capital:N",
+        },
         Parameter { name: "short", default: "yes", about: "yes or no: trade short as well" },
     ];
 
     fn new(parameters: &Parameters) -> Result<Self, ParameterError> {
         let percent = |name| parameters.decimal(name, 0..=100).map(Price::to_f64);
         Ok(Self {
-            quantity: parameters.quantity("quantity")?,
+            sizing: parameters.sizing("quantity", false)?,
             long_above: percent("long_above")?,
             short_below: percent("short_below")?,
             square_off_minutes: parameters.integer("square_off_minutes", 1..=720)?,
@@ -71,12 +76,22 @@ impl Rule for Intraday {
             square_off(view, requests);
         } else if !view.is_pending() {
             let (want, reason) = self.signal();
-            trade(Quantity(self.quantity.0 * want) - view.position(), TimeInForce::Day, reason, requests);
+            trade(self.target(want, view) - view.position(), TimeInForce::Day, reason, requests);
         }
     }
 }
 
 impl Intraday {
+    /// The position that a signal asks for. A size that follows prices is worked out when a position is entered and
+    /// then left alone: it would trade at every bar otherwise.
+    fn target(&self, want: i64, view: &View<'_>) -> Quantity {
+        let held = view.position();
+        if !matches!(self.sizing, Sizing::Fixed(_)) && held.0.signum() == want {
+            return held;
+        }
+        Quantity(view.size(self.sizing, None).map_or(0, |quantity| quantity.0 * want))
+    }
+
     /// Every branch of SQ-19: 1 long, -1 short, 0 flat.
     fn signal(&self) -> (i64, &'static str) {
         let (Some(mean), Some(rsi)) = (self.mean.value(), self.momentum.value()) else { return (0, "warming-up") };

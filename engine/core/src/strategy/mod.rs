@@ -19,6 +19,7 @@ pub use swing::Swing;
 use crate::input::SessionHours;
 use crate::ledger::{Book, Ledger};
 use crate::orders::{Order, Requests};
+use crate::sizing::{Sizing, SizingInput};
 use daybook_vocabulary::{Candle, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -154,6 +155,12 @@ impl View<'_> {
     /// Cash a new order may use.
     pub fn free_cash(&self) -> Money {
         self.ledger.free()
+    }
+
+    /// How much to enter with at the last price; nothing when that is less than a lot.
+    #[inline]
+    pub fn size(&self, sizing: Sizing, stop: Option<Price>) -> Option<Quantity> {
+        sizing.quantity(&SizingInput { equity: self.equity(), price: self.last(), stop, lot: self.meta.lot })
     }
 
     /// Nanoseconds until the session's close.

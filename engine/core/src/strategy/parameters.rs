@@ -2,6 +2,7 @@
 //!
 //! - An unknown name, a value that does not parse or lies outside its range is an error that says what is expected.
 
+use crate::sizing::Sizing;
 use daybook_vocabulary::{Price, Quantity};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -86,6 +87,16 @@ impl Parameters {
     /// A positive quantity.
     pub fn quantity(&self, name: &str) -> Result<Quantity, ParameterError> {
         self.parsed(name, "a positive quantity", |value: &Quantity| value.0 > 0)
+    }
+
+    /// How much to trade: a positive quantity, or what [`Sizing`] reads. A strategy that knows no stop takes no size
+    /// that needs one.
+    pub fn sizing(&self, name: &str, with_stop: bool) -> Result<Sizing, ParameterError> {
+        let known = "a positive quantity, equity_pct:N or capital:N";
+        let expected = if with_stop { format!("{known}, or risk_pct:N") } else { known.to_owned() };
+        let text = self.text(name);
+        let sizing = text.parse().ok().filter(|sizing: &Sizing| with_stop || !sizing.needs_stop());
+        sizing.ok_or_else(|| bad(name, text, &expected))
     }
 
     /// A decimal in a range, in units of 1e-8, for percentages and the like.

@@ -5,14 +5,15 @@
 
 use super::{Parameter, ParameterError, Parameters, Rule, View};
 use crate::orders::{OrderRequest, Requests};
-use daybook_vocabulary::{Candle, Quantity, Side};
+use crate::sizing::Sizing;
+use daybook_vocabulary::{Candle, Side};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// A crossover of two simple moving averages, long only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SmaCross {
-    quantity: Quantity,
+    sizing: Sizing,
     averages: CrossingAverages,
 }
 
@@ -22,7 +23,11 @@ impl Rule for SmaCross {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter { name: "fast", default: "10", about: "closes in the fast mean" },
         Parameter { name: "slow", default: "30", about: "closes in the slow mean, more than fast" },
-        Parameter { name: "quantity", default: "1", about: "how much to buy of each symbol" },
+        Parameter {
+            name: "quantity",
+            default: "1",
+            about: "how much to buy of each symbol: N, equity_pct:N or capital:N",
+        },
     ];
 
     fn new(parameters: &Parameters) -> Result<Self, ParameterError> {
@@ -31,7 +36,7 @@ impl Rule for SmaCross {
         if slow <= fast {
             return Err(parameters.refuse("slow", format!("more than fast={fast}")));
         }
-        Ok(Self { quantity: parameters.quantity("quantity")?, averages: CrossingAverages::new(fast, slow) })
+        Ok(Self { sizing: parameters.sizing("quantity", false)?, averages: CrossingAverages::new(fast, slow) })
     }
 
     fn warmup(&self) -> u32 {
@@ -49,7 +54,9 @@ impl Rule for SmaCross {
         let held = view.position();
         match order {
             Ordering::Greater if held.is_zero() && !view.is_pending() => {
-                requests.place(OrderRequest::market(Side::Buy, self.quantity, "cross-up"));
+                if let Some(quantity) = view.size(self.sizing, None) {
+                    requests.place(OrderRequest::market(Side::Buy, quantity, "cross-up"));
+                }
             }
             Ordering::Less if held.0 > 0 && !view.is_pending() => {
                 requests.place(OrderRequest::market(Side::Sell, held, "cross-down"));

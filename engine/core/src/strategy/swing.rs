@@ -11,6 +11,7 @@
 use super::sma_cross::CrossingAverages;
 use super::{Parameter, ParameterError, Parameters, Rule, View};
 use crate::orders::{OrderRequest, Requests};
+use crate::sizing::Sizing;
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
 use daybook_vocabulary::time::DAY;
 use daybook_vocabulary::{Candle, OrderType, Price, Quantity, Side};
@@ -20,7 +21,7 @@ use std::cmp::Ordering;
 /// A swing trader in one instrument.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Swing {
-    quantity: Quantity,
+    sizing: Sizing,
     stop_pct: Price,
     target_pct: Price,
     max_hold_days: u32,
@@ -38,7 +39,11 @@ impl Rule for Swing {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter { name: "fast", default: "20", about: "closes in the fast mean, 5 to 100" },
         Parameter { name: "slow", default: "50", about: "closes in the slow mean, 20 to 200, more than fast" },
-        Parameter { name: "quantity", default: "1", about: "how much to trade of each symbol" },
+        Parameter {
+            name: "quantity",
+            default: "1",
+            about: "how much to trade of each symbol: N, equity_pct:N, capital:N or risk_pct:N to the stop",
+        },
         Parameter { name: "stop_pct", default: "3", about: "stop, percent from the entry price, 1 to 10" },
         Parameter {
             name: "target_pct",
@@ -62,7 +67,7 @@ impl Rule for Swing {
             return Err(parameters.refuse("target_pct", format!("more than stop_pct={stop_pct}")));
         }
         Ok(Self {
-            quantity: parameters.quantity("quantity")?,
+            sizing: parameters.sizing("quantity", true)?,
             stop_pct,
             target_pct,
             max_hold_days: parameters.integer("max_hold_days", 1..=3_650)?,
@@ -109,23 +114,28 @@ impl Swing {
         let (Some(before), Some(now)) = (self.before, self.now) else { return };
         let above = Ordering::Greater as i8;
         let below = Ordering::Less as i8;
-        if before <= 0 && now == above {
-            requests.place(OrderRequest::market(Side::Buy, self.quantity, "cross-up"));
+        let (side, reason) = if before <= 0 && now == above {
+            (Side::Buy, "cross-up")
         } else if self.short && before >= 0 && now == below {
-            requests.place(OrderRequest::market(Side::Sell, self.quantity, "cross-down"));
+            (Side::Sell, "cross-down")
+        } else {
+            return;
+        };
+        let (stop, _) = self.levels(view.last(), side == Side::Buy);
+        if let Some(quantity) = view.size(self.sizing, Some(stop)) {
+            requests.place(OrderRequest::market(side, quantity, reason));
         }
     }
 
-    /// The levels at which a position is left: stop and target.
-    fn levels(&self, view: &View<'_>) -> (Price, Price) {
-        let entry = view.average_price();
+    /// The levels at which a position entered at a price is left: stop and target.
+    fn levels(&self, entry: Price, long: bool) -> (Price, Price) {
         let away = |percent: Price| {
             let scale = i128::from(100 * SCALE);
             divide_rounded(i128::from(entry.0) * i128::from(percent.0), scale) as i64
         };
         // Percentages are below a hundred, so nothing goes below zero; at the end of the range a level stays there.
         let (stop, target) = (away(self.stop_pct), away(self.target_pct));
-        if view.position().0 > 0 {
+        if long {
             (Price(entry.0 - stop), Price(entry.0.saturating_add(target)))
         } else {
             (Price(entry.0.saturating_add(stop)), Price(entry.0 - target))
@@ -143,15 +153,15 @@ impl Swing {
         for order in exits() {
             requests.cancel(order.id, "position-changed");
         }
-        let (stop, target) = self.levels(view);
+        let (stop, target) = self.levels(view.average_price(), side == Side::Sell);
         requests.place(OrderRequest::stop(side, quantity, stop, "stop").in_group(1));
         requests.place(OrderRequest::limit(side, quantity, target, "target").in_group(1));
     }
 
     /// Compares the levels with the bar's open (a gap) and its close.
     fn watch(&self, view: &View<'_>, requests: &mut Requests) {
-        let (stop, target) = self.levels(view);
         let long = view.position().0 > 0;
+        let (stop, target) = self.levels(view.average_price(), long);
         let beyond_stop = |price: Price| if long { price <= stop } else { price >= stop };
         let beyond_target = |price: Price| if long { price >= target } else { price <= target };
         let entered_this_bar = view.entered().is_some_and(|entered| view.now - entered <= view.interval.nanos());
