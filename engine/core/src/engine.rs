@@ -6,6 +6,7 @@
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
 mod desk;
+mod exits;
 
 use crate::input::{Body, Input, SessionHours};
 use crate::ledger::{Book, Holdings, Ledger};

@@ -5,6 +5,8 @@
 //! pessimistic reading.
 //! - An order works on candles that open no earlier than its decision: what it was decided on can never fill it.
 //! - An immediate-or-cancel order works on the first such candle, whatever it brings, and on no other.
+//! - An exit that comes into being inside a candle, with the fill it belongs to, is read pessimistically: its stop counts
+//!   as touched wherever in the candle the price was, its target works in this candle only if the fill was at the open.
 //! - A gap through a stop fills at the open, a gap through a limit fills at the better open.
 //! - Nothing here changes the account: it only answers at which price an order would trade.
 

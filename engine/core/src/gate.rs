@@ -24,7 +24,8 @@ pub fn judge(
     let refused = |verdict| (verdict, Money::ZERO);
     let quantity = request.quantity;
     let held = book.position.quantity;
-    let working = book.working.iter().fold(0i64, |sum, order| sum.saturating_add(order.remaining().0));
+    let working = book.working.iter().filter(|order| order.is_working());
+    let working = working.fold(0i64, |sum, order| sum.saturating_add(order.remaining().0));
     if quantity.0 <= 0 || quantity.0.saturating_add(held.0.abs()).saturating_add(working) > QUANTITY_MAX {
         return refused(Verdict::BadQuantity);
     }

@@ -4,6 +4,7 @@
 //! Input ──► Core::step ──► Outbox            input.rs: what it is told · outbox.rs: what it concludes
 //!             │
 //!             ├─ engine.rs       setup, state, sessions, slices · engine/desk.rs: orders judged, worked, booked
+//!             │                  engine/exits.rs: stops and targets of what a fill opened
 //!             ├─ exchange.rs     where inside a candle a working order trades · slippage/: how far from there it fills
 //!             ├─ transitions.rs  the one table of an order's life
 //!             ├─ position.rs     cost basis and round trips · ledger.rs: cash, reserves, the identities
@@ -35,7 +36,7 @@ pub use engine::{Core, CoreError, Counts, DIGEST_EVERY, Setup};
 pub use exchange::{Phase, trade_price};
 pub use input::{Body, Input, SessionHours, Slice};
 pub use ledger::{Book, Day, Holdings, Ledger};
-pub use orders::{Order, OrderRequest, Request, Requests, Trigger};
+pub use orders::{Bracket, Level, Order, OrderRequest, Request, Requests, Trigger};
 pub use outbox::{Conclusion, NO_STREAM, Outbox, Output};
 pub use position::{Applied, OpenTrade, Position};
 pub use transitions::{Move, after, is_final, transition};

@@ -4,6 +4,7 @@
 //!   not grow with the number of fills before it.
 
 use crate::transitions;
+use daybook_vocabulary::decimal::{SCALE, divide_rounded};
 use daybook_vocabulary::{
     Label, Money, Nanos, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Side, TimeInForce,
 };
@@ -38,8 +39,43 @@ pub struct OrderRequest {
     /// One cancels the other: orders of one instrument with the same number, when not zero, are cancelled by the
     /// first fill of any of them.
     pub group: u32,
+    /// Orders that leave what this one enters.
+    pub bracket: Option<Bracket>,
     /// Why, for the journal and the report.
     pub reason: Label,
+}
+
+/// A stop and a target attached to an order that enters: every fill of it gets a pair of its own, sized by what the
+/// fill opened and working from the fill on. One cancels the other; what one fills in part, the other gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bracket {
+    /// Where a loss ends.
+    pub stop: Option<Level>,
+    /// Where a profit is taken.
+    pub target: Option<Level>,
+}
+
+/// Where an exit lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    /// At a price.
+    At(Price),
+    /// So many percent from the price of the fill that entered; the side follows from the entry's.
+    Percent(Price),
+}
+
+impl Level {
+    /// The price of the level for an entry at `entry`, above it or below; the ends of the range hold.
+    pub fn price(self, entry: Price, above: bool) -> Price {
+        match self {
+            Self::At(price) => price,
+            Self::Percent(percent) => {
+                let away = divide_rounded(i128::from(entry.0) * i128::from(percent.0), i128::from(100 * SCALE));
+                let away = i64::try_from(away).unwrap_or(i64::MAX);
+                Price(if above { entry.0.saturating_add(away) } else { entry.0.saturating_sub(away) })
+            }
+        }
+    }
 }
 
 impl OrderRequest {
@@ -53,6 +89,7 @@ impl OrderRequest {
             limit: None,
             stop: None,
             group: 0,
+            bracket: None,
             reason: Label::new(reason),
         }
     }
@@ -80,6 +117,11 @@ impl OrderRequest {
     /// The same order with another time in force.
     pub fn lasting(self, time_in_force: TimeInForce) -> Self {
         Self { time_in_force, ..self }
+    }
+
+    /// The same order with exits for what it enters.
+    pub fn with_exits(self, bracket: Bracket) -> Self {
+        Self { bracket: Some(bracket), ..self }
     }
 
     /// The same order in a one-cancels-the-other group.
@@ -116,6 +158,10 @@ pub struct Order {
     pub trigger: Trigger,
     /// One-cancels-the-other group, 0 for none.
     pub group: u32,
+    /// The fill whose exits it and its twin are, counted from 1; 0 for an order that is no exit of a bracket.
+    pub pair: u64,
+    /// Exits for what it enters.
+    pub bracket: Option<Bracket>,
     /// How much was ordered.
     pub quantity: Quantity,
     /// How much has filled.
@@ -147,6 +193,8 @@ impl Order {
             state: OrderState::Intended,
             trigger: Trigger::Armed,
             group: request.group,
+            pair: 0,
+            bracket: request.bracket,
             quantity: request.quantity,
             filled: Quantity::ZERO,
             limit: request.limit,

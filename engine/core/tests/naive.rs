@@ -8,7 +8,7 @@ mod worlds;
 
 use daybook_config::SlippageModel;
 use daybook_config::fees::{FeeInput, FeeSchedule};
-use daybook_core::{Conclusion, NO_STREAM, OrderRequest, Output, Request, SessionHours};
+use daybook_core::{Conclusion, Level, NO_STREAM, OrderRequest, Output, Request, SessionHours};
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
     Account, Bar, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId,
@@ -26,6 +26,10 @@ struct NaiveOrder {
     held_back: i128,
     /// The candle of its instrument in which its stop was touched, and whether at the open.
     touched: Option<(u64, bool)>,
+    /// For an exit of a bracket, the number of the fill it belongs to.
+    of_fill: Option<usize>,
+    /// The candle inside which it came into being, unless that was at its open.
+    born: Option<u64>,
     ended: Option<OrderState>,
 }
 
@@ -243,7 +247,7 @@ impl<'a> Naive<'a> {
 
     /// Where an order trades at a station of a candle: 0 its open, 1 stops, 2 limits.
     fn trades_at(&mut self, order: usize, candle: &Candle, station: usize, number: u64) -> Option<Price> {
-        let NaiveOrder { request, touched, .. } = &mut self.orders[order];
+        let NaiveOrder { request, touched, born, .. } = &mut self.orders[order];
         let buy = request.side == Side::Buy;
         let (best, worst) = if buy { (candle.low(), candle.high()) } else { (candle.high(), candle.low()) };
         let reaches = |price: Price, stop: Price| if buy { price >= stop } else { price <= stop };
@@ -262,7 +266,7 @@ impl<'a> Naive<'a> {
                 let stop = request.stop.unwrap();
                 if allowed(stop) { Some(stop) } else { request.limit.filter(|_| allowed(candle.close())) }
             }
-            2 if live && allowed(best) => request.limit,
+            2 if live && *born != Some(number) && allowed(best) => request.limit,
             _ => None,
         }
     }
@@ -401,30 +405,44 @@ impl<'a> Naive<'a> {
         let lot = i128::from(self.world.instruments[instrument].lot.0).max(1);
         let share = |bps: u32| i128::from(candle.volume().0) * i128::from(bps) / 10_000 / lot * lot;
         let mut left = self.world.participation_bps.map_or(i128::MAX, share);
-        let waiting: Vec<_> = self.live(instrument);
-        let eligible = |order: &NaiveOrder| order.ended.is_none() && order.decided <= candle.open_time();
-        for station in 0..3 {
-            for &order in &waiting {
-                if !eligible(&self.orders[order]) {
+        let eligible = |order: &NaiveOrder| {
+            order.instrument == instrument && order.ended.is_none() && order.decided <= candle.open_time()
+        };
+        // Stops once more: those of what a limit has entered.
+        for (station, last) in [(0, false), (1, false), (2, false), (1, true)] {
+            let mut order = 0;
+            while order < self.orders.len() {
+                let which = order;
+                order += 1;
+                let exit_of_limit = self.orders[which].born == Some(number);
+                if !eligible(&self.orders[which]) || (last && !exit_of_limit) {
                     continue;
                 }
-                let Some(price) = self.trades_at(order, candle, station, number) else { continue };
-                let wanted = self.remaining(order).min(left);
+                let Some(price) = self.trades_at(which, candle, station, number) else { continue };
+                let wanted = self.remaining(which).min(left);
                 if wanted == 0 {
                     continue;
                 }
                 let time = if station == 0 { candle.open_time() } else { self.now };
-                let size = self.fill(cause, order, price.0.into(), wanted, (time, candle.volume().0.into()));
+                let closes = self.closes(instrument, self.orders[which].request.side, wanted);
+                let size = self.fill(cause, which, price.0.into(), wanted, (time, candle.volume().0.into()));
                 left -= size;
-                let group = self.orders[order].request.group;
+                let group = self.orders[which].request.group;
                 for other in self.live(instrument) {
-                    if size > 0 && group != 0 && other != order && self.orders[other].request.group == group {
+                    if size > 0 && group != 0 && other != which && self.orders[other].request.group == group {
                         self.cancel(cause, other, "one-cancels-other");
                     }
                 }
+                if size > 0 {
+                    self.pair_gives_up(cause, which, size);
+                }
+                if size > closes {
+                    let born = (station > 0).then_some(number);
+                    self.exits(cause, which, price, size - closes, (candle.open_time(), born));
+                }
             }
         }
-        for &order in &waiting {
+        for order in 0..self.orders.len() {
             if self.orders[order].request.time_in_force == TimeInForce::Ioc && eligible(&self.orders[order]) {
                 self.cancel(cause, order, "immediate-or-cancel");
             }
@@ -433,6 +451,61 @@ impl<'a> Naive<'a> {
         self.last_cause = cause;
         if self.learns(instrument, candle) && !late {
             self.fresh.push(instrument);
+        }
+    }
+
+    /// The other exit of the same fill is placed anew for what is left.
+    fn pair_gives_up(&mut self, cause: Cause, order: usize, size: i128) {
+        let Some(of_fill) = self.orders[order].of_fill else { return };
+        let instrument = self.orders[order].instrument;
+        for other in self.live(instrument) {
+            if other == order || self.orders[other].of_fill != Some(of_fill) {
+                continue;
+            }
+            let left = self.remaining(other) - size;
+            self.cancel(cause, other, "one-cancels-other");
+            if left > 0 {
+                let NaiveOrder { request, decided, touched, born, .. } = &self.orders[other];
+                let (touched, born) = (*touched, *born);
+                let request = OrderRequest { quantity: Quantity(left as i64), ..*request };
+                self.admit(instrument, cause, request, *decided);
+                let new = self.orders.last_mut().unwrap();
+                (new.of_fill, new.touched, new.born) = (Some(of_fill), touched, born);
+            }
+        }
+    }
+
+    /// The exits of the last fill, for what it opened.
+    fn exits(&mut self, cause: Cause, entry: usize, reference: Price, opened: i128, at: (Nanos, Option<u64>)) {
+        let (decided, born) = at;
+        let Some(bracket) = self.orders[entry].request.bracket else { return };
+        let (instrument, buy) = (self.orders[entry].instrument, self.orders[entry].request.side == Side::Buy);
+        let of_fill = self.fills.len() - 1;
+        let entered = self.fills[of_fill].price;
+        let level = |level: Level, above: bool| match level {
+            Level::At(price) => price,
+            Level::Percent(percent) => {
+                let away = rounded(entered * i128::from(percent.0), 100 * UNIT);
+                Price(i64::try_from(if above { entered + away } else { entered - away }).unwrap())
+            }
+        };
+        let side = if buy { Side::Sell } else { Side::Buy };
+        let quantity = Quantity(opened as i64);
+        let mut requests = Vec::new();
+        if let Some(stop) = bracket.stop {
+            let tick = i128::from(self.world.instruments[instrument].tick.0).max(1);
+            let wanted = level(stop, !buy);
+            let wanted = i64::try_from(rounded(wanted.0.into(), tick) * tick).map_or(wanted, Price);
+            let stop = if buy { wanted.min(reference) } else { wanted.max(reference) };
+            requests.push(OrderRequest::stop(side, quantity, stop, "stop"));
+        }
+        if let Some(target) = bracket.target {
+            requests.push(OrderRequest::limit(side, quantity, level(target, buy), "target"));
+        }
+        for request in requests {
+            self.admit(instrument, cause, request, decided);
+            let new = self.orders.last_mut().unwrap();
+            (new.of_fill, new.born) = (Some(of_fill), born);
         }
     }
 
@@ -497,7 +570,7 @@ impl<'a> Naive<'a> {
             for request in requests {
                 let (which, reason) = match *request {
                     Request::Place(order) => {
-                        self.place(instrument, cause, order);
+                        self.admit(instrument, cause, order, self.now);
                         continue;
                     }
                     Request::Cancel(OrderId(id), reason) => (Some(id as usize), reason),
@@ -512,7 +585,7 @@ impl<'a> Naive<'a> {
         }
     }
 
-    fn place(&mut self, instrument: usize, cause: Cause, mut request: OrderRequest) {
+    fn admit(&mut self, instrument: usize, cause: Cause, mut request: OrderRequest, decided: Nanos) {
         let tick = i128::from(self.world.instruments[instrument].tick.0);
         let nearest = |price: Price| i64::try_from(rounded(price.0.into(), tick.max(1)) * tick.max(1));
         let on_tick = |price: Price| nearest(price).map_or(price, Price);
@@ -537,7 +610,8 @@ impl<'a> Naive<'a> {
         };
         self.say(instrument, Conclusion::Intent(intent));
         let ended = (verdict != Verdict::Approved).then_some(OrderState::Refused);
-        self.orders.push(NaiveOrder { instrument, request, decided: self.now, held_back, touched: None, ended });
+        let (touched, of_fill, born) = (None, None, None);
+        self.orders.push(NaiveOrder { instrument, request, decided, held_back, touched, of_fill, born, ended });
         if verdict == Verdict::Approved {
             let (event, state) = (OrderEvent::Accepted, OrderState::Open);
             let update = OrderUpdate { cause, order, event, state, filled: Quantity::ZERO, reason: Label::NONE };

@@ -429,6 +429,39 @@ fn swing_leaves_at_the_levels_when_they_are_touched() {
     }
 }
 
+/// SQ-23 with the exits attached to the entry: protected in the candle of the entry, and in every later one like
+/// `exits=touch`.
+#[test]
+fn swing_is_protected_from_the_entry_on_by_a_bracket() {
+    let table: &[Exit] = &[
+        ((10_000, 10_100, 9_701, 10_000), None, "neither touched"),
+        ((10_000, 10_100, 9_700, 9_900), Some((9_700, "stop")), "the stop touched in the candle of the entry"),
+        ((10_000, 10_600, 9_900, 10_500), Some((10_600, "target")), "the target, known to come after the open"),
+        ((10_000, 10_700, 9_600, 10_500), Some((9_700, "stop")), "both touched: the pessimistic reading"),
+    ];
+    for long in [true, false] {
+        let mirror = |price: i64| if long { price } else { 20_000 - price };
+        for ((open, high, low, close), expected, why) in table {
+            let mut bench = Bench::new("swing", &[SWING, &[("exits", "bracket")]].concat(), 40, None);
+            bench.closes(&[10_000; 20]);
+            bench.closes(&[mirror(10_001)]);
+            let (high, low) = if long { (*high, *low) } else { (mirror(*low), mirror(*high)) };
+            bench.candle(mirror(*open), high, low, mirror(*close), 1_000);
+            let left: Vec<_> = bench.trades().iter().map(|trade| (trade.exit_price, trade.exit_reason)).collect();
+            let expected: Vec<_> =
+                expected.iter().map(|(price, reason)| (cents(mirror(*price)), (*reason).into())).collect();
+            assert_eq!(left, expected, "{why}, long={long}");
+            assert_eq!(bench.left_behind(), if expected.is_empty() { 2 } else { 0 }, "{why}: no order is left behind");
+            if expected.is_empty() {
+                // Gaps through the stop: the open.
+                bench.candle(mirror(9_500), mirror(9_500), mirror(9_500), mirror(9_500), 1_000);
+                assert_eq!(bench.trades()[0].exit_price, cents(mirror(9_500)));
+                assert_eq!((bench.held(), bench.left_behind()), (0, 0));
+            }
+        }
+    }
+}
+
 /// SQ-23 by closes: a touch is not enough, and the exit fills at the open after the close that decided.
 #[test]
 fn swing_leaves_by_closes_when_told_to() {
@@ -462,7 +495,7 @@ fn swing_leaves_by_closes_when_told_to() {
 
 #[test]
 fn swing_leaves_after_the_longest_hold() {
-    for exits in ["touch", "close"] {
+    for exits in ["touch", "close", "bracket"] {
         let mut bench = entered(true, &[("exits", exits), ("max_hold_days", "2")]);
         // Entered in the 22nd minute of a day; two days later, at the close of that minute, it is two days old.
         while bench.trades().is_empty() {

@@ -21,14 +21,14 @@ use daybook_vocabulary::{
 
 /// A trade at the simulated exchange, before it is booked.
 #[derive(Clone, Copy)]
-struct Trade {
-    cause: Cause,
-    id: InstrumentId,
+pub(super) struct Trade {
+    pub(super) cause: Cause,
+    pub(super) id: InstrumentId,
     /// Where the market trades.
-    reference: Price,
+    pub(super) reference: Price,
     /// Where the order fills.
-    price: Price,
-    quantity: Quantity,
+    pub(super) price: Price,
+    pub(super) quantity: Quantity,
     /// Volume of the candle.
     volume: Quantity,
     time: Nanos,
@@ -60,16 +60,30 @@ impl Core {
         });
     }
 
-    /// Judges an order, journals the intent with its verdict, and hands it to the simulated exchange.
-    fn place(&mut self, id: InstrumentId, mut request: OrderRequest, session: &SessionHours, out: &mut Outbox) {
+    /// Judges an order and hands it to the simulated exchange.
+    fn place(&mut self, id: InstrumentId, request: OrderRequest, session: &SessionHours, out: &mut Outbox) {
+        let closed = self.state.now >= session.close;
+        if let Some(order) = self.admit(id, request, closed, self.state.now, out) {
+            self.state.books[id.index()].working.push(order);
+        }
+    }
+
+    /// Judges an order and journals the intent with its verdict; hands it back when it was approved.
+    pub(super) fn admit(
+        &mut self,
+        id: InstrumentId,
+        mut request: OrderRequest,
+        closed: bool,
+        decided: Nanos,
+        out: &mut Outbox,
+    ) -> Option<Order> {
         let meta = &self.setup.instruments[id.index()];
         request.limit = request.limit.map(|price| price.round_to(meta.tick));
         request.stop = request.stop.map(|price| price.round_to(meta.tick));
-        let now = self.state.now;
-        let book = &mut self.state.books[id.index()];
-        let (verdict, reserve) = gate::judge(&request, meta, book, &self.state.ledger, now >= session.close);
+        let book = &self.state.books[id.index()];
+        let (verdict, reserve) = gate::judge(&request, meta, book, &self.state.ledger, closed);
         self.state.counts.orders += 1;
-        let mut order = Order::new(OrderId(self.state.counts.orders), &request, now);
+        let mut order = Order::new(OrderId(self.state.counts.orders), &request, decided);
         let intent = OrderIntent {
             cause: book.cause,
             order: order.id,
@@ -85,7 +99,7 @@ impl Core {
         };
         out.push(id, Conclusion::Intent(intent));
         if verdict != Verdict::Approved {
-            return;
+            return None;
         }
         for event in [OrderEvent::Sent, OrderEvent::Accepted] {
             assert!(!order.happens(event), "a new order is sent and accepted without surprise");
@@ -93,7 +107,7 @@ impl Core {
         order.reserved = reserve;
         self.state.ledger.reserved += reserve;
         out.push(id, Conclusion::Update(update(book.cause, &order, OrderEvent::Accepted, Label::NONE)));
-        book.working.push(order);
+        Some(order)
     }
 
     /// Ends the working orders that `choose` names, for its reason.
@@ -139,7 +153,7 @@ impl Core {
         cause: Cause,
         id: InstrumentId,
         candle: &Candle,
-        working: &mut [Order],
+        working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
         let mut left = match self.setup.participation_bps {
@@ -147,28 +161,64 @@ impl Core {
             Some(bps) => self.tradable(id, candle, bps),
         };
         for phase in Phase::PATH {
-            for index in 0..working.len() {
-                let order = &mut working[index];
-                if !order.is_working() || candle.open_time() < order.decided {
-                    continue;
-                }
-                let Some(reference) = trade_price(order, candle, phase) else { continue };
-                let quantity = order.remaining().min(left);
-                if quantity.is_zero() {
-                    continue;
-                }
-                let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
-                let volume = candle.volume();
-                let trade = Trade { cause, id, reference, price: reference, quantity, volume, time };
-                let Some(filled) = self.fill(trade, order, out) else {
-                    self.nothing_traded(cause, candle)?;
-                    continue;
-                };
-                left = Quantity(left.0 - filled.0);
-                let (group, which) = (order.group, order.id);
-                if group != 0 && !filled.is_zero() {
-                    self.cancel_group(id, cause, working, group, which, out);
-                }
+            let before = working.len();
+            self.walk_phase(phase, cause, id, candle, &mut left, working, out)?;
+            if phase == Phase::Limits && working.len() > before {
+                // Stops of what a limit has just entered. Every other stop has had its touch, or has not been reached.
+                self.walk_phase(Phase::Stops, cause, id, candle, &mut left, working, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one station of one walk: bundling them would name the loop twice")]
+    fn walk_phase(
+        &mut self,
+        phase: Phase,
+        cause: Cause,
+        id: InstrumentId,
+        candle: &Candle,
+        left: &mut Quantity,
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        let mut index = 0;
+        // Exits of what fills here join the end of the list and have their turn.
+        while index < working.len() {
+            let order = &mut working[index];
+            index += 1;
+            if !order.is_working() || candle.open_time() < order.decided {
+                continue;
+            }
+            let Some(reference) = trade_price(order, candle, phase) else { continue };
+            let quantity = order.remaining().min(*left);
+            if quantity.is_zero() {
+                continue;
+            }
+            let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
+            let volume = candle.volume();
+            let closing = self.state.books[id.index()].position.closing(order.side, quantity);
+            let trade = Trade { cause, id, reference, price: reference, quantity, volume, time };
+            let Some(trade) = self.fill(trade, order, out) else {
+                self.nothing_traded(cause, candle)?;
+                continue;
+            };
+            if trade.quantity.is_zero() {
+                continue;
+            }
+            *left -= trade.quantity;
+            let filled = *order;
+            if filled.group != 0 {
+                self.cancel_group(id, cause, working, filled.group, filled.id, out);
+            }
+            if filled.pair != 0 {
+                self.give_up(&filled, trade, working, out);
+            }
+            if let Some(bracket) = filled.bracket
+                && trade.quantity > closing
+            {
+                let opened = Trade { quantity: trade.quantity - closing, ..trade };
+                self.protect(bracket, &filled, opened, candle.open_time(), working, out);
             }
         }
         Ok(())
@@ -205,9 +255,9 @@ impl Core {
         }
     }
 
-    /// Books one fill and says how much of it there was; nothing where the slippage model misses its input. Where the
+    /// Books one fill and hands back what became of it; nothing where the slippage model misses its input. Where the
     /// cash does not do, what closes the position fills all the same, and the rest of the order is cancelled.
-    fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Option<Quantity> {
+    fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Option<Trade> {
         trade.price = self.slipped(&trade, order)?;
         let mut charges = self.charges(&trade, order);
         let affordable = self.can_pay(&trade, order, charges.total());
@@ -215,7 +265,7 @@ impl Core {
             let closing = self.state.books[trade.id.index()].position.closing(order.side, trade.quantity);
             if closing.is_zero() {
                 self.cancel_for_cash(&trade, order, out);
-                return Some(Quantity::ZERO);
+                return Some(Trade { quantity: Quantity::ZERO, ..trade });
             }
             trade.quantity = closing;
             trade.price = self.slipped(&trade, order)?;
@@ -225,7 +275,7 @@ impl Core {
         if !affordable {
             self.cancel_for_cash(&trade, order, out);
         }
-        Some(trade.quantity)
+        Some(trade)
     }
 
     /// The price at which the leg fills: its reference, moved by the slippage model where there is one.
@@ -368,7 +418,7 @@ fn round_trip(state: &mut State, trade: Trade, order: &Order, applied: &Applied,
     }
 }
 
-fn end_order(
+pub(super) fn end_order(
     id: InstrumentId,
     cause: Cause,
     order: &mut Order,

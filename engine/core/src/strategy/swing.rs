@@ -2,7 +2,9 @@
 //!
 //! - Long when the fast mean crosses above the slow one (at or below before, above now), short on the inverse.
 //! - `exits=touch`: a stop and a target rest at the exchange, one cancels the other; a gap through either fills at the
-//!   open, never at the level.
+//!   open, never at the level. They are placed at the first decision after the entry filled.
+//! - `exits=bracket`: the same stop and target, attached to the entry: they work from its fill on, in that candle too,
+//!   one pair for every part that fills, each measured from the price of its own fill.
 //! - `exits=close`: the levels are compared with closes only, and with the open of a bar that gapped through one; the
 //!   exit is a market order and fills at the next open.
 //! - Exits always cover what is held: an entry or a target that filled in parts gets new ones for the rest.
@@ -10,7 +12,7 @@
 
 use super::sma_cross::CrossingAverages;
 use super::{Parameter, ParameterError, Parameters, Rule, View};
-use crate::orders::{OrderRequest, Requests};
+use crate::orders::{Bracket, Level, OrderRequest, Requests};
 use crate::sizing::Sizing;
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
 use daybook_vocabulary::time::DAY;
@@ -25,12 +27,23 @@ pub struct Swing {
     stop_pct: Price,
     target_pct: Price,
     max_hold_days: u32,
-    touch: bool,
+    exits: Exits,
     short: bool,
     averages: CrossingAverages,
     before: Option<i8>,
     now: Option<i8>,
     open: Price,
+}
+
+/// How a position is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Exits {
+    /// By a market order, when a close decides so.
+    Close,
+    /// By orders that rest at the levels, placed at the decision after the entry.
+    Touch,
+    /// By orders attached to the entry.
+    Bracket,
 }
 
 impl Rule for Swing {
@@ -51,7 +64,11 @@ impl Rule for Swing {
             about: "target, percent from entry, 2 to 20, more than stop_pct",
         },
         Parameter { name: "max_hold_days", default: "15", about: "calendar days after which a position is left" },
-        Parameter { name: "exits", default: "touch", about: "touch: orders rest at the levels; close: closes decide" },
+        Parameter {
+            name: "exits",
+            default: "touch",
+            about: "touch: orders rest at the levels; bracket: from the entry's fill on; close: closes decide",
+        },
         Parameter { name: "short", default: "yes", about: "yes or no: trade short as well" },
     ];
 
@@ -71,7 +88,11 @@ impl Rule for Swing {
             stop_pct,
             target_pct,
             max_hold_days: parameters.integer("max_hold_days", 1..=3_650)?,
-            touch: parameters.choice("exits", &["touch", "close"])? == "touch",
+            exits: match parameters.choice("exits", &["touch", "close", "bracket"])? {
+                "close" => Exits::Close,
+                "bracket" => Exits::Bracket,
+                _ => Exits::Touch,
+            },
             short: parameters.choice("short", &["yes", "no"])? == "yes",
             averages: CrossingAverages::new(fast, slow),
             before: None,
@@ -98,10 +119,12 @@ impl Rule for Swing {
             self.enter(view, requests);
         } else if view.entered().is_some_and(|entered| view.now - entered >= i64::from(self.max_hold_days) * DAY) {
             leave(view, "max-hold", requests);
-        } else if self.touch {
-            self.protect(view, requests);
         } else {
-            self.watch(view, requests);
+            match self.exits {
+                Exits::Close => self.watch(view, requests),
+                Exits::Touch => self.protect(view, requests),
+                Exits::Bracket => {}
+            }
         }
     }
 }
@@ -123,7 +146,10 @@ impl Swing {
         };
         let (stop, _) = self.levels(view.last(), side == Side::Buy);
         if let Some(quantity) = view.size(self.sizing, Some(stop)) {
-            requests.place(OrderRequest::market(side, quantity, reason));
+            let entry = OrderRequest::market(side, quantity, reason);
+            let level = |percent| Some(Level::Percent(percent));
+            let bracket = Bracket { stop: level(self.stop_pct), target: level(self.target_pct) };
+            requests.place(if self.exits == Exits::Bracket { entry.with_exits(bracket) } else { entry });
         }
     }
 

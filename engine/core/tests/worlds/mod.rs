@@ -9,8 +9,8 @@ use daybook_config::SlippageModel;
 use daybook_config::fees::FeeSchedule;
 use daybook_core::strategy::{Strategy, View};
 use daybook_core::{
-    Body, Conclusion, Core, CoreError, Input, OrderRequest, Outbox, Output, Request, Requests, SessionHours, Setup,
-    Slice,
+    Body, Bracket, Conclusion, Core, CoreError, Input, Level, OrderRequest, Outbox, Output, Request, Requests,
+    SessionHours, Setup, Slice,
 };
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::decimal::SCALE;
@@ -336,20 +336,43 @@ fn order(random: &mut Random, scale: i64, lot: i64) -> OrderRequest {
     };
     // Now and then a price where none belongs, or none where one does.
     let stray = if random.one_in(40) { Some(first) } else { request.stop };
-    OrderRequest { stop: stray, ..request }
+    OrderRequest { stop: stray, bracket: bracket(first, second), ..request }
         .lasting(random.pick(&[TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Day, TimeInForce::Ioc]))
         .in_group(random.pick(&[0, 1, 1]))
+}
+
+/// Exits for one order in three: by percent, at prices on either side of the market, at prices that are none.
+fn bracket(first: Price, second: Price) -> Option<Bracket> {
+    let random = &mut Random::new(first.0 as u64 ^ (second.0 as u64).rotate_left(32));
+    let mut level = |price: Price| match random.range(0, 9) {
+        0..=1 => None,
+        2..=3 => Some(Level::At(price)),
+        _ => Some(Level::Percent(Price(random.pick(&[0, 1, SCALE / 4, SCALE / 2, SCALE, 3 * SCALE, 150 * SCALE])))),
+    };
+    let (stop, target) = (level(first), level(second));
+    random.one_in(3).then_some(Bracket { stop, target })
 }
 
 /// Marks: what the worlds reached, so that a test that tests nothing fails.
 #[derive(Default)]
 pub struct Seen {
     words: BTreeSet<String>,
+    candle: BTreeSet<OrderId>,
 }
 
 impl Seen {
     pub fn note(&mut self, outputs: &[Output]) {
+        self.candle.clear();
         for output in outputs {
+            match &output.body {
+                Conclusion::Intent(intent) => {
+                    self.candle.insert(intent.order);
+                }
+                Conclusion::Fill(fill) if self.candle.contains(&fill.order) => {
+                    self.words.insert("left in the candle of the entry".into());
+                }
+                _ => {}
+            }
             let words = match &output.body {
                 Conclusion::Intent(intent) => format!("verdict {}", intent.verdict),
                 Conclusion::Update(update) => {
@@ -382,6 +405,7 @@ impl Seen {
         for words in ["expired session-closed", "expired session-closed in part", "depository fee", "trade BUY"] {
             expected.push(words.into());
         }
+        expected.push("left in the candle of the entry".into());
         expected.extend(["trade SELL", "bar", "account", "open "].map(String::from));
         for model in ["bps", "half-spread", "volume-share", "volume-share-squared", "sqrt-impact"] {
             expected.push(format!("slipped {model}"));

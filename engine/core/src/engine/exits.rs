@@ -1,0 +1,83 @@
+//! Exits of a bracket: the stop and the target of what a fill has opened.
+//!
+//! - They work from the fill on, in the candle of the fill too: between an entry and the next decision a position would
+//!   otherwise stand without its stop, and gaps are not known to wait.
+//! - Every fill has its own pair, for exactly what it opened: an entry that fills in parts is covered part by part.
+//! - What one of a pair fills, the other gives up: it is cancelled and, where something is left, placed again for that.
+//! - They are judged, numbered and journaled like every order.
+
+use super::Core;
+use super::desk::{Trade, end_order};
+use crate::orders::{Bracket, Order, OrderRequest, Trigger};
+use crate::outbox::Outbox;
+use daybook_vocabulary::{InstrumentId, Label, Nanos, OrderEvent, Side};
+
+impl Core {
+    /// Places the exits of what a fill of `entry` has opened: `opened` is the fill, with the opened quantity.
+    pub(super) fn protect(
+        &mut self,
+        bracket: Bracket,
+        entry: &Order,
+        opened: Trade,
+        decided: Nanos,
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) {
+        let long = entry.side == Side::Buy;
+        let side = entry.side.opposite();
+        let pair = self.state.counts.fills;
+        let tick = self.setup.instruments[opened.id.index()].tick;
+        if let Some(level) = bracket.stop {
+            // A stop beyond the market is touched where the market is, not where it would have liked to be.
+            let level = level.price(opened.price, !long).round_to(tick);
+            let level = if long { level.min(opened.reference) } else { level.max(opened.reference) };
+            let request = OrderRequest::stop(side, opened.quantity, level, "stop");
+            self.place_exit(opened.id, request, pair, (decided, Trigger::Armed), working, out);
+        }
+        if let Some(level) = bracket.target {
+            let request = OrderRequest::limit(side, opened.quantity, level.price(opened.price, long), "target");
+            self.place_exit(opened.id, request, pair, (decided, Trigger::Armed), working, out);
+        }
+    }
+
+    /// The twin of an exit that has just filled gives up as much.
+    pub(super) fn give_up(&mut self, filled: &Order, trade: Trade, working: &mut Vec<Order>, out: &mut Outbox) {
+        let is_twin = |order: &Order| order.pair == filled.pair && order.id != filled.id && order.is_working();
+        let Some(twin) = working.iter_mut().find(|order| is_twin(order)) else { return };
+        let reason = Label::new("one-cancels-other");
+        end_order(trade.id, trade.cause, twin, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
+        let twin = *twin;
+        if twin.remaining() > trade.quantity {
+            let request = OrderRequest {
+                side: twin.side,
+                quantity: twin.remaining() - trade.quantity,
+                order_type: twin.order_type,
+                time_in_force: twin.time_in_force,
+                limit: twin.limit,
+                stop: twin.stop,
+                group: 0,
+                bracket: None,
+                reason: twin.reason,
+            };
+            self.place_exit(trade.id, request, twin.pair, (twin.decided, twin.trigger), working, out);
+        }
+    }
+
+    fn place_exit(
+        &mut self,
+        id: InstrumentId,
+        request: OrderRequest,
+        pair: u64,
+        (decided, trigger): (Nanos, Trigger),
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) {
+        // The gate looks at what works: it lies in the book while it is asked.
+        std::mem::swap(&mut self.state.books[id.index()].working, working);
+        let admitted = self.admit(id, request, false, decided, out);
+        std::mem::swap(&mut self.state.books[id.index()].working, working);
+        if let Some(order) = admitted {
+            working.push(Order { pair, trigger, ..order });
+        }
+    }
+}
