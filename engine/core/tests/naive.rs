@@ -4,9 +4,9 @@
 //! - Random worlds (gaps, holes, dojis, late candles, huge and tiny numbers, every order type) must give equal outputs.
 //! - A failure names its seed: `DAYBOOK_SEED=… cargo test -p daybook-core --test naive` runs that world alone.
 
+mod twin;
 mod worlds;
 
-use daybook_config::SlippageModel;
 use daybook_config::fees::{FeeInput, FeeSchedule};
 use daybook_core::{Conclusion, Level, NO_STREAM, OrderRequest, Output, Request, SessionHours};
 use daybook_vocabulary::candle::CandleParts;
@@ -294,36 +294,12 @@ impl<'a> Naive<'a> {
         })
     }
 
-    /// Where a leg of an order fills: its reference, moved against the trader, on the tick, within the limit.
+    /// Where a leg of an order fills.
     fn slips(&self, order: usize, reference: i128, size: i128, volume: i128) -> Option<i128> {
-        let whole = 10_000 * UNIT;
-        let up = |value: i128, divisor: i128| (value + divisor - 1) / divisor;
-        let share = |bps: i128| (volume > 0).then(|| up(bps * size, volume).min(whole));
-        let bps = match self.world.slippage {
-            SlippageModel::None => return Some(reference),
-            SlippageModel::Bps(bps) => bps.0.into(),
-            SlippageModel::HalfSpread(_) => 0,
-            SlippageModel::VolumeShare(bps) => share(bps.0.into())?,
-            SlippageModel::VolumeShareSquared(bps) => share(share(bps.0.into())?)?,
-            SlippageModel::SqrtImpact(bps) => {
-                let under = up(size * UNIT * UNIT, share(0).map(|_| volume)?);
-                // The smallest whole number whose square is enough, bit by bit from above.
-                let root = (0..62).rev().fold(0, |root, bit| {
-                    let larger = root + (1i128 << bit);
-                    if larger * larger < under { larger } else { root }
-                }) + 1;
-                up(i128::from(bps.0) * root, UNIT).min(whole)
-            }
-        };
-        let half = if let SlippageModel::HalfSpread(half) = self.world.slippage { half.0.into() } else { 0 };
-        let impact = up(reference * bps, whole) + half;
         let NaiveOrder { instrument, request, .. } = &self.orders[order];
         let tick = i128::from(self.world.instruments[*instrument].tick.0).max(1);
         let limit = request.limit.map(|limit| i128::from(limit.0));
-        Some(match request.side {
-            Side::Buy => (up(reference + impact, tick) * tick).min(limit.unwrap_or(i128::MAX)),
-            Side::Sell => ((reference - impact).max(0) / tick * tick).max(reference.min(tick)).max(limit.unwrap_or(0)),
-        })
+        twin::slipped(self.world.slippage, request.side, (reference, size, volume), tick, limit)
     }
 
     /// Fills an order and says how much of it.
