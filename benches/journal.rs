@@ -7,6 +7,8 @@
 //! - `cargo bench --bench journal`; `DAYBOOK_BENCH_GIB=10` sets the size of the journal that is opened.
 //! - Must never: measure a path that no caller uses.
 
+#![expect(clippy::disallowed_methods, reason = "a bench measures time")]
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use daybook_journal::storage::{Files, Storage};
 use daybook_journal::{Draft, Journal, Options, Writer};
@@ -18,13 +20,7 @@ const PAYLOAD: [u8; 56] = [7; 56];
 const FRAMES: u64 = 2_000_000;
 
 fn draft(seq: u64) -> Draft {
-    Draft {
-        time: seq as i64,
-        kind: 1,
-        schema: 1,
-        flags: 0,
-        stream: 3,
-    }
+    Draft { time: seq as i64, kind: 1, schema: 1, flags: 0, stream: 3 }
 }
 
 fn fill(writer: &mut Writer, frames: u64) {
@@ -49,10 +45,7 @@ fn append(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(FRAMES)).sample_size(10);
     let keep = tempfile::tempdir().expect("a directory");
     let mut number = 0;
-    let options = Options {
-        sync_segments: false,
-        ..Options::default()
-    };
+    let options = Options { sync_segments: false, ..Options::default() };
     group.bench_function("buffered, 88-byte frames", |bencher| {
         bencher.iter_batched(
             || {
@@ -136,8 +129,7 @@ fn synced(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("synced batch of {frames}"));
         group.sample_size(20);
         let mut writer =
-            Writer::create(&keep.path().join(format!("journal-{frames}")), Options::default())
-                .expect("creates");
+            Writer::create(&keep.path().join(format!("journal-{frames}")), Options::default()).expect("creates");
         let path = keep.path().join(format!("raw-{frames}"));
         let file = Files::new().create(&path, 64 << 20).expect("creates");
         file.sync().expect("syncs");
@@ -177,10 +169,7 @@ fn synced(criterion: &mut Criterion) {
 
 /// Opening a large journal.
 fn open(criterion: &mut Criterion) {
-    let gibibytes: f64 = std::env::var("DAYBOOK_BENCH_GIB")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1.0);
+    let gibibytes: f64 = std::env::var("DAYBOOK_BENCH_GIB").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0);
     let keep = tempfile::tempdir().expect("a directory");
     let dir = keep.path().join("journal");
     let frames = (gibibytes * f64::from(1u32 << 30) / 88.0) as u64;

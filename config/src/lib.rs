@@ -1,1 +1,30 @@
 //! Typed settings and dated reference data.
+//!
+//! Facts about the world that change over time (trading hours, holidays, fees) are dated entries in files under
+//! `data/`, compiled in; what a person may choose is a setting with a type, a default and a known origin.
+//!
+//! - Nothing here reads a clock; a question about reference data always names its date.
+//! - Rates and amounts are integers; no float touches money.
+//! - Every table and every set of resolved settings has a hash, which goes into the header of a run.
+//! - A date before the first entry of a table, an unknown key, a wrong value: an error that says what to do, never a
+//!   silent default.
+
+pub mod calendar;
+mod calendar_file;
+mod error;
+pub mod fees;
+mod nearest;
+pub mod settings;
+mod sources;
+pub mod ticks;
+pub mod universe;
+mod value;
+
+pub use calendar::{Calendar, Day, Session, Window};
+pub use error::ConfigError;
+pub use fees::{FeeInput, FeeSchedule, Rates};
+pub use nearest::{nearest, nearest_first};
+pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};
+pub use sources::Sources;
+pub use ticks::TickTable;
+pub use universe::Universe;

@@ -31,26 +31,18 @@ pub(crate) struct View {
 impl View {
     /// The segment that holds frame `seq`.
     pub(crate) fn segment_of(&self, seq: u64) -> usize {
-        let after = self
-            .segments
-            .partition_point(|segment| segment.header.start.frames <= seq);
+        let after = self.segments.partition_point(|segment| segment.header.start.frames <= seq);
         assert!(after > 0, "the first segment starts at 0");
         after - 1
     }
 
     /// The first seq behind segment `index`.
     fn end_of(&self, index: usize) -> u64 {
-        self.segments.get(index + 1).map_or(self.frames, |next| {
-            next.header.start.frames.min(self.frames)
-        })
+        self.segments.get(index + 1).map_or(self.frames, |next| next.header.start.frames.min(self.frames))
     }
 
     fn limit_of(&self, index: usize) -> u64 {
-        if index == self.end_segment {
-            self.end_offset
-        } else {
-            self.segments[index].len
-        }
+        if index == self.end_segment { self.end_offset } else { self.segments[index].len }
     }
 }
 
@@ -72,16 +64,7 @@ pub struct Cursor {
 impl Cursor {
     pub(crate) fn new(view: Arc<View>, from: u64) -> Cursor {
         let until = view.frames;
-        Cursor {
-            view,
-            records: None,
-            segment: 0,
-            next_seq: from,
-            turn_at: from,
-            until,
-            current_at: 0,
-            hint: None,
-        }
+        Cursor { view, records: None, segment: 0, next_seq: from, turn_at: from, until, current_at: 0, hint: None }
     }
 
     /// Frame `seq` may lie at `offset` of segment `number`: start there when that helps.
@@ -107,11 +90,7 @@ impl Cursor {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>> {
-        Ok(if self.advance()? {
-            Some(self.frame())
-        } else {
-            None
-        })
+        Ok(if self.advance()? { Some(self.frame()) } else { None })
     }
 
     /// Steps to the next frame without lending it; false at the end.
@@ -193,8 +172,7 @@ impl Cursor {
     pub(crate) fn renew(&mut self, view: &Arc<View>) {
         assert!(view.frames >= self.view.frames, "a journal only grows");
         let number = |view: &View| Some(view.segments.get(self.segment)?.header.number);
-        let stays =
-            number(view) == number(&self.view) && view.end_of(self.segment) >= self.next_seq;
+        let stays = number(view) == number(&self.view) && view.end_of(self.segment) >= self.next_seq;
         match &mut self.records {
             Some(records) if stays => records.extend(view.limit_of(self.segment)),
             _ => self.records = None,
@@ -275,9 +253,7 @@ impl Cursor {
 fn stop_error(records: &Records, seq: u64, stop: Stop) -> JournalError {
     match stop {
         Stop::Failed(error) => *error,
-        Stop::Flaw(flaw) => {
-            JournalError::damaged(records.path(), records.offset(), seq, flaw.reason())
-        }
+        Stop::Flaw(flaw) => JournalError::damaged(records.path(), records.offset(), seq, flaw.reason()),
     }
 }
 
@@ -288,9 +264,7 @@ fn lies_at(records: &mut Records, seq: u64, offset: u64, limit: u64) -> bool {
         return false;
     }
     records.seek(offset);
-    let there = records
-        .read()
-        .is_ok_and(|record| !record.is_control() && record.seq == seq);
+    let there = records.read().is_ok_and(|record| !record.is_control() && record.seq == seq);
     if !there {
         records.seek(back);
     }
@@ -301,18 +275,11 @@ fn lies_at(records: &mut Records, seq: u64, offset: u64, limit: u64) -> bool {
 /// to bytes that are no frame of the right seq: an error, never a wrong frame.
 fn skip(records: &mut Records, mut seq: u64, target: u64) -> Result<()> {
     while seq < target {
-        let record = records
-            .read_unchecked()
-            .map_err(|stop| stop_error(records, seq, stop))?;
+        let record = records.read_unchecked().map_err(|stop| stop_error(records, seq, stop))?;
         if !record.is_control() {
             if record.seq != seq {
                 let reason = format!("a frame with seq {} lies here", record.seq);
-                return Err(JournalError::damaged(
-                    records.path(),
-                    records.offset(),
-                    seq,
-                    reason,
-                ));
+                return Err(JournalError::damaged(records.path(), records.offset(), seq, reason));
             }
             seq += 1;
         }
@@ -331,10 +298,7 @@ pub(crate) fn each_frame(
 ) -> Result<()> {
     let frames = segments[index].header.start.frames;
     assert!(range.end <= frames, "the frames lie in earlier segments");
-    assert!(
-        index > 0 || range.is_empty(),
-        "no segment lies before the first"
-    );
+    assert!(index > 0 || range.is_empty(), "no segment lies before the first");
     let view = View {
         storage: storage.clone(),
         dir: PathBuf::new(),
@@ -347,11 +311,7 @@ pub(crate) fn each_frame(
 }
 
 /// Gives the bytes (header, payload, padding) of the frames in `range`.
-pub(crate) fn each_frame_of(
-    view: &Arc<View>,
-    range: Range<u64>,
-    take: &mut impl FnMut(&[u8]),
-) -> Result<()> {
+pub(crate) fn each_frame_of(view: &Arc<View>, range: Range<u64>, take: &mut impl FnMut(&[u8])) -> Result<()> {
     let mut cursor = Cursor::new(view.clone(), range.start).until(range.end);
     while cursor.advance()? {
         take(cursor.raw());
@@ -372,10 +332,7 @@ impl Headers {
     }
 
     /// The next header, or `None` at the end.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it can fail, as the cursor can"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "it can fail, as the cursor can")]
     pub fn next(&mut self) -> Result<Option<FrameHeader>> {
         if !self.cursor.advance_unchecked()? {
             return Ok(None);

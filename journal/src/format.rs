@@ -158,10 +158,7 @@ impl Aligned {
     }
 
     pub(crate) fn zeroed(len: usize) -> Aligned {
-        Aligned {
-            words: vec![0; len.div_ceil(ALIGNMENT)],
-            len,
-        }
+        Aligned { words: vec![0; len.div_ceil(ALIGNMENT)], len }
     }
 
     /// Changes the length; the bytes are whatever they were.
@@ -195,10 +192,7 @@ impl Mark {
 
     /// The later of two positions of one journal.
     pub(crate) fn later(self, other: Mark) -> Mark {
-        Mark {
-            frames: self.frames.max(other.frames),
-            seals: self.seals.max(other.seals),
-        }
+        Mark { frames: self.frames.max(other.frames), seals: self.seals.max(other.seals) }
     }
 }
 
@@ -305,14 +299,8 @@ impl Commit {
             return None;
         }
         Some(Commit {
-            mark: Mark {
-                frames: record.seq,
-                seals: u64_at(bytes, 48),
-            },
-            synced: Mark {
-                frames: u64_at(bytes, 32),
-                seals: u64_at(bytes, 40),
-            },
+            mark: Mark { frames: record.seq, seals: u64_at(bytes, 48) },
+            synced: Mark { frames: u64_at(bytes, 32), seals: u64_at(bytes, 40) },
             bytes: u64_at(bytes, 56),
             content: Hash(bytes[64..96].try_into().ok()?),
         })
@@ -329,16 +317,8 @@ pub(crate) fn pad(offset: u64, frames: u64, capacity: u64) -> Vec<u8> {
     if gap == 0 || offset + gap > capacity {
         return Vec::new();
     }
-    let record = Record {
-        len: gap as u32,
-        crc: 0,
-        seq: frames,
-        time: 0,
-        kind: KIND_PAD,
-        schema: 1,
-        flags: 0,
-        stream: 0,
-    };
+    let record =
+        Record { len: gap as u32, crc: 0, seq: frames, time: 0, kind: KIND_PAD, schema: 1, flags: 0, stream: 0 };
     let mut bytes = record.encode().to_vec();
     bytes.resize(gap as usize, 0);
     bytes
@@ -347,10 +327,7 @@ pub(crate) fn pad(offset: u64, frames: u64, capacity: u64) -> Vec<u8> {
 /// Whether a sound record is one that `pad` makes.
 pub(crate) fn is_pad(record: &Record, bytes: &[u8], frames: u64) -> bool {
     let fixed = (record.time, record.schema, record.flags, record.stream) == (0, 1, 0, 0);
-    record.kind == KIND_PAD
-        && record.seq == frames
-        && fixed
-        && is_zero(&bytes[FRAME_HEADER_BYTES..])
+    record.kind == KIND_PAD && record.seq == frames && fixed && is_zero(&bytes[FRAME_HEADER_BYTES..])
 }
 
 /// Why the bytes at a place are not a record.
@@ -415,11 +392,7 @@ pub(crate) fn look_unchecked(bytes: &[u8]) -> Look {
     let record = Record::decode(head);
     let len = record.len as usize;
     if !(FRAME_HEADER_BYTES..=FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX).contains(&len) {
-        return Look::Flaw(if head.iter().all(|byte| *byte == 0) {
-            Flaw::Blank
-        } else {
-            Flaw::Length
-        });
+        return Look::Flaw(if head.iter().all(|byte| *byte == 0) { Flaw::Blank } else { Flaw::Length });
     }
     if record.padded() > bytes.len() {
         return Look::Need(record.padded());
@@ -451,9 +424,7 @@ pub(crate) fn stamp(bytes: &mut [u8], seed: u32) {
 /// Whether all bytes are zero: by comparing blocks, which is a library call and not a loop.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     const ZEROS: [u8; 4096] = [0; 4096];
-    bytes
-        .chunks(ZEROS.len())
-        .all(|chunk| chunk == &ZEROS[..chunk.len()])
+    bytes.chunks(ZEROS.len()).all(|chunk| chunk == &ZEROS[..chunk.len()])
 }
 
 #[inline]

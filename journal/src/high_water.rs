@@ -54,10 +54,7 @@ impl Slot {
             && is_zero(&page[72..CRC_AT]);
         sound.then(|| Slot {
             generation: u64_at(page, 16),
-            mark: Mark {
-                frames: u64_at(page, 24),
-                seals: u64_at(page, 32),
-            },
+            mark: Mark { frames: u64_at(page, 24), seals: u64_at(page, 32) },
             content: Hash(page[40..72].try_into().expect("32 bytes")),
         })
     }
@@ -91,8 +88,7 @@ pub(crate) fn read_raw(storage: &dyn Storage, path: &Path) -> Result<Slots> {
         let offset = (index * SLOT_BYTES) as u64;
         let mut page = [0u8; SLOT_BYTES];
         if offset + SLOT_BYTES as u64 <= len {
-            file.read_at(&mut page, offset)
-                .map_err(JournalError::io("read", path))?;
+            file.read_at(&mut page, offset).map_err(JournalError::io("read", path))?;
         }
         *slot = Slot::decode(&page, index);
     }
@@ -116,9 +112,7 @@ impl HighWater {
     /// Makes the file with both slots saying "nothing", durable.
     pub(crate) fn create(storage: &dyn Storage, dir: &Path, content: Hash) -> Result<HighWater> {
         let path = dir.join(HIGH_WATER_NAME);
-        let file = storage
-            .create(&path, HIGH_WATER_BYTES as u64)
-            .map_err(JournalError::io("create", &path))?;
+        let file = storage.create(&path, HIGH_WATER_BYTES as u64).map_err(JournalError::io("create", &path))?;
         let mut high_water = HighWater {
             file,
             path,
@@ -145,9 +139,7 @@ impl HighWater {
         content: Hash,
     ) -> Result<HighWater> {
         let path = dir.join(HIGH_WATER_NAME);
-        let file = storage
-            .open(&path, true)
-            .map_err(JournalError::io("open", &path))?;
+        let file = storage.open(&path, true).map_err(JournalError::io("open", &path))?;
         let generation = |index: usize| slots[index].map_or(0, |slot: Slot| slot.generation);
         let durable = match slots {
             [Some(_), None] => 0,
@@ -164,9 +156,7 @@ impl HighWater {
             last: None,
             durable_at: storage.elapsed(),
         };
-        let settled = slots
-            .iter()
-            .all(|slot| slot.is_some_and(|slot| slot.mark == mark && slot.content == content));
+        let settled = slots.iter().all(|slot| slot.is_some_and(|slot| slot.mark == mark && slot.content == content));
         if !settled {
             high_water.write_both(storage, mark, content)?;
         }
@@ -183,12 +173,7 @@ impl HighWater {
     }
 
     /// Both slots say `mark`, and are durable.
-    pub(crate) fn write_both(
-        &mut self,
-        storage: &dyn Storage,
-        mark: Mark,
-        content: Hash,
-    ) -> Result<()> {
+    pub(crate) fn write_both(&mut self, storage: &dyn Storage, mark: Mark, content: Hash) -> Result<()> {
         for _ in 0..2 {
             self.write_scratch(mark, content)?;
             self.settle(storage, mark)?;
@@ -197,16 +182,9 @@ impl HighWater {
     }
 
     fn write_scratch(&mut self, mark: Mark, content: Hash) -> Result<Slot> {
-        assert!(
-            mark.covers(self.durable_mark),
-            "the high-water never falls below what is durable"
-        );
+        assert!(mark.covers(self.durable_mark), "the high-water never falls below what is durable");
         self.generation += 1;
-        let slot = Slot {
-            generation: self.generation,
-            mark,
-            content,
-        };
+        let slot = Slot { generation: self.generation, mark, content };
         let index = 1 - self.durable;
         self.file
             .write_at(&slot.encode(index), (index * SLOT_BYTES) as u64)
@@ -218,9 +196,7 @@ impl HighWater {
     /// Syncs the file; the slot just written is the durable one from now on.
     fn settle(&mut self, storage: &dyn Storage, mark: Mark) -> Result<()> {
         assert!(self.last.is_some(), "something was written");
-        self.file
-            .sync()
-            .map_err(JournalError::io("sync", &self.path))?;
+        self.file.sync().map_err(JournalError::io("sync", &self.path))?;
         self.durable = 1 - self.durable;
         self.durable_mark = mark;
         self.durable_at = storage.elapsed();

@@ -134,8 +134,8 @@ pub use cursor::{Cursor, Headers};
 pub use durable::Durable;
 pub use error::{JournalError, Result};
 pub use format::{
-    Draft, FRAME_HEADER_BYTES, Frame, FrameHeader, KIND_RESERVED, OwnedFrame, PAYLOAD_BYTES_MAX,
-    SEGMENT_BYTES_DEFAULT, flags,
+    Draft, FRAME_HEADER_BYTES, Frame, FrameHeader, KIND_RESERVED, OwnedFrame, PAYLOAD_BYTES_MAX, SEGMENT_BYTES_DEFAULT,
+    flags,
 };
 pub use index::{CaughtUp, Entries, Index, IndexHead, MemoryIndex, SledIndex, catch_up};
 pub use journal::{Follow, Journal};

@@ -6,9 +6,7 @@
 
 use crate::chain::Hash;
 use crate::error::{JournalError, Result};
-use crate::format::{
-    COMMIT_RECORD_BYTES, FRAME_HEADER_BYTES, PAYLOAD_BYTES_MAX, SEGMENT_BYTES_DEFAULT,
-};
+use crate::format::{COMMIT_RECORD_BYTES, FRAME_HEADER_BYTES, PAYLOAD_BYTES_MAX, SEGMENT_BYTES_DEFAULT};
 use crate::segment::SEGMENT_HEADER_BYTES;
 
 /// The smallest segment: a header and room for some frames.
@@ -30,42 +28,28 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            segment_bytes: SEGMENT_BYTES_DEFAULT,
-            reserve: false,
-            sync_segments: true,
-        }
+        Options { segment_bytes: SEGMENT_BYTES_DEFAULT, reserve: false, sync_segments: true }
     }
 }
 
 impl Options {
     /// For a session that can be made again: small segments, no sync until the end.
     pub fn session() -> Options {
-        Options {
-            segment_bytes: 8 * 1024 * 1024,
-            reserve: false,
-            sync_segments: false,
-        }
+        Options { segment_bytes: 8 * 1024 * 1024, reserve: false, sync_segments: false }
     }
 
     /// For a session that carries money: a reserve for the day the disk is full.
     pub fn live() -> Options {
-        Options {
-            reserve: true,
-            ..Options::default()
-        }
+        Options { reserve: true, ..Options::default() }
     }
 
     pub(crate) fn check(&self) -> Result<()> {
         let bytes = self.segment_bytes;
-        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) || !bytes.is_multiple_of(4096)
-        {
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) || !bytes.is_multiple_of(4096) {
             return Err(JournalError::BadOption {
                 option: "segment_bytes",
                 value: bytes,
-                reason: format!(
-                    "a multiple of 4096 from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}"
-                ),
+                reason: format!("a multiple of 4096 from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}"),
             });
         }
         Ok(())

@@ -7,8 +7,8 @@
 
 use crate::error::{JournalError, Result};
 use crate::format::{
-    FRAME_HEADER_BYTES, Flaw, KIND_RESERVED, Look, Record, checksum, look, look_unchecked, padded,
-    seed_of, u32_at, u64_at,
+    FRAME_HEADER_BYTES, Flaw, KIND_RESERVED, Look, Record, checksum, look, look_unchecked, padded, seed_of, u32_at,
+    u64_at,
 };
 use crate::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::storage::{Storage, StorageFile, Window};
@@ -56,15 +56,8 @@ pub(crate) struct Records {
 
 impl Records {
     /// Opens `segment` at its first record; bytes from `limit` on do not exist.
-    pub(crate) fn open(
-        storage: &dyn Storage,
-        segment: &Segment,
-        limit: u64,
-        access: Access,
-    ) -> Result<Records> {
-        let file = storage
-            .open(&segment.path, false)
-            .map_err(JournalError::io("open", &segment.path))?;
+    pub(crate) fn open(storage: &dyn Storage, segment: &Segment, limit: u64, access: Access) -> Result<Records> {
+        let file = storage.open(&segment.path, false).map_err(JournalError::io("open", &segment.path))?;
         Ok(Records {
             file,
             path: segment.path.clone(),
@@ -97,9 +90,7 @@ impl Records {
         let rest = bytes.get(8..end)?;
         if CHECKED {
             let padding = &bytes[len as usize..end];
-            if checksum(self.seed, len, rest) != u32_at(head, 4)
-                || padding.iter().any(|byte| *byte != 0)
-            {
+            if checksum(self.seed, len, rest) != u32_at(head, 4) || padding.iter().any(|byte| *byte != 0) {
                 return None;
             }
         }
@@ -175,11 +166,7 @@ impl Records {
     }
 
     #[cold]
-    fn read_slowly(
-        &mut self,
-        mut outcome: Look,
-        look: impl Fn(&[u8], u32) -> Look,
-    ) -> Result<Record, Stop> {
+    fn read_slowly(&mut self, mut outcome: Look, look: impl Fn(&[u8], u32) -> Look) -> Result<Record, Stop> {
         loop {
             match outcome {
                 Look::Record(record) => return Ok(record),
@@ -190,9 +177,8 @@ impl Records {
                         return Err(Stop::Flaw(Flaw::BeyondEnd));
                     }
                     let (start, end) = self.next_window(offset, bytes as u64);
-                    self.refill(start, end, offset).map_err(|error| {
-                        Stop::Failed(Box::new(JournalError::io("read", &self.path)(error)))
-                    })?;
+                    self.refill(start, end, offset)
+                        .map_err(|error| Stop::Failed(Box::new(JournalError::io("read", &self.path)(error))))?;
                 }
             }
             outcome = look(&self.window[self.position..], self.seed);

@@ -20,16 +20,14 @@
 use crate::batch::Batch;
 use crate::chain::{Chain, Hash};
 use crate::error::{JournalError, Result};
-use crate::format::{
-    Commit, KIND_COMMIT, KIND_PAD, KIND_SEAL, Mark, SEAL_RECORD_BYTES, is_zero, pad, seed_of, stamp,
-};
+use crate::format::{Commit, KIND_COMMIT, KIND_PAD, KIND_SEAL, Mark, SEAL_RECORD_BYTES, is_zero, pad, seed_of, stamp};
 use crate::high_water::{HIGH_WATER_NAME, HighWater};
 use crate::options::Options;
 use crate::records::{Access, Records, Stop};
 use crate::seal_files::reconciled_seals;
 use crate::segment::{
-    LOCK_NAME, RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX,
-    list_segments, segment_name, segment_number,
+    LOCK_NAME, RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX, list_segments,
+    segment_name, segment_number,
 };
 use crate::storage::{Storage, StorageFile};
 use crate::survey::{Survey, survey};
@@ -69,9 +67,7 @@ pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) ->
     options.check()?;
     nothing_there(storage.as_ref(), dir)?;
     let (parent, sibling) = sibling_of(dir)?;
-    storage
-        .create_dir(&sibling)
-        .map_err(JournalError::io("create", &sibling))?;
+    storage.create_dir(&sibling).map_err(JournalError::io("create", &sibling))?;
     let lock = take_lock(storage.as_ref(), &sibling)?;
     clear(storage.as_ref(), &sibling)?;
     let mut chain = Chain::new();
@@ -93,16 +89,12 @@ pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) ->
         make_reserve(storage.as_ref(), &sibling, &options)?;
     }
     sync_dir(storage.as_ref(), &sibling)?;
-    storage
-        .rename(&sibling, dir)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists => {
-                JournalError::AlreadyExists {
-                    dir: dir.to_owned(),
-                }
-            }
-            _ => JournalError::io("rename", &sibling)(error),
-        })?;
+    storage.rename(&sibling, dir).map_err(|error| match error.kind() {
+        std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists => {
+            JournalError::AlreadyExists { dir: dir.to_owned() }
+        }
+        _ => JournalError::io("rename", &sibling)(error),
+    })?;
     sync_dir(storage.as_ref(), &parent)?;
     let place = Place {
         segment: 0,
@@ -112,20 +104,8 @@ pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) ->
         chain,
         content,
     };
-    let parts = Parts {
-        storage,
-        dir,
-        options,
-        lock,
-    };
-    Ok(writer(
-        parts,
-        file,
-        &header,
-        header.capacity,
-        place,
-        high_water,
-    ))
+    let parts = Parts { storage, dir, options, lock };
+    Ok(writer(parts, file, &header, header.capacity, place, high_water))
 }
 
 /// Errs where `dir` is anything but absent or an empty directory.
@@ -133,12 +113,8 @@ fn nothing_there(storage: &dyn Storage, dir: &Path) -> Result<()> {
     match storage.list(dir) {
         Ok(entries) if entries.is_empty() => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() != std::io::ErrorKind::NotADirectory => {
-            Err(JournalError::io("list", dir)(error))
-        }
-        _ => Err(JournalError::AlreadyExists {
-            dir: dir.to_owned(),
-        }),
+        Err(error) if error.kind() != std::io::ErrorKind::NotADirectory => Err(JournalError::io("list", dir)(error)),
+        _ => Err(JournalError::AlreadyExists { dir: dir.to_owned() }),
     }
 }
 
@@ -166,27 +142,13 @@ pub(crate) fn open(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> R
     let found = survey(&storage, dir, true)?;
     let seals = reconciled_seals(storage.as_ref(), dir, &found)?;
     let id = crate::journal::id_of(&storage, &found)?;
-    let mut recovery = Recovery {
-        frames_kept: found.end.mark.frames,
-        frames_cut: found.loose_frames,
-        ..Recovery::default()
-    };
+    let mut recovery =
+        Recovery { frames_kept: found.end.mark.frames, frames_cut: found.loose_frames, ..Recovery::default() };
     let (file, header, place) = settle(&storage, dir, &found, &options, &mut recovery)?;
     let owned = file.len().map_err(JournalError::io("read", dir))?;
-    let high_water = HighWater::reopen(
-        storage.as_ref(),
-        dir,
-        &found.slots,
-        place.mark,
-        place.content,
-    )?;
+    let high_water = HighWater::reopen(storage.as_ref(), dir, &found.slots, place.mark, place.content)?;
     reconcile_reserve(storage.as_ref(), dir, &options)?;
-    let parts = Parts {
-        storage,
-        dir,
-        options,
-        lock,
-    };
+    let parts = Parts { storage, dir, options, lock };
     let mut writer = writer(parts, file, &header, owned, place, high_water);
     writer.recovery = recovery;
     writer.synced = writer.mark;
@@ -219,11 +181,7 @@ fn writer(
             offset: place.offset,
             owned,
             // It may have grown beyond its header's capacity, and may again where that is wanted now.
-            capacity: header
-                .capacity
-                .max(parts.options.segment_bytes)
-                .max(owned)
-                .max(place.offset),
+            capacity: header.capacity.max(parts.options.segment_bytes).max(owned).max(place.offset),
         },
         storage: parts.storage,
         dir: parts.dir.to_owned(),
@@ -271,18 +229,14 @@ fn settle(
     }
     for (index, end) in found.ends.iter().filter(|(index, _)| *index < kept.segment) {
         let path = &found.segments[*index].path;
-        let file = storage
-            .open(path, true)
-            .map_err(JournalError::io("open", path))?;
+        let file = storage.open(path, true).map_err(JournalError::io("open", path))?;
         recovery.bytes_cut += zero_tail(file.as_ref(), path, *end)?;
         trim_short(file.as_ref(), &found.segments[*index], *end)?;
     }
     if repeated && let Some(copied) = copied {
         return Ok(copied);
     }
-    let file = storage
-        .open(&segment.path, true)
-        .map_err(JournalError::io("open", &segment.path))?;
+    let file = storage.open(&segment.path, true).map_err(JournalError::io("open", &segment.path))?;
     recovery.bytes_cut += zero_tail(file.as_ref(), &segment.path, kept.offset)?;
     trim_short(file.as_ref(), segment, kept.offset)?;
     if recovery.bytes_cut > 0 {
@@ -311,9 +265,7 @@ fn remove_all<'a>(
     surplus.extend(superseded);
     surplus.sort();
     for path in surplus.iter().rev() {
-        storage
-            .remove(path)
-            .map_err(JournalError::io("remove", path))?;
+        storage.remove(path).map_err(JournalError::io("remove", path))?;
     }
     if surplus.is_empty() {
         return Ok(());
@@ -332,18 +284,8 @@ fn keep_below(storage: &Arc<dyn Storage>, found: &Survey) -> Result<Place> {
         .rposition(|segment| found.acknowledged.covers(segment.header.start))
         .expect("the first segment starts at zero");
     let start = beginning(storage, &found.segments, first)?;
-    let below = walk(
-        storage,
-        &found.segments,
-        start,
-        Some(found.acknowledged),
-        &[],
-    )?
-    .place;
-    assert!(
-        below.mark.covers(found.acknowledged),
-        "the survey reached it"
-    );
+    let below = walk(storage, &found.segments, start, Some(found.acknowledged), &[])?.place;
+    assert!(below.mark.covers(found.acknowledged), "the survey reached it");
     assert!(end.mark.covers(below.mark), "D does not lie beyond V");
     Ok(below)
 }
@@ -357,14 +299,8 @@ fn copy(
     options: &Options,
 ) -> Result<(Box<dyn StorageFile>, SegmentHeader, Place)> {
     let entries = storage.list(dir).map_err(JournalError::io("list", dir))?;
-    let highest = entries
-        .iter()
-        .filter_map(|entry| segment_number(&entry.name))
-        .max();
-    let most: u64 = found.segments[kept.segment..=found.end.segment]
-        .iter()
-        .map(|segment| segment.len)
-        .sum();
+    let highest = entries.iter().filter_map(|entry| segment_number(&entry.name)).max();
+    let most: u64 = found.segments[kept.segment..=found.end.segment].iter().map(|segment| segment.len).sum();
     let header = SegmentHeader {
         role: Role::Data,
         file_id: new_file_id(storage.as_ref(), dir)?,
@@ -378,22 +314,13 @@ fn copy(
     };
     let name = dir.join(segment_name(header.number));
     let temporary = dir.join(format!("{}{TEMPORARY_SUFFIX}", segment_name(header.number)));
-    let file = storage
-        .create(&temporary, header.capacity)
-        .map_err(JournalError::io("create", &temporary))?;
+    let file = storage.create(&temporary, header.capacity).map_err(JournalError::io("create", &temporary))?;
     let offset = copy_records(storage, found, kept, file.as_ref(), &temporary, &header)?;
-    file.write_at(&header.encode(), 0)
-        .map_err(JournalError::io("write", &temporary))?;
+    file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &temporary))?;
     file.sync().map_err(JournalError::io("sync", &temporary))?;
-    storage
-        .rename(&temporary, &name)
-        .map_err(JournalError::io("rename", &temporary))?;
+    storage.rename(&temporary, &name).map_err(JournalError::io("rename", &temporary))?;
     sync_dir(storage.as_ref(), dir)?;
-    let place = Place {
-        segment: 0,
-        offset,
-        ..found.end.clone()
-    };
+    let place = Place { segment: 0, offset, ..found.end.clone() };
     Ok((file, header, place))
 }
 
@@ -410,8 +337,7 @@ fn copy_records(
     let mut offset = SEGMENT_HEADER_BYTES as u64;
     let mut chunk: Vec<u8> = Vec::with_capacity(CHUNK_BYTES);
     let mut write = |chunk: &mut Vec<u8>| -> Result<()> {
-        file.write_at(chunk, offset)
-            .map_err(JournalError::io("write", path))?;
+        file.write_at(chunk, offset).map_err(JournalError::io("write", path))?;
         offset += chunk.len() as u64;
         chunk.clear();
         Ok(())
@@ -428,12 +354,7 @@ fn copy_records(
         Ok(())
     };
     each_record(storage, found, kept, &mut take)?;
-    let commit = Commit {
-        mark: found.end.mark,
-        synced: kept.mark,
-        bytes,
-        content: found.end.content,
-    };
+    let commit = Commit { mark: found.end.mark, synced: kept.mark, bytes, content: found.end.content };
     let mut record = commit.encode(found.end.last_time.unwrap_or(0));
     stamp(&mut record, seed);
     chunk.extend_from_slice(&record);
@@ -441,8 +362,7 @@ fn copy_records(
     let mut pad = pad(offset, found.end.mark.frames, header.capacity);
     if !pad.is_empty() {
         stamp(&mut pad, seed);
-        file.write_at(&pad, offset)
-            .map_err(JournalError::io("write", path))?;
+        file.write_at(&pad, offset).map_err(JournalError::io("write", path))?;
     }
     Ok(offset + pad.len() as u64)
 }
@@ -473,12 +393,7 @@ fn each_record(
                 Err(Stop::Failed(error)) => return Err(*error),
                 Err(Stop::Flaw(flaw)) => {
                     let path = &segment.path;
-                    return Err(JournalError::damaged(
-                        path,
-                        offset,
-                        mark.frames,
-                        flaw.reason(),
-                    ));
+                    return Err(JournalError::damaged(path, offset, mark.frames, flaw.reason()));
                 }
             };
             let at = records.consume(&record);
@@ -487,10 +402,7 @@ fn each_record(
             }
             take(records.bytes(at, record.padded()))?;
             if record.kind == KIND_SEAL {
-                assert!(
-                    record.len as usize == SEAL_RECORD_BYTES,
-                    "the walk checked it"
-                );
+                assert!(record.len as usize == SEAL_RECORD_BYTES, "the walk checked it");
                 mark.seals += 1;
             } else {
                 mark.frames += 1;
@@ -510,8 +422,7 @@ fn zero_tail(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<u64> {
     while at < end {
         let bytes = (end - at).min(CHUNK_BYTES as u64);
         let chunk = &zeros[..usize::try_from(bytes).expect("at most a chunk")];
-        file.write_at(chunk, at)
-            .map_err(JournalError::io("write", path))?;
+        file.write_at(chunk, at).map_err(JournalError::io("write", path))?;
         at += bytes;
     }
     file.sync().map_err(JournalError::io("sync", path))?;
@@ -536,19 +447,14 @@ fn last_nonzero(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<Opti
 }
 
 /// The offsets of the first byte from `offset` on that is not zero, and behind the last.
-pub(crate) fn nonzero(
-    file: &dyn StorageFile,
-    path: &Path,
-    offset: u64,
-) -> Result<Option<(u64, u64)>> {
+pub(crate) fn nonzero(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<Option<(u64, u64)>> {
     let len = file.len().map_err(JournalError::io("read", path))?;
     let mut span: Option<(u64, u64)> = None;
     let mut at = offset;
     while at < len {
         let bytes = (len - at).min(CHUNK_BYTES as u64);
-        let chunk = file
-            .copy(at, usize::try_from(bytes).expect("at most a chunk"))
-            .map_err(JournalError::io("read", path))?;
+        let chunk =
+            file.copy(at, usize::try_from(bytes).expect("at most a chunk")).map_err(JournalError::io("read", path))?;
         if !is_zero(&chunk) {
             let first = chunk.iter().position(|byte| *byte != 0).unwrap_or(0) as u64;
             let last = chunk.iter().rposition(|byte| *byte != 0).unwrap_or(0) as u64;
@@ -573,9 +479,7 @@ fn reconcile_reserve(storage: &dyn Storage, dir: &Path, options: &Options) -> Re
             sync_dir(storage, dir)
         }
         (true, false) => {
-            storage
-                .remove(&path)
-                .map_err(JournalError::io("remove", &path))?;
+            storage.remove(&path).map_err(JournalError::io("remove", &path))?;
             sync_dir(storage, dir)
         }
     }
@@ -595,23 +499,16 @@ fn make_reserve(storage: &dyn Storage, dir: &Path, options: &Options) -> Result<
         content: Hash::default(),
         synced: Mark::default(),
     };
-    let file = storage
-        .create(&temporary, options.segment_bytes)
-        .map_err(JournalError::io("create", &temporary))?;
-    file.write_at(&header.encode(), 0)
-        .map_err(JournalError::io("write", &temporary))?;
+    let file = storage.create(&temporary, options.segment_bytes).map_err(JournalError::io("create", &temporary))?;
+    file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &temporary))?;
     file.sync().map_err(JournalError::io("sync", &temporary))?;
-    storage
-        .rename(&temporary, &path)
-        .map_err(JournalError::io("rename", &temporary))
+    storage.rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))
 }
 
 fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn Any + Send + Sync>> {
     let path = dir.join(LOCK_NAME);
     storage.lock(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => JournalError::Locked {
-            dir: dir.to_owned(),
-        },
+        std::io::ErrorKind::WouldBlock => JournalError::Locked { dir: dir.to_owned() },
         _ => JournalError::io("lock", &path)(error),
     })
 }
@@ -626,31 +523,22 @@ fn clear(storage: &dyn Storage, dir: &Path) -> Result<()> {
     };
     for entry in entries.iter().filter(|entry| known(&entry.name)) {
         let path = dir.join(&entry.name);
-        storage
-            .remove(&path)
-            .map_err(JournalError::io("remove", &path))?;
+        storage.remove(&path).map_err(JournalError::io("remove", &path))?;
     }
     Ok(())
 }
 
 fn remove_temporaries(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let entries = storage.list(dir).map_err(JournalError::io("list", dir))?;
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.name.ends_with(TEMPORARY_SUFFIX))
-    {
+    for entry in entries.iter().filter(|entry| entry.name.ends_with(TEMPORARY_SUFFIX)) {
         let path = dir.join(&entry.name);
-        storage
-            .remove(&path)
-            .map_err(JournalError::io("remove", &path))?;
+        storage.remove(&path).map_err(JournalError::io("remove", &path))?;
     }
     Ok(())
 }
 
 fn new_file_id(storage: &dyn Storage, dir: &Path) -> Result<u64> {
-    storage
-        .file_id()
-        .map_err(JournalError::io("number a segment of", dir))
+    storage.file_id().map_err(JournalError::io("number a segment of", dir))
 }
 
 pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {

@@ -14,11 +14,7 @@ use crate::survey::Survey;
 use std::path::Path;
 
 /// Seal files as the journal's records want them: a crash between record and file is made good.
-pub(crate) fn reconciled_seals(
-    storage: &dyn Storage,
-    dir: &Path,
-    found: &Survey,
-) -> Result<Vec<Seal>> {
+pub(crate) fn reconciled_seals(storage: &dyn Storage, dir: &Path, found: &Survey) -> Result<Vec<Seal>> {
     let mut seals = read_seal_files(storage, dir)?;
     for seal in &found.seals {
         let position = usize::try_from(seal.number).unwrap_or(usize::MAX);
@@ -36,11 +32,7 @@ pub(crate) fn reconciled_seals(
         }
     }
     if seals.len() as u64 != found.end.mark.seals {
-        let reason = format!(
-            "there are {} seal files for {} seals in the journal",
-            seals.len(),
-            found.end.mark.seals
-        );
+        let reason = format!("there are {} seal files for {} seals in the journal", seals.len(), found.end.mark.seals);
         return Err(JournalError::damaged(dir, 0, found.end.mark.frames, reason));
     }
     Ok(seals)
@@ -50,25 +42,15 @@ pub(crate) fn reconciled_seals(
 pub(crate) fn read_seal_files(storage: &dyn Storage, dir: &Path) -> Result<Vec<Seal>> {
     let entries = storage.list(dir).map_err(JournalError::io("list", dir))?;
     let mut seals: Vec<Seal> = Vec::new();
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.name.ends_with(SEAL_SUFFIX))
-    {
+    for entry in entries.iter().filter(|entry| entry.name.ends_with(SEAL_SUFFIX)) {
         let path = dir.join(&entry.name);
-        let file = storage
-            .open(&path, false)
-            .map_err(JournalError::io("open", &path))?;
+        let file = storage.open(&path, false).map_err(JournalError::io("open", &path))?;
         let len = file.len().map_err(JournalError::io("read", &path))?;
-        let bytes = file
-            .copy(0, usize::try_from(len.min(4096)).expect("small"))
-            .map_err(JournalError::io("read", &path))?;
-        let seal = Seal::decode(&bytes)
-            .map_err(|error| JournalError::damaged(&path, 0, 0, error.to_string()))?;
+        let bytes =
+            file.copy(0, usize::try_from(len.min(4096)).expect("small")).map_err(JournalError::io("read", &path))?;
+        let seal = Seal::decode(&bytes).map_err(|error| JournalError::damaged(&path, 0, 0, error.to_string()))?;
         let expected = seals.last().map(Seal::hash).unwrap_or_default();
-        if seal_name(seal.number) != entry.name
-            || seal.number != seals.len() as u64
-            || seal.previous != expected
-        {
+        if seal_name(seal.number) != entry.name || seal.number != seals.len() as u64 || seal.previous != expected {
             let reason = "the seal is not the one that follows the seals before it";
             return Err(JournalError::damaged(&path, 24, seal.frames, reason));
         }
@@ -80,15 +62,11 @@ pub(crate) fn read_seal_files(storage: &dyn Storage, dir: &Path) -> Result<Vec<S
 pub(crate) fn write_seal_file(storage: &dyn Storage, dir: &Path, seal: &Seal) -> Result<()> {
     let path = dir.join(seal_name(seal.number));
     let temporary = dir.join(format!("{}{TEMPORARY_SUFFIX}", seal_name(seal.number)));
-    let file = storage
-        .create(&temporary, crate::seal::SEAL_BYTES as u64)
-        .map_err(JournalError::io("create", &temporary))?;
-    file.write_at(&seal.encode(), 0)
-        .map_err(JournalError::io("write", &temporary))?;
+    let file =
+        storage.create(&temporary, crate::seal::SEAL_BYTES as u64).map_err(JournalError::io("create", &temporary))?;
+    file.write_at(&seal.encode(), 0).map_err(JournalError::io("write", &temporary))?;
     file.sync().map_err(JournalError::io("sync", &temporary))?;
-    storage
-        .rename(&temporary, &path)
-        .map_err(JournalError::io("rename", &temporary))?;
+    storage.rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))?;
     sync_dir(storage, dir)
 }
 

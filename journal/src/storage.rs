@@ -100,12 +100,7 @@ impl Window {
 
     /// Becomes a copy of `len` bytes of `file` from `offset` on, in the memory it has already.
     /// After an error it is empty.
-    pub(crate) fn copy_from(
-        &mut self,
-        file: &dyn StorageFile,
-        offset: u64,
-        len: usize,
-    ) -> io::Result<()> {
+    pub(crate) fn copy_from(&mut self, file: &dyn StorageFile, offset: u64, len: usize) -> io::Result<()> {
         let mut bytes = match std::mem::replace(self, Window::empty()).0 {
             View::Copied(bytes) => bytes,
             View::Mapped(_) => Aligned::zeroed(0),

@@ -17,8 +17,7 @@ use crate::recovery::nonzero;
 use crate::seal::{PublicKey, Seal};
 use crate::seal_files::{read_seal_files, seal_name};
 use crate::segment::{
-    RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX,
-    list_segments,
+    RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX, list_segments,
 };
 use crate::storage::{Files, Storage};
 use crate::survey::in_force;
@@ -77,35 +76,15 @@ pub fn verify(dir: &Path, key: Option<&PublicKey>) -> Result<Verdict> {
 
 /// [`verify`] on any storage, and against seals that were kept elsewhere: the journal must begin
 /// with what each of them covers (P7).
-pub fn verify_on(
-    storage: &Arc<dyn Storage>,
-    dir: &Path,
-    key: Option<&PublicKey>,
-    kept: &[Seal],
-) -> Result<Verdict> {
+pub fn verify_on(storage: &Arc<dyn Storage>, dir: &Path, key: Option<&PublicKey>, kept: &[Seal]) -> Result<Verdict> {
     match examine(storage, dir, key, kept) {
         Ok(verified) => Ok(Verdict::Sound(verified)),
-        Err(JournalError::Damaged {
-            file,
-            offset,
-            seq,
-            reason,
-        }) => Ok(Verdict::Damaged {
-            file,
-            offset,
-            seq,
-            reason,
-        }),
+        Err(JournalError::Damaged { file, offset, seq, reason }) => Ok(Verdict::Damaged { file, offset, seq, reason }),
         Err(other) => Err(other),
     }
 }
 
-fn examine(
-    storage: &Arc<dyn Storage>,
-    dir: &Path,
-    key: Option<&PublicKey>,
-    kept: &[Seal],
-) -> Result<Verified> {
+fn examine(storage: &Arc<dyn Storage>, dir: &Path, key: Option<&PublicKey>, kept: &[Seal]) -> Result<Verified> {
     list_segments(storage.as_ref(), dir, u64::MAX)?;
     let slots = both_slots(storage.as_ref(), dir)?;
     leftovers(storage.as_ref(), dir)?;
@@ -127,11 +106,7 @@ fn examine(
     }
     let bytes = segments.iter().map(|segment| segment.len).sum::<u64>();
     Ok(Verified {
-        head: Head {
-            frames: found.place.mark.frames,
-            last_time: found.place.last_time,
-            content: found.place.content,
-        },
+        head: Head { frames: found.place.mark.frames, last_time: found.place.last_time, content: found.place.content },
         id,
         seals: found.seals,
         segments: segments.len() as u64,
@@ -150,9 +125,7 @@ fn both_slots(storage: &dyn Storage, dir: &Path) -> Result<Slots> {
             return Err(JournalError::damaged(&path, offset, 0, reason));
         }
     }
-    let file = storage
-        .open(&path, false)
-        .map_err(JournalError::io("open", &path))?;
+    let file = storage.open(&path, false).map_err(JournalError::io("open", &path))?;
     let len = file.len().map_err(JournalError::io("read", &path))?;
     if len != HIGH_WATER_BYTES as u64 {
         let reason = format!("the high-water file has {len} bytes instead of {HIGH_WATER_BYTES}");
@@ -185,43 +158,21 @@ fn claims_of(segment: &Segment) -> Result<()> {
 }
 
 /// Walks from the first frame to the last, past every claim of the high-water file.
-fn whole_walk(
-    storage: &Arc<dyn Storage>,
-    dir: &Path,
-    segments: &[Segment],
-    slots: &Slots,
-) -> Result<Walk> {
-    let witnesses: Vec<(Mark, Hash)> = slots
-        .iter()
-        .flatten()
-        .map(|slot| (slot.mark, slot.content))
-        .collect();
+fn whole_walk(storage: &Arc<dyn Storage>, dir: &Path, segments: &[Segment], slots: &Slots) -> Result<Walk> {
+    let witnesses: Vec<(Mark, Hash)> = slots.iter().flatten().map(|slot| (slot.mark, slot.content)).collect();
     let start = beginning(storage, segments, 0)?;
     let found = walk(storage, segments, start, None, &witnesses)?;
     let stop = &found.stop;
     let stopped = &segments[stop.segment].path;
     if found.place.segment + 1 != segments.len() {
         let reason = format!("{}; a later segment follows", stop.reason);
-        return Err(JournalError::damaged(
-            stopped,
-            stop.offset,
-            stop.seq,
-            reason,
-        ));
+        return Err(JournalError::damaged(stopped, stop.offset, stop.seq, reason));
     }
     let nothing = Chain::new().content();
     for (index, (mark, content)) in witnesses.iter().enumerate() {
         if !found.place.mark.covers(*mark) {
-            let reason = format!(
-                "{}; the high-water file says {} frames were synced",
-                stop.reason, mark.frames
-            );
-            return Err(JournalError::damaged(
-                stopped,
-                stop.offset,
-                stop.seq,
-                reason,
-            ));
+            let reason = format!("{}; the high-water file says {} frames were synced", stop.reason, mark.frames);
+            return Err(JournalError::damaged(stopped, stop.offset, stop.seq, reason));
         }
         let at_start = *mark == Mark::default() && *content == nothing;
         if !found.met[index] && !at_start {
@@ -241,9 +192,7 @@ fn zero_tails(storage: &dyn Storage, segments: &[Segment], found: &Walk) -> Resu
     ends.push((found.place.segment, found.place.offset));
     for (index, end) in ends {
         let Segment { path, header, len } = &segments[index];
-        let file = storage
-            .open(path, false)
-            .map_err(JournalError::io("open", path))?;
+        let file = storage.open(path, false).map_err(JournalError::io("open", path))?;
         let next = segments.get(index + 1);
         let seq = next.map_or(found.stop.seq, |next| next.header.start.frames);
         if let Some((first, _)) = nonzero(file.as_ref(), path, end)? {
@@ -265,24 +214,13 @@ fn zero_tails(storage: &dyn Storage, segments: &[Segment], found: &Walk) -> Resu
     Ok(())
 }
 
-fn id_at(
-    storage: &Arc<dyn Storage>,
-    dir: &Path,
-    segments: &[Segment],
-    end: &Place,
-) -> Result<Option<[u8; 16]>> {
+fn id_at(storage: &Arc<dyn Storage>, dir: &Path, segments: &[Segment], end: &Place) -> Result<Option<[u8; 16]>> {
     let view = crate::journal::view_of(storage, dir, segments.to_vec(), end);
     crate::journal::first_frame_id(&Arc::new(view))
 }
 
 /// The seal records, their files, their order and their signer.
-fn seals(
-    storage: &dyn Storage,
-    dir: &Path,
-    found: &Walk,
-    id: Option<[u8; 16]>,
-    key: Option<&PublicKey>,
-) -> Result<()> {
+fn seals(storage: &dyn Storage, dir: &Path, found: &Walk, id: Option<[u8; 16]>, key: Option<&PublicKey>) -> Result<()> {
     let files = read_seal_files(storage, dir)?;
     let place = |number: usize| dir.join(seal_name(number as u64));
     if files != found.seals {
@@ -290,42 +228,22 @@ fn seals(
             .find(|number| files.get(*number) != found.seals.get(*number))
             .unwrap_or(0);
         let reason = "the seal file is not the seal in the journal, or one of the two is missing";
-        return Err(JournalError::damaged(
-            &place(number),
-            0,
-            found.stop.seq,
-            reason,
-        ));
+        return Err(JournalError::damaged(&place(number), 0, found.stop.seq, reason));
     }
     for (number, seal) in files.iter().enumerate() {
         let of_this_journal = seal.frames == 0 || Some(seal.journal) == id;
         if !of_this_journal {
             let reason = "the seal is of another journal";
-            return Err(JournalError::damaged(
-                &place(number),
-                8,
-                seal.frames,
-                reason,
-            ));
+            return Err(JournalError::damaged(&place(number), 8, seal.frames, reason));
         }
         if key.is_some_and(|key| !seal.check(key)) {
             let reason = "the seal is not signed by the key that was given";
-            return Err(JournalError::damaged(
-                &place(number),
-                112,
-                seal.frames,
-                reason,
-            ));
+            return Err(JournalError::damaged(&place(number), 112, seal.frames, reason));
         }
     }
     if key.is_some() && files.is_empty() {
         let reason = "the journal bears no seal, but a public key was given";
-        return Err(JournalError::damaged(
-            dir,
-            0,
-            found.place.mark.frames,
-            reason,
-        ));
+        return Err(JournalError::damaged(dir, 0, found.place.mark.frames, reason));
     }
     Ok(())
 }
@@ -340,35 +258,17 @@ fn against(
     seal: &Seal,
 ) -> Result<()> {
     let end = &found.place;
-    let refused =
-        |offset: u64, reason: String| Err(JournalError::damaged(dir, offset, seal.frames, reason));
+    let refused = |offset: u64, reason: String| Err(JournalError::damaged(dir, offset, seal.frames, reason));
     if seal.frames > end.mark.frames {
         let frames = end.mark.frames;
-        return refused(
-            0,
-            format!(
-                "the kept seal covers {} frames, {frames} are there",
-                seal.frames
-            ),
-        );
+        return refused(0, format!("the kept seal covers {} frames, {frames} are there", seal.frames));
     }
     if seal.frames > 0 && id != Some(seal.journal) {
-        return refused(
-            0,
-            "the kept seal is of another journal, or frame 0 was changed".to_owned(),
-        );
+        return refused(0, "the kept seal is of another journal, or frame 0 was changed".to_owned());
     }
-    let view = Arc::new(crate::journal::view_of(
-        storage,
-        dir,
-        segments.to_vec(),
-        end,
-    ));
+    let view = Arc::new(crate::journal::view_of(storage, dir, segments.to_vec(), end));
     if crate::journal::content_of(&view, seal.frames)? != seal.content {
-        return refused(
-            0,
-            "the frames are not those that the kept seal covers".to_owned(),
-        );
+        return refused(0, "the frames are not those that the kept seal covers".to_owned());
     }
     Ok(())
 }

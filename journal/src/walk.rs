@@ -9,8 +9,7 @@
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::error::{JournalError, Result};
 use crate::format::{
-    COMMIT_RECORD_BYTES, Commit, KIND_COMMIT, KIND_PAD, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES,
-    flags, is_pad,
+    COMMIT_RECORD_BYTES, Commit, KIND_COMMIT, KIND_PAD, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES, flags, is_pad,
 };
 use crate::records::{Access, Records, Stop};
 use crate::seal::Seal;
@@ -60,23 +59,14 @@ pub(crate) struct Trouble {
 }
 
 /// The beginning of segment `index`, with the chain as it stood there.
-pub(crate) fn beginning(
-    storage: &Arc<dyn Storage>,
-    segments: &[Segment],
-    index: usize,
-) -> Result<Place> {
+pub(crate) fn beginning(storage: &Arc<dyn Storage>, segments: &[Segment], index: usize) -> Result<Place> {
     let segment = &segments[index];
     let header = &segment.header;
     let mut chain = chain_before(storage, segments, index)?;
     let content = chain.content();
     if content != header.content {
         let reason = "the hash of all earlier frames is not the one in the segment header";
-        return Err(JournalError::damaged(
-            &segment.path,
-            104,
-            header.start.frames,
-            reason,
-        ));
+        return Err(JournalError::damaged(&segment.path, 104, header.start.frames, reason));
     }
     Ok(Place {
         segment: index,
@@ -95,9 +85,7 @@ fn chain_before(storage: &Arc<dyn Storage>, segments: &[Segment], index: usize) 
     let start = end - end % FRAMES_PER_LINK;
     let mut chain = Chain::resume(start, header.link);
     if start < end {
-        crate::cursor::each_frame(storage, segments, index, start..end, |bytes| {
-            chain.push(bytes)
-        })?;
+        crate::cursor::each_frame(storage, segments, index, start..end, |bytes| chain.push(bytes))?;
     }
     Ok(chain)
 }
@@ -181,12 +169,7 @@ impl Walker<'_> {
     }
 
     /// Walks through one segment; true where it went over into the next.
-    fn segment(
-        &mut self,
-        storage: &Arc<dyn Storage>,
-        segments: &[Segment],
-        until: Option<Mark>,
-    ) -> Result<bool> {
+    fn segment(&mut self, storage: &Arc<dyn Storage>, segments: &[Segment], until: Option<Mark>) -> Result<bool> {
         let index = self.walk.place.segment;
         let segment = &segments[index];
         let mut records = Records::open(storage.as_ref(), segment, segment.len, Access::Copy)?;
@@ -216,12 +199,8 @@ impl Walker<'_> {
                 Err(Stop::Failed(error)) => return Err(*error),
                 Err(Stop::Flaw(flaw)) => flaw.reason(),
             };
-            self.walk.stop = Trouble {
-                segment: index,
-                offset,
-                seq: self.tentative_mark.frames,
-                reason: flaw.to_owned(),
-            };
+            self.walk.stop =
+                Trouble { segment: index, offset, seq: self.tentative_mark.frames, reason: flaw.to_owned() };
             return Ok(false);
         }
     }
@@ -292,9 +271,7 @@ impl Walker<'_> {
         if commit.mark != self.tentative_mark || commit.mark == place.mark {
             return Err("the commit record counts other frames than are there");
         }
-        if record.time != self.tentative_time.unwrap_or(0)
-            || commit.bytes != end - COMMIT_RECORD_BYTES as u64 - start
-        {
+        if record.time != self.tentative_time.unwrap_or(0) || commit.bytes != end - COMMIT_RECORD_BYTES as u64 - start {
             return Err("the commit record contradicts its batch");
         }
         if !place.mark.covers(commit.synced) {

@@ -21,16 +21,14 @@ use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::durable::Durable;
 use crate::error::{JournalError, Result};
 use crate::format::{
-    COMMIT_RECORD_BYTES, Commit, Draft, FRAME_HEADER_BYTES, KIND_RESERVED, KIND_SEAL, Mark, Record,
-    SEAL_RECORD_BYTES, flags, pad, padded, seed_of, stamp, u32_at,
+    COMMIT_RECORD_BYTES, Commit, Draft, FRAME_HEADER_BYTES, KIND_RESERVED, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES,
+    flags, pad, padded, seed_of, stamp, u32_at,
 };
 use crate::high_water::HighWater;
 use crate::options::{Head, Options, payload_limit};
 use crate::recovery::Recovery;
 use crate::seal::{Seal, SealKey};
-use crate::segment::{
-    RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, SegmentHeader, TEMPORARY_SUFFIX, segment_name,
-};
+use crate::segment::{RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, SegmentHeader, TEMPORARY_SUFFIX, segment_name};
 use crate::storage::{Files, Storage, StorageFile};
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -117,15 +115,9 @@ impl Writer {
     }
 
     /// [`Writer::open_or_create`] on any storage.
-    pub fn open_or_create_on(
-        storage: Arc<dyn Storage>,
-        dir: &Path,
-        options: Options,
-    ) -> Result<Writer> {
+    pub fn open_or_create_on(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> Result<Writer> {
         match Self::open_on(storage.clone(), dir, options.clone()) {
-            Err(JournalError::Missing { .. } | JournalError::Empty { .. }) => {
-                Self::create_on(storage, dir, options)
-            }
+            Err(JournalError::Missing { .. } | JournalError::Empty { .. }) => Self::create_on(storage, dir, options),
             other => other,
         }
     }
@@ -150,12 +142,7 @@ impl Writer {
     /// Like [`Writer::append`], for a payload of known length that is written in place: `fill` gets
     /// `len` zero bytes.
     #[inline]
-    pub fn append_with(
-        &mut self,
-        draft: Draft,
-        len: usize,
-        fill: impl FnOnce(&mut [u8]),
-    ) -> Result<u64> {
+    pub fn append_with(&mut self, draft: Draft, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<u64> {
         if !matches!(self.state, State::Open) {
             return Err(self.stopped());
         }
@@ -194,19 +181,14 @@ impl Writer {
             return Ok(());
         }
         self.sync_segments()?;
-        let raised = self
-            .high_water
-            .raise(self.storage.as_ref(), self.synced, self.content);
+        let raised = self.high_water.raise(self.storage.as_ref(), self.synced, self.content);
         self.poison_on_error(raised)
     }
 
     /// `sync`, and then the proof of it for each of `items`: what they stand for is on disk (P1).
     pub fn commit_durable<T>(&mut self, items: Vec<T>) -> Result<Vec<Durable<T>>> {
         self.sync()?;
-        assert!(
-            self.batch.frames == 0 && self.synced == self.mark,
-            "the sync covered all"
-        );
+        assert!(self.batch.frames == 0 && self.synced == self.mark, "the sync covered all");
         Ok(items.into_iter().map(Durable::after_sync).collect())
     }
 
@@ -241,11 +223,7 @@ impl Writer {
 
     /// What the closed batches hold.
     pub fn head(&self) -> Head {
-        Head {
-            frames: self.mark.frames,
-            last_time: self.last_time,
-            content: self.content,
-        }
+        Head { frames: self.mark.frames, last_time: self.last_time, content: self.content }
     }
 
     /// The seq that the next frame gets.
@@ -333,13 +311,8 @@ impl Writer {
     #[cold]
     fn stopped(&self) -> JournalError {
         match &self.state {
-            State::Poisoned(reason) => JournalError::Poisoned {
-                dir: self.dir.clone(),
-                reason: reason.clone(),
-            },
-            _ => JournalError::DiskFull {
-                dir: self.dir.clone(),
-            },
+            State::Poisoned(reason) => JournalError::Poisoned { dir: self.dir.clone(), reason: reason.clone() },
+            _ => JournalError::DiskFull { dir: self.dir.clone() },
         }
     }
 
@@ -371,10 +344,7 @@ impl Writer {
             bytes += next;
             frames += 1;
         }
-        assert!(
-            frames > 0,
-            "the payload limit lets several frames into a segment"
-        );
+        assert!(frames > 0, "the payload limit lets several frames into a segment");
         self.write_frames(bytes, frames)
     }
 
@@ -403,10 +373,7 @@ impl Writer {
             stamp(frame, self.active.seed);
             at += len;
         }
-        let mark = Mark {
-            frames: before + frames,
-            seals: self.mark.seals,
-        };
+        let mark = Mark { frames: before + frames, seals: self.mark.seals };
         // The rest of a batch that is larger than a segment waits behind the commit record.
         let rest_of_batch = self.batch.bytes.split_off(bytes);
         let written = self.write_batch(mark, content, last_time);
@@ -428,12 +395,7 @@ impl Writer {
     /// Writes `batch.bytes` and a commit record behind it, in one call.
     fn write_batch(&mut self, mark: Mark, content: Hash, last_time: i64) -> Result<()> {
         let bytes = self.batch.bytes.len();
-        let commit = Commit {
-            mark,
-            synced: self.synced,
-            bytes: bytes as u64,
-            content,
-        };
+        let commit = Commit { mark, synced: self.synced, bytes: bytes as u64, content };
         let mut record = commit.encode(last_time);
         stamp(&mut record, self.active.seed);
         self.batch.bytes.extend_from_slice(&record);
@@ -450,16 +412,10 @@ impl Writer {
         assert!(end <= active.capacity, "the batch fits its segment");
         if end > active.owned {
             // The segment was trimmed by a clean close.
-            active
-                .file
-                .set_len(active.capacity)
-                .map_err(JournalError::io("grow", &active.path))?;
+            active.file.set_len(active.capacity).map_err(JournalError::io("grow", &active.path))?;
             active.owned = active.capacity;
         }
-        active
-            .file
-            .write_at(&self.batch.bytes, active.offset)
-            .map_err(JournalError::io("write", &active.path))?;
+        active.file.write_at(&self.batch.bytes, active.offset).map_err(JournalError::io("write", &active.path))?;
         active.offset = end;
         Ok(())
     }
@@ -472,14 +428,8 @@ impl Writer {
             return Ok(());
         }
         stamp(&mut pad, active.seed);
-        assert!(
-            active.owned == active.capacity,
-            "something was written since it was opened"
-        );
-        let written = active
-            .file
-            .write_at(&pad, active.offset)
-            .map_err(JournalError::io("write", &active.path));
+        assert!(active.owned == active.capacity, "something was written since it was opened");
+        let written = active.file.write_at(&pad, active.offset).map_err(JournalError::io("write", &active.path));
         if written.is_ok() {
             active.offset += pad.len() as u64;
         }
@@ -489,10 +439,7 @@ impl Writer {
     /// Goes over to a new segment.
     fn rotate(&mut self) -> Result<()> {
         if matches!(self.state, State::Reserve) {
-            return Err(JournalError::NoReserve {
-                dir: self.dir.clone(),
-                reason: "it is used up",
-            });
+            return Err(JournalError::NoReserve { dir: self.dir.clone(), reason: "it is used up" });
         }
         if self.options.sync_segments {
             self.sync_segments()?;
@@ -500,11 +447,8 @@ impl Writer {
             let raised = self.high_water.raise(storage, self.synced, self.content);
             self.poison_on_error(raised)?;
         }
-        let header = self.next_header(
-            self.storage
-                .file_id()
-                .map_err(JournalError::io("number a segment of", &self.dir))?,
-        );
+        let header =
+            self.next_header(self.storage.file_id().map_err(JournalError::io("number a segment of", &self.dir))?);
         let file = publish(self.storage.as_ref(), &self.dir, &header)?;
         self.go_over_to(file, &header);
         Ok(())
@@ -543,10 +487,7 @@ impl Writer {
     /// The disk is full: the reserve becomes the next segment. Its blocks are owned already; only
     /// its first page is written and its name changed.
     fn use_reserve(&mut self) -> Result<()> {
-        let none = |reason| JournalError::NoReserve {
-            dir: self.dir.clone(),
-            reason,
-        };
+        let none = |reason| JournalError::NoReserve { dir: self.dir.clone(), reason };
         if !self.options.reserve {
             return Err(none("this journal was opened without one"));
         }
@@ -555,21 +496,13 @@ impl Writer {
             return Err(none("the file is not there"));
         };
         let reserve = SegmentHeader::read(file.as_ref(), &path)?;
-        let header = SegmentHeader {
-            capacity: reserve.capacity,
-            ..self.next_header(reserve.file_id)
-        };
+        let header = SegmentHeader { capacity: reserve.capacity, ..self.next_header(reserve.file_id) };
         let published = (|| {
             let name = self.dir.join(segment_name(header.number));
-            file.write_at(&header.encode(), 0)
-                .map_err(JournalError::io("write", &path))?;
+            file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &path))?;
             file.sync().map_err(JournalError::io("sync", &path))?;
-            self.storage
-                .rename(&path, &name)
-                .map_err(JournalError::io("rename", &path))?;
-            self.storage
-                .sync_dir(&self.dir)
-                .map_err(JournalError::io("sync", &self.dir))
+            self.storage.rename(&path, &name).map_err(JournalError::io("rename", &path))?;
+            self.storage.sync_dir(&self.dir).map_err(JournalError::io("sync", &self.dir))
         })();
         self.poison_on_error(published)?;
         self.go_over_to(file, &header);
@@ -584,10 +517,7 @@ impl Writer {
                 file.sync().map_err(JournalError::io("sync", path))?;
             }
             let active = &self.active;
-            active
-                .file
-                .sync()
-                .map_err(JournalError::io("sync", &active.path))
+            active.file.sync().map_err(JournalError::io("sync", &active.path))
         })();
         self.poison_on_error(synced)?;
         self.unsynced.clear();
@@ -615,10 +545,7 @@ impl Writer {
         self.batch.bytes.extend_from_slice(&record.encode());
         self.batch.bytes.extend_from_slice(&seal.encode());
         stamp(&mut self.batch.bytes, self.active.seed);
-        let mark = Mark {
-            seals: self.mark.seals + 1,
-            ..self.mark
-        };
+        let mark = Mark { seals: self.mark.seals + 1, ..self.mark };
         let written = self.write_batch(mark, self.content, self.last_time.unwrap_or(0));
         self.padding = false;
         self.batch.bytes.clear();
@@ -629,22 +556,14 @@ impl Writer {
 
     fn keep_seal(&mut self, seal: &Seal) -> Result<()> {
         crate::seal_files::write_seal_file(self.storage.as_ref(), &self.dir, seal)?;
-        self.high_water
-            .write_both(self.storage.as_ref(), self.mark, self.content)
+        self.high_water.write_both(self.storage.as_ref(), self.mark, self.content)
     }
 
     fn trim(&mut self) -> Result<()> {
         let active = &self.active;
-        active
-            .file
-            .set_len(active.offset)
-            .map_err(JournalError::io("trim", &active.path))?;
-        active
-            .file
-            .sync()
-            .map_err(JournalError::io("sync", &active.path))?;
-        self.high_water
-            .write_both(self.storage.as_ref(), self.mark, self.content)
+        active.file.set_len(active.offset).map_err(JournalError::io("trim", &active.path))?;
+        active.file.sync().map_err(JournalError::io("sync", &active.path))?;
+        self.high_water.write_both(self.storage.as_ref(), self.mark, self.content)
     }
 
     /// A failed write: a full disk leaves the reserve, everything else stops the writer for good.
@@ -669,23 +588,14 @@ impl Writer {
 }
 
 /// Makes a segment complete under a temporary name, syncs it and gives it its own.
-pub(crate) fn publish(
-    storage: &dyn Storage,
-    dir: &Path,
-    header: &SegmentHeader,
-) -> Result<Box<dyn StorageFile>> {
+pub(crate) fn publish(storage: &dyn Storage, dir: &Path, header: &SegmentHeader) -> Result<Box<dyn StorageFile>> {
     let path = dir.join(segment_name(header.number));
     let temporary = dir.join(format!("{}{TEMPORARY_SUFFIX}", segment_name(header.number)));
     let made = (|| {
-        let file = storage
-            .create(&temporary, header.capacity)
-            .map_err(JournalError::io("create", &temporary))?;
-        file.write_at(&header.encode(), 0)
-            .map_err(JournalError::io("write", &temporary))?;
+        let file = storage.create(&temporary, header.capacity).map_err(JournalError::io("create", &temporary))?;
+        file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &temporary))?;
         file.sync().map_err(JournalError::io("sync", &temporary))?;
-        storage
-            .rename(&temporary, &path)
-            .map_err(JournalError::io("rename", &temporary))?;
+        storage.rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))?;
         Ok(file)
     })();
     if made.is_err() {
@@ -693,8 +603,6 @@ pub(crate) fn publish(
         let _ = storage.remove(&temporary);
     }
     let file = made?;
-    storage
-        .sync_dir(dir)
-        .map_err(JournalError::io("sync", dir))?;
+    storage.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
     Ok(file)
 }

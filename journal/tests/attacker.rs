@@ -36,11 +36,7 @@ fn sealed_days(key: &SealKey) -> (SimulatedDisk, Vec<Seal>) {
 }
 
 fn segments(disk: &SimulatedDisk) -> Vec<std::path::PathBuf> {
-    files(disk)
-        .into_iter()
-        .map(|(path, _)| path)
-        .filter(|path| path.to_string_lossy().ends_with(".segment"))
-        .collect()
+    files(disk).into_iter().map(|(path, _)| path).filter(|path| path.to_string_lossy().ends_with(".segment")).collect()
 }
 
 fn high_water() -> std::path::PathBuf {
@@ -55,16 +51,12 @@ fn forged(
 ) -> SimulatedDisk {
     let disk = disk.fork();
     let paths = segments(&disk);
-    let mut contents: Vec<Vec<u8>> = paths
-        .iter()
-        .map(|path| disk.contents(path).expect("reads"))
-        .collect();
+    let mut contents: Vec<Vec<u8>> = paths.iter().map(|path| disk.contents(path).expect("reads")).collect();
     let mut slots = disk.contents(&high_water()).expect("reads");
     forge::rewrite(&mut contents, &mut slots, keep_seals, change);
     for (path, bytes) in paths.iter().zip(contents) {
         if bytes.len() == daybook_journal::SEGMENT_HEADER_BYTES {
-            disk.remove(path)
-                .expect("removes what a truncation has emptied");
+            disk.remove(path).expect("removes what a truncation has emptied");
         } else {
             disk.edit(path, |old| *old = bytes).expect("edits");
         }
@@ -72,10 +64,7 @@ fn forged(
     disk.edit(&high_water(), |old| *old = slots).expect("edits");
     if !keep_seals {
         for (path, _) in files(&disk) {
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "seal")
-            {
+            if path.extension().is_some_and(|extension| extension == "seal") {
                 disk.remove(&path).expect("removes");
             }
         }
@@ -143,9 +132,7 @@ fn attack_at(attack: Attack, victim: u64) -> impl FnMut(u64, forge::Record) -> V
 
 /// A frame below `sealed` that can be attacked: in the middle of a run, with a payload.
 fn victims(sealed: u64) -> impl Iterator<Item = u64> {
-    (3..sealed - 2).filter(|seq| {
-        seq % 50 > 1 && seq % 50 < 47 && !payload(*seq, LONGEST).is_empty() && seq % 29 == 3
-    })
+    (3..sealed - 2).filter(|seq| seq % 50 > 1 && seq % 50 < 47 && !payload(*seq, LONGEST).is_empty() && seq % 29 == 3)
 }
 
 #[test]
@@ -156,23 +143,13 @@ fn the_forger_writes_journals_that_verify() {
     assert!(verdict(&disk, Some(&public), &seals).is_sound());
     let unchanged = forged(&disk, true, |_, record| vec![record]);
     assert!(verdict(&unchanged, Some(&public), &seals).is_sound());
-    let original = Journal::open_on(shared(&disk), dir())
-        .expect("opens")
-        .head();
-    let copy = Journal::open_on(shared(&unchanged), dir())
-        .expect("opens")
-        .head();
-    assert_eq!(
-        original, copy,
-        "the second implementation of the chain agrees"
-    );
+    let original = Journal::open_on(shared(&disk), dir()).expect("opens").head();
+    let copy = Journal::open_on(shared(&unchanged), dir()).expect("opens").head();
+    assert_eq!(original, copy, "the second implementation of the chain agrees");
     for attack in ATTACKS {
         let unsealed = forged(&disk, false, attack_at(attack, 61));
         let judged = verdict(&unsealed, None, &[]);
-        assert!(
-            judged.is_sound(),
-            "{attack:?} without seals is a perfect forgery: {judged:?}"
-        );
+        assert!(judged.is_sound(), "{attack:?} without seals is a perfect forgery: {judged:?}");
     }
 }
 
@@ -186,20 +163,11 @@ fn p7_every_forgery_of_sealed_history_is_caught() {
             let context = format!("{attack:?} at {victim}");
             // The seals left where they are: no key is needed to see it.
             let sealed = forged(&disk, true, attack_at(attack, victim));
-            assert!(
-                !verdict(&sealed, None, &[]).is_sound(),
-                "{context}, seals kept"
-            );
+            assert!(!verdict(&sealed, None, &[]).is_sound(), "{context}, seals kept");
             // The seals stripped: whoever expects the key, or kept a seal, sees it.
             let stripped = forged(&disk, false, attack_at(attack, victim));
-            assert!(
-                !verdict(&stripped, Some(&public), &[]).is_sound(),
-                "{context}, key pinned"
-            );
-            assert!(
-                !verdict(&stripped, None, &seals[1..]).is_sound(),
-                "{context}, seal kept"
-            );
+            assert!(!verdict(&stripped, Some(&public), &[]).is_sound(), "{context}, key pinned");
+            assert!(!verdict(&stripped, None, &seals[1..]).is_sound(), "{context}, seal kept");
         }
     }
 }
@@ -214,10 +182,7 @@ fn p7_sealing_again_with_another_key_is_caught() {
     let mut writer = Writer::open_on(shared(&stripped), dir(), small()).expect("opens");
     writer.seal(&theirs).expect("anyone can seal");
     writer.close().expect("closes");
-    assert!(
-        verdict(&stripped, None, &[]).is_sound(),
-        "it is a sealed journal now"
-    );
+    assert!(verdict(&stripped, None, &[]).is_sound(), "it is a sealed journal now");
     assert!(verdict(&stripped, Some(&theirs.public()), &[]).is_sound());
     let judged = verdict(&stripped, Some(&public), &[]);
     assert!(matches!(&judged, Verdict::Damaged { reason, .. } if reason.contains("not signed")));
@@ -246,12 +211,7 @@ fn checksums_alone_recomputed_are_caught_by_the_chain() {
                 })
                 .expect("edits");
             let judged = verdict(&edited, None, &[]);
-            assert!(
-                !judged.is_sound(),
-                "{} at {}",
-                path.display(),
-                record.offset
-            );
+            assert!(!judged.is_sound(), "{} at {}", path.display(), record.offset);
         }
     }
 }
@@ -267,8 +227,7 @@ fn an_older_copy_of_a_segment_is_found() {
     writer.sync().expect("syncs");
     append(&mut writer, 300, LONGEST);
     writer.close().expect("closes");
-    disk.edit(&segment_path(0), |bytes| *bytes = older)
-        .expect("edits");
+    disk.edit(&segment_path(0), |bytes| *bytes = older).expect("edits");
     assert!(!verdict(&disk, None, &[]).is_sound());
     let journal = Journal::open_on(shared(&disk), dir());
     if let Ok(journal) = journal {
@@ -292,23 +251,14 @@ fn keys_and_seals_survive_their_files() {
     let again = SealKey::load_or_create(&path).expect("reads it");
     assert_eq!(key.public(), again.public());
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(&path)
-        .expect("is there")
-        .permissions()
-        .mode();
+    let mode = std::fs::metadata(&path).expect("is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let exported = keep.path().join("key.public");
     key.public().export(&exported).expect("writes");
     assert_eq!(PublicKey::load(&exported).expect("reads"), key.public());
-    assert!(
-        !format!("{key:?}").contains("SigningKey"),
-        "the secret is not printed"
-    );
+    assert!(!format!("{key:?}").contains("SigningKey"), "the secret is not printed");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("sets");
-    assert!(
-        SealKey::load_or_create(&path).is_err(),
-        "others could read it"
-    );
+    assert!(SealKey::load_or_create(&path).is_err(), "others could read it");
     std::fs::write(&exported, "not a key").expect("writes");
     assert!(PublicKey::load(&exported).is_err());
     let (_, seals) = sealed_days(&key);

@@ -17,10 +17,7 @@ const LONGEST: u64 = 1_900;
 /// A closed journal of about 64 KiB: segments, a reserve, the high-water file; seals on demand.
 fn closed_journal(sealed: bool) -> (SimulatedDisk, u64) {
     let disk = SimulatedDisk::new();
-    let options = Options {
-        reserve: true,
-        ..small()
-    };
+    let options = Options { reserve: true, ..small() };
     let keys = tempfile::tempdir().expect("a directory");
     let key = SealKey::load_or_create(&keys.path().join("key")).expect("makes a key");
     let mut writer = Writer::create_on(shared(&disk), dir(), options).expect("creates");
@@ -72,19 +69,11 @@ fn p3_every_flipped_bit_is_found_with_its_place() {
         in_parallel(bytes.len(), |at| {
             let disk = disk.fork();
             for bit in 0..8 {
-                disk.edit(path, |bytes| bytes[at] ^= 1 << bit)
-                    .expect("edits");
-                let Verdict::Damaged {
-                    file,
-                    offset,
-                    reason,
-                    ..
-                } = verdict(&disk)
-                else {
+                disk.edit(path, |bytes| bytes[at] ^= 1 << bit).expect("edits");
+                let Verdict::Damaged { file, offset, reason, .. } = verdict(&disk) else {
                     panic!("{} byte {at} bit {bit}: not found", path.display());
                 };
-                disk.edit(path, |bytes| bytes[at] ^= 1 << bit)
-                    .expect("edits");
+                disk.edit(path, |bytes| bytes[at] ^= 1 << bit).expect("edits");
                 let near = offset <= at as u64 + 4096 && at as u64 <= offset + 4096;
                 assert!(
                     file == *path && near,
@@ -122,8 +111,7 @@ fn p3_no_flipped_bit_is_ever_served() {
             let opened_before = Journal::open_on(shared(&disk), dir()).expect("opens");
             for bit in 0..8 {
                 let context = format!("{} byte {at} bit {bit}", path.display());
-                disk.edit(path, |bytes| bytes[at] ^= 1 << bit)
-                    .expect("edits");
+                disk.edit(path, |bytes| bytes[at] ^= 1 << bit).expect("edits");
                 if let Some(seq) = frame_at[at] {
                     // Every bit: a reader that was there before the damage meets it at that frame.
                     let mut cursor = opened_before.cursor(seq);
@@ -133,25 +121,18 @@ fn p3_no_flipped_bit_is_ever_served() {
                 if bit == at % 8 {
                     // A bit of every byte: a reader that comes later reads all up to it, or is refused.
                     let (read, whole) = read_all(&disk, &context);
-                    assert!(
-                        !whole || read == frames,
-                        "{context}: the end came early, at {read}"
-                    );
+                    assert!(!whole || read == frames, "{context}: the end came early, at {read}");
                     assert!(!whole || frame_at[at].is_none(), "{context}: it was served");
                     assert!(frame_at[at].is_none_or(|seq| read <= seq), "{context}");
                 }
-                disk.edit(path, |bytes| bytes[at] ^= 1 << bit)
-                    .expect("edits");
+                disk.edit(path, |bytes| bytes[at] ^= 1 << bit).expect("edits");
             }
         });
     }
 }
 
 fn one_segment() -> Options {
-    Options {
-        segment_bytes: 64 * 1024,
-        ..Options::default()
-    }
+    Options { segment_bytes: 64 * 1024, ..Options::default() }
 }
 
 /// One segment of 64 KiB, acknowledged up to its middle, with more batches behind.
@@ -196,8 +177,7 @@ fn p2_p4_every_length_is_recovered_or_refused() {
     let whole = Journal::open_on(shared(&disk), dir()).expect("opens");
     in_parallel(len, |cut| {
         let disk = disk.fork();
-        disk.edit(&segment_path(0), |bytes| bytes.truncate(cut))
-            .expect("edits");
+        disk.edit(&segment_path(0), |bytes| bytes.truncate(cut)).expect("edits");
         let kept = ends.iter().rev().find(|(_, end)| *end <= cut as u64);
         let kept = kept.map_or(0, |(frames, _)| *frames);
         let read = Journal::open_on(shared(&disk), dir());
@@ -205,10 +185,7 @@ fn p2_p4_every_length_is_recovered_or_refused() {
         if kept < acknowledged {
             for error in [read.err(), opened.err()] {
                 let error = error.unwrap_or_else(|| panic!("cut at {cut}: not refused"));
-                assert!(
-                    matches!(error, JournalError::Damaged { .. }),
-                    "cut at {cut}: {error}"
-                );
+                assert!(matches!(error, JournalError::Damaged { .. }), "cut at {cut}: {error}");
             }
             let after = disk.contents(&segment_path(0)).expect("reads");
             assert_eq!(after.len(), cut, "what is refused is not touched");
@@ -250,10 +227,7 @@ fn p4_every_file_cut_at_every_length_is_found() {
             let trimmed = ends.contains(&cut);
             assert_eq!(verdict(&disk).is_sound(), trimmed, "{context}");
             let (read, whole) = read_all(&disk, &context);
-            assert!(
-                !whole || read == frames,
-                "{context}: the end came early, at {read}"
-            );
+            assert!(!whole || read == frames, "{context}: the end came early, at {read}");
         });
     }
 }
@@ -268,25 +242,15 @@ fn p4_a_missing_file_is_found() {
         let sound = verdict(&disk).is_sound();
         assert_eq!(sound, reserve, "{}: {:?}", path.display(), verdict(&disk));
         let (read, whole) = read_all(&disk, &path.display());
-        assert!(
-            !whole || read == frames,
-            "{}: the end came early",
-            path.display()
-        );
+        assert!(!whole || read == frames, "{}: the end came early", path.display());
     }
 }
 
 /// Two frames of one segment with the same length, so that they can change places.
 fn twins(bytes: &[u8]) -> (forge::Record, forge::Record) {
-    let frames: Vec<_> = forge::records(bytes)
-        .into_iter()
-        .filter(forge::Record::is_frame)
-        .collect();
+    let frames: Vec<_> = forge::records(bytes).into_iter().filter(forge::Record::is_frame).collect();
     for (index, one) in frames.iter().enumerate() {
-        if let Some(other) = frames[index + 1..]
-            .iter()
-            .find(|other| other.bytes[..4] == one.bytes[..4])
-        {
+        if let Some(other) = frames[index + 1..].iter().find(|other| other.bytes[..4] == one.bytes[..4]) {
             return (one.clone(), other.clone());
         }
     }
@@ -298,9 +262,7 @@ fn even_journal() -> (SimulatedDisk, u64) {
     let disk = SimulatedDisk::new();
     let mut writer = Writer::create_on(shared(&disk), dir(), small()).expect("creates");
     for seq in 0..500u64 {
-        writer
-            .append(draft(seq), &[seq as u8; 40])
-            .expect("appends");
+        writer.append(draft(seq), &[seq as u8; 40]).expect("appends");
         if seq % 10 == 9 {
             writer.sync().expect("syncs");
         }
@@ -311,11 +273,7 @@ fn even_journal() -> (SimulatedDisk, u64) {
 
 fn assert_found(disk: &SimulatedDisk, file: &Path, offset: usize, what: &str) {
     match verdict(disk) {
-        Verdict::Damaged {
-            file: found,
-            offset: at,
-            ..
-        } => {
+        Verdict::Damaged { file: found, offset: at, .. } => {
             assert_eq!((found.as_path(), at), (file, offset as u64), "{what}");
         }
         sound => panic!("{what}: {sound:?}"),
@@ -323,16 +281,10 @@ fn assert_found(disk: &SimulatedDisk, file: &Path, offset: usize, what: &str) {
     if let Ok(journal) = Journal::open_on(shared(disk), dir()) {
         let mut cursor = journal.cursor(0);
         while let Ok(Some(frame)) = cursor.next() {
-            assert_eq!(
-                frame.payload, [frame.seq as u8; 40],
-                "{what}: a wrong frame was served"
-            );
+            assert_eq!(frame.payload, [frame.seq as u8; 40], "{what}: a wrong frame was served");
         }
         let error = cursor.next().expect_err("it stays an error");
-        assert!(
-            matches!(error, JournalError::Damaged { .. }),
-            "{what}: {error}"
-        );
+        assert!(matches!(error, JournalError::Damaged { .. }), "{what}: {error}");
     }
 }
 
@@ -367,8 +319,7 @@ fn p3_swapped_duplicated_and_recycled_frames_are_found() {
             .edit(&path, |bytes| {
                 let range = one.offset + 8..one.offset + one.bytes.len();
                 bytes[range.clone()].copy_from_slice(&elsewhere[range]);
-                bytes[one.offset + 4..one.offset + 8]
-                    .copy_from_slice(&elsewhere[one.offset + 4..one.offset + 8]);
+                bytes[one.offset + 4..one.offset + 8].copy_from_slice(&elsewhere[one.offset + 4..one.offset + 8]);
                 bytes[one.offset + 8..one.offset + 16].copy_from_slice(&one.bytes[8..16]);
             })
             .expect("edits");
@@ -381,15 +332,10 @@ fn p3_segments_that_change_places_are_found() {
     let (disk, _) = even_journal();
     let (first, second) = (segment_path(0), segment_path(1));
     let contents = [&first, &second].map(|path| disk.contents(path).expect("reads"));
-    disk.edit(&first, |bytes| bytes.clone_from(&contents[1]))
-        .expect("edits");
-    disk.edit(&second, |bytes| bytes.clone_from(&contents[0]))
-        .expect("edits");
+    disk.edit(&first, |bytes| bytes.clone_from(&contents[1])).expect("edits");
+    disk.edit(&second, |bytes| bytes.clone_from(&contents[0])).expect("edits");
     assert!(!verdict(&disk).is_sound());
-    assert!(matches!(
-        Journal::open_on(shared(&disk), dir()),
-        Err(JournalError::Damaged { .. })
-    ));
+    assert!(matches!(Journal::open_on(shared(&disk), dir()), Err(JournalError::Damaged { .. })));
 }
 
 #[test]
@@ -407,23 +353,11 @@ fn p4_a_later_commit_record_tells_what_was_acknowledged() {
         Unsynced::Sector { path, .. } if path.ends_with("high-water") => Fate::Dropped,
         _ => Fate::Kept,
     });
-    assert_eq!(
-        Journal::open_on(shared(&after), dir())
-            .expect("opens")
-            .head()
-            .frames,
-        8
-    );
+    assert_eq!(Journal::open_on(shared(&after), dir()).expect("opens").head().frames, 8);
     let bytes = after.contents(&segment_path(0)).expect("reads");
-    for (seq, record) in forge::records(&bytes)
-        .iter()
-        .filter(|record| record.is_frame())
-        .enumerate()
-    {
+    for (seq, record) in forge::records(&bytes).iter().filter(|record| record.is_frame()).enumerate() {
         let damaged = after.fork();
-        damaged
-            .edit(&segment_path(0), |bytes| bytes[record.offset + 20] ^= 1)
-            .expect("edits");
+        damaged.edit(&segment_path(0), |bytes| bytes[record.offset + 20] ^= 1).expect("edits");
         for opened in [
             Journal::open_on(shared(&damaged), dir()).map(|journal| journal.head().frames),
             Writer::open_on(shared(&damaged), dir(), small()).map(|writer| writer.head().frames),

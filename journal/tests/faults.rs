@@ -42,10 +42,7 @@ fn key() -> SealKey {
 }
 
 fn options() -> Options {
-    Options {
-        reserve: true,
-        ..small()
-    }
+    Options { reserve: true, ..small() }
 }
 
 /// One life of a journal: created, filled over several segments, sealed, closed, opened, filled.
@@ -94,20 +91,14 @@ fn check_restart(disk: &SimulatedDisk, seen: &Seen, context: &str) {
     let mut writer = match opened {
         Ok(writer) => writer,
         Err(JournalError::Missing { .. }) if seen.acknowledged == 0 && !seen.created => {
-            Writer::create_on(shared(disk), dir(), options())
-                .unwrap_or_else(|error| panic!("{context}: {error}"))
+            Writer::create_on(shared(disk), dir(), options()).unwrap_or_else(|error| panic!("{context}: {error}"))
         }
         Err(error) => panic!("{context}: {error}"),
     };
     let frames = writer.head().frames;
-    assert!(
-        (seen.acknowledged..=seen.appended).contains(&frames),
-        "{context}: {frames} frames, {seen:?}"
-    );
+    assert!((seen.acknowledged..=seen.appended).contains(&frames), "{context}: {frames} frames, {seen:?}");
     append(&mut writer, 20, LONGEST);
-    writer
-        .close()
-        .unwrap_or_else(|error| panic!("{context}: {error}"));
+    writer.close().unwrap_or_else(|error| panic!("{context}: {error}"));
     let journal = Journal::open_on(shared(disk), dir()).expect("opens");
     assert_eq!(journal.head().frames, frames + 20, "{context}");
     assert_all_written(&journal, LONGEST, &context);
@@ -140,11 +131,7 @@ fn p2_every_call_failing_with_every_error_loses_nothing_acknowledged() {
         let torn = disk.power_cut(|_| Fate::Zeroed);
         check_restart(&disk.fork(), &seen, &format!("{context}, process gone"));
         check_restart(&dark, &seen, &format!("{context}, power gone"));
-        check_restart(
-            &torn,
-            &seen,
-            &format!("{context}, power gone, sectors torn"),
-        );
+        check_restart(&torn, &seen, &format!("{context}, power gone, sectors torn"));
     });
 }
 
@@ -152,10 +139,7 @@ fn p2_every_call_failing_with_every_error_loses_nothing_acknowledged() {
 fn p2_recovery_itself_may_be_cut_off_at_every_call() {
     // A journal with acknowledged frames, then batches that were never synced, in several segments.
     let disk = SimulatedDisk::new();
-    let unsynced = Options {
-        sync_segments: false,
-        ..small()
-    };
+    let unsynced = Options { sync_segments: false, ..small() };
     let mut writer = Writer::create_on(shared(&disk), dir(), unsynced.clone()).expect("creates");
     append(&mut writer, 20, LONGEST);
     writer.sync().expect("syncs");
@@ -163,11 +147,7 @@ fn p2_recovery_itself_may_be_cut_off_at_every_call() {
         append(&mut writer, 13, LONGEST);
         writer.commit().expect("commits");
     }
-    let seen = Seen {
-        acknowledged: 20,
-        appended: writer.next_seq(),
-        created: true,
-    };
+    let seen = Seen { acknowledged: 20, appended: writer.next_seq(), created: true };
     drop(writer);
     let open = |storage: Arc<dyn Storage>| Writer::open_on(storage, dir(), unsynced.clone());
     let counter = Countdown::new(shared(&disk.fork()), u64::MAX, ErrorKind::Other);
@@ -186,14 +166,9 @@ fn p2_recovery_itself_may_be_cut_off_at_every_call() {
             1 => disk.power_cut(|_| Fate::Kept),
             // What the first life had not synced may be lost in part: above 20, that is fine.
             2 => disk.power_cut(|_| Fate::Dropped),
-            _ => disk
-                .power_cut(|_| [Fate::Kept, Fate::Dropped, Fate::Zeroed][random.below(3) as usize]),
+            _ => disk.power_cut(|_| [Fate::Kept, Fate::Dropped, Fate::Zeroed][random.below(3) as usize]),
         };
-        check_restart(
-            &after,
-            &seen,
-            &format!("recovery cut off at call {call}, mood {mood}"),
-        );
+        check_restart(&after, &seen, &format!("recovery cut off at call {call}, mood {mood}"));
     });
 }
 
@@ -211,22 +186,15 @@ fn p6_a_full_disk_halts_and_the_reserve_takes_the_exits() {
     fill(&disk);
     let refused = loop {
         let seq = writer.next_seq();
-        let appended = writer
-            .append(draft(seq), &payload(seq, LONGEST))
-            .and_then(|_| writer.commit());
+        let appended = writer.append(draft(seq), &payload(seq, LONGEST)).and_then(|_| writer.commit());
         if let Err(error) = appended {
             break error;
         }
     };
-    assert!(
-        matches!(refused, JournalError::DiskFull { .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, JournalError::DiskFull { .. }), "{refused}");
     let full_at = writer.next_seq();
     for _ in 0..3 {
-        let again = writer
-            .append(draft(full_at), b"")
-            .expect_err("it is halted");
+        let again = writer.append(draft(full_at), b"").expect_err("it is halted");
         assert!(matches!(again, JournalError::DiskFull { .. }), "{again}");
         assert!(writer.commit().is_err() && writer.sync().is_err());
     }
@@ -235,14 +203,8 @@ fn p6_a_full_disk_halts_and_the_reserve_takes_the_exits() {
         let seq = writer.next_seq();
         let given = writer.append_reserved(draft(seq), &payload(seq, LONGEST));
         assert_eq!(given.expect("the reserve takes it"), seq);
-        assert_eq!(
-            writer.commit_durable(vec!["exit"]).expect("durable").len(),
-            1
-        );
-        assert!(
-            writer.append(draft(seq + 1), b"").is_err(),
-            "for exits only"
-        );
+        assert_eq!(writer.commit_durable(vec!["exit"]).expect("durable").len(), 1);
+        assert!(writer.append(draft(seq + 1), b"").is_err(), "for exits only");
     }
     let frames = writer.head().frames;
     assert_eq!(frames, full_at + 3);
@@ -255,12 +217,7 @@ fn p6_a_full_disk_halts_and_the_reserve_takes_the_exits() {
     let mut writer = Writer::open_on(shared(&dark), dir(), options()).expect("opens");
     append(&mut writer, 30, LONGEST);
     writer.close().expect("closes");
-    assert!(
-        verify_on(&shared(&dark), dir(), None, &[])
-            .expect("judges")
-            .is_sound(),
-        "a new reserve was made"
-    );
+    assert!(verify_on(&shared(&dark), dir(), None, &[]).expect("judges").is_sound(), "a new reserve was made");
 }
 
 #[test]
@@ -271,9 +228,7 @@ fn p6_the_reserve_ends_and_says_so() {
     let mut taken = 0;
     let error = loop {
         let seq = writer.next_seq();
-        let given = writer
-            .append_reserved(draft(seq), &payload(seq, LONGEST))
-            .and_then(|_| writer.sync());
+        let given = writer.append_reserved(draft(seq), &payload(seq, LONGEST)).and_then(|_| writer.sync());
         match given {
             Ok(()) => taken = seq + 1,
             Err(JournalError::DiskFull { .. }) => {}
@@ -282,30 +237,15 @@ fn p6_the_reserve_ends_and_says_so() {
     };
     assert!(matches!(error, JournalError::NoReserve { .. }), "{error}");
     assert!(taken > 25, "two segments' worth, not {taken}");
-    assert!(matches!(
-        writer.append_reserved(draft(0), b""),
-        Err(JournalError::Poisoned { .. })
-    ));
+    assert!(matches!(writer.append_reserved(draft(0), b""), Err(JournalError::Poisoned { .. })));
     drop(writer);
-    assert_eq!(
-        Journal::open_on(shared(&disk), dir())
-            .expect("opens")
-            .head()
-            .frames,
-        taken
-    );
+    assert_eq!(Journal::open_on(shared(&disk), dir()).expect("opens").head().frames, taken);
 
     let disk = SimulatedDisk::new();
     let mut writer = Writer::create_on(shared(&disk), dir(), small()).expect("creates");
     fill(&disk);
-    while writer
-        .append(draft(writer.next_seq()), &[1; 900])
-        .and_then(|_| writer.commit())
-        .is_ok()
-    {}
-    let error = writer
-        .append_reserved(draft(0), b"")
-        .expect_err("there is none");
+    while writer.append(draft(writer.next_seq()), &[1; 900]).and_then(|_| writer.commit()).is_ok() {}
+    let error = writer.append_reserved(draft(0), b"").expect_err("there is none");
     assert!(matches!(error, JournalError::NoReserve { .. }), "{error}");
 }
 
@@ -341,14 +281,8 @@ fn p6_a_failed_sync_stops_the_writer_and_reopening_copies_what_it_cannot_trust()
         drop(writer);
         disk.forget_unsynced();
         let lost = disk.power_cut(|_| Fate::Kept);
-        let lost = Journal::open_on(shared(&lost), dir())
-            .expect("opens")
-            .head()
-            .frames;
-        assert!(
-            lost == 4 || lost == 8,
-            "the frames are readable and may not be on the platter"
-        );
+        let lost = Journal::open_on(shared(&lost), dir()).expect("opens").head().frames;
+        assert!(lost == 4 || lost == 8, "the frames are readable and may not be on the platter");
         seen_lost |= lost == 4;
         let again = Writer::open_on(shared(&disk), dir(), small()).expect("opens");
         assert_eq!(again.head().frames, 8);
@@ -357,17 +291,8 @@ fn p6_a_failed_sync_stops_the_writer_and_reopening_copies_what_it_cannot_trust()
         assert_eq!(again.synced_frames(), 8, "and durable now");
         drop(again);
         let dark = disk.power_cut(|_| Fate::Dropped);
-        assert_eq!(
-            Journal::open_on(shared(&dark), dir())
-                .expect("opens")
-                .head()
-                .frames,
-            8
-        );
+        assert_eq!(Journal::open_on(shared(&dark), dir()).expect("opens").head().frames, 8);
     }
     assert!(seen_lost, "a failed sync did lose pages");
-    assert!(
-        poisoned >= 2,
-        "sync and high-water each failed once, not {poisoned}"
-    );
+    assert!(poisoned >= 2, "sync and high-water each failed once, not {poisoned}");
 }

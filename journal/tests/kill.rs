@@ -17,11 +17,7 @@ const LONGEST: u64 = 600;
 const CHILD_DIR: &str = "DAYBOOK_KILL_CHILD_DIR";
 
 fn options() -> Options {
-    Options {
-        segment_bytes: 64 * 1024,
-        reserve: true,
-        ..Options::default()
-    }
+    Options { segment_bytes: 64 * 1024, reserve: true, ..Options::default() }
 }
 
 /// Not a test of its own: what the child does, for ever, once it is started with a directory.
@@ -49,9 +45,7 @@ fn child_writes_until_it_is_killed() {
 
 #[test]
 fn p2_kill_minus_nine_loses_nothing_acknowledged() {
-    let rounds = std::env::var("DAYBOOK_KILLS")
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let rounds = std::env::var("DAYBOOK_KILLS").ok().and_then(|text| text.parse().ok());
     let rounds: u64 = rounds.unwrap_or(50);
     let keep = tempfile::tempdir().expect("a directory");
     let dir = keep.path().join("journal");
@@ -82,10 +76,7 @@ fn p2_kill_minus_nine_loses_nothing_acknowledged() {
         child.wait().expect("is gone");
         // What it still managed to say counts; its last line may be cut.
         for line in lines.map_while(Result::ok).filter(|line| line.is_ascii()) {
-            if line
-                .strip_prefix("acknowledged ")
-                .is_some_and(|rest| rest.len() >= 3)
-            {
+            if line.strip_prefix("acknowledged ").is_some_and(|rest| rest.len() >= 3) {
                 // A cut number is smaller than the true one, so it claims less.
                 note(&line);
             }
@@ -93,10 +84,7 @@ fn p2_kill_minus_nine_loses_nothing_acknowledged() {
         let context = format!("round {round}");
         let journal = Journal::open(&dir).unwrap_or_else(|error| panic!("{context}: {error}"));
         let frames = journal.head().frames;
-        assert!(
-            frames >= acknowledged,
-            "{context}: {frames} of {acknowledged}"
-        );
+        assert!(frames >= acknowledged, "{context}: {frames} of {acknowledged}");
         assert_all_written(&journal, LONGEST, &context);
         if round % 5 == 4 {
             let writer = Writer::open(&dir, options()).expect("recovers");
@@ -107,12 +95,6 @@ fn p2_kill_minus_nine_loses_nothing_acknowledged() {
             assert!(verdict.is_sound(), "{context}: {verdict:?}");
         }
     }
-    assert!(
-        acknowledged > rounds,
-        "the children wrote {acknowledged} frames"
-    );
-    assert!(
-        rounds < 50 || moved > 0,
-        "some death left frames between D and V"
-    );
+    assert!(acknowledged > rounds, "the children wrote {acknowledged} frames");
+    assert!(rounds < 50 || moved > 0, "some death left frames between D and V");
 }

@@ -55,9 +55,7 @@ fn p2_power_cuts_between_four_unsynced_batches_in_all_mixes() {
         for batch in 0..batches {
             for _ in 0..4 {
                 let seq = writer.next_seq();
-                writer
-                    .append(draft(seq), &[batch as u8 + 1; 300])
-                    .expect("appends");
+                writer.append(draft(seq), &[batch as u8 + 1; 300]).expect("appends");
             }
             writer.commit().expect("commits");
             ends.push(writer.head().frames);
@@ -72,11 +70,7 @@ fn p2_power_cuts_between_four_unsynced_batches_in_all_mixes() {
         drop((writer, whole));
         let doubtful = disk.unsynced();
         let sectors = doubtful.len();
-        assert!(
-            doubtful
-                .iter()
-                .all(|what| matches!(what, Unsynced::Sector { .. }))
-        );
+        assert!(doubtful.iter().all(|what| matches!(what, Unsynced::Sector { .. })));
         assert!(sectors <= 12, "{sectors} sectors");
         lengths.insert(sectors);
         stood_for += 3u64.pow(sectors as u32);
@@ -95,30 +89,17 @@ fn p2_power_cuts_between_four_unsynced_batches_in_all_mixes() {
             });
             let all = mix == 0;
             let least = if all { ends.len() - 1 } else { 0 };
-            check(
-                &after,
-                &ends[least..],
-                &contents[least..],
-                &format!("{batches} batches, mix {mix}"),
-            );
+            check(&after, &ends[least..], &contents[least..], &format!("{batches} batches, mix {mix}"));
         });
     }
-    assert!(
-        lengths.contains(&12),
-        "twelve sectors were in doubt: {lengths:?}"
-    );
-    assert!(
-        stood_for > 531_441 && tried > 4_096,
-        "{tried} disks stand for {stood_for} mixes"
-    );
+    assert!(lengths.contains(&12), "twelve sectors were in doubt: {lengths:?}");
+    assert!(stood_for > 531_441 && tried > 4_096, "{tried} disks stand for {stood_for} mixes");
 }
 
 /// Reader and writer agree on one of the batch ends, and on what lies before it.
 fn check(after: &SimulatedDisk, ends: &[u64], contents: &[Hash], context: &str) {
     let read = Journal::open_on(shared(after), dir());
-    let read = read
-        .unwrap_or_else(|error| panic!("{context}: {error}"))
-        .head();
+    let read = read.unwrap_or_else(|error| panic!("{context}: {error}")).head();
     let kept = ends.iter().position(|end| *end == read.frames);
     let kept = kept.unwrap_or_else(|| panic!("{context}: {} is none of {ends:?}", read.frames));
     assert_eq!(read.content, contents[kept], "{context}");
@@ -133,21 +114,13 @@ fn live_through(seed: u64) {
     let mut disk = SimulatedDisk::new();
     let keys = tempfile::tempdir().expect("a directory");
     let key = SealKey::load_or_create(&keys.path().join("key")).expect("makes a key");
-    let options = Options {
-        reserve: random.below(2) == 0,
-        sync_segments: random.below(2) == 0,
-        ..small()
-    };
+    let options = Options { reserve: random.below(2) == 0, sync_segments: random.below(2) == 0, ..small() };
     let (mut acknowledged, mut sealed) = (0, 0);
     for life in 0..4 {
         let context = format!("seed={seed:#x} life {life}");
         let opened = Writer::open_or_create_on(shared(&disk), dir(), options.clone());
         let mut writer = opened.unwrap_or_else(|error| panic!("{context}: {error}"));
-        assert!(
-            writer.head().frames >= acknowledged,
-            "{context}: {:?}",
-            writer.head()
-        );
+        assert!(writer.head().frames >= acknowledged, "{context}: {:?}", writer.head());
         let journal = Journal::open_on(shared(&disk), dir()).expect("opens");
         assert_all_written(&journal, LONGEST, &context);
         assert!(journal.seals().len() >= sealed, "{context}: a seal is gone");
@@ -189,9 +162,7 @@ fn live_through(seed: u64) {
 
 #[test]
 fn p2_random_lives_with_power_cuts() {
-    let seeds = std::env::var("DAYBOOK_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let seeds = std::env::var("DAYBOOK_SEEDS").ok().and_then(|text| text.parse().ok());
     in_parallel(seeds.unwrap_or(400), |seed| live_through(seed as u64));
 }
 

@@ -1,1 +1,39 @@
-//! The pure core: orders, positions, the simulated exchange, strategies and the step function.
+//! The pure core: a fold over inputs that yields outputs.
+//!
+//! ```text
+//! Input ──► Core::step ──► Outbox            input.rs: what it is told · outbox.rs: what it concludes
+//!             │
+//!             ├─ engine.rs       setup, state, sessions, slices · engine/desk.rs: orders judged, worked, booked
+//!             ├─ exchange.rs     where inside a candle a working order trades
+//!             ├─ transitions.rs  the one table of an order's life
+//!             ├─ position.rs     cost basis and round trips · ledger.rs: cash, reserves, the identities
+//!             ├─ gate.rs         the verdict on every intent
+//!             ├─ bars.rs         bars of a higher timeframe
+//!             └─ strategy/       what decides
+//! ```
+//!
+//! - It does no I/O, reads no clock, spawns nothing, draws no randomness, holds no float money.
+//! - It iterates no unordered container; the path of a candle hashes nothing and allocates nothing.
+//! - The same setup and inputs give the same outputs, from the start or from any snapshot.
+
+mod bars;
+mod engine;
+mod exchange;
+mod gate;
+mod input;
+mod ledger;
+mod orders;
+mod outbox;
+mod position;
+pub mod strategy;
+mod transitions;
+
+pub use bars::{Building, Span, span};
+pub use engine::{Core, CoreError, Counts, DIGEST_EVERY, Setup};
+pub use exchange::{Phase, trade_price};
+pub use input::{Body, Input, SessionHours, Slice};
+pub use ledger::{Book, Day, Holdings, Ledger};
+pub use orders::{Order, OrderRequest, Request, Requests, Trigger};
+pub use outbox::{Conclusion, NO_STREAM, Outbox, Output};
+pub use position::{Applied, OpenTrade, Position};
+pub use transitions::{Move, after, is_final, transition};

@@ -43,11 +43,7 @@ pub fn draft(seq: u64) -> Draft {
         time: (seq % 50) as i64 * 1_000 + 5,
         kind: (seq % 7) as u16,
         schema: (seq % 3) as u8 + 1,
-        flags: if seq.is_multiple_of(50) {
-            flags::RUN_START
-        } else {
-            0
-        },
+        flags: if seq.is_multiple_of(50) { flags::RUN_START } else { 0 },
         stream: (seq * 31) as u32,
     }
 }
@@ -61,11 +57,7 @@ pub fn assert_written(frame: &Frame<'_>, longest: u64, context: &dyn std::fmt::D
         && frame.flags == expected.flags
         && frame.stream == expected.stream
         && frame.payload == payload(frame.seq, longest);
-    assert!(
-        same,
-        "{context}: frame {} is not what was written",
-        frame.seq
-    );
+    assert!(same, "{context}: frame {} is not what was written", frame.seq);
 }
 
 /// Asserts that `journal` holds exactly its frames as written, from 0 on.
@@ -95,10 +87,7 @@ pub fn append(writer: &mut Writer, count: u64, longest: u64) {
 }
 
 pub fn small() -> Options {
-    Options {
-        segment_bytes: 16 * 1024,
-        ..Options::default()
-    }
+    Options { segment_bytes: 16 * 1024, ..Options::default() }
 }
 
 pub fn shared(disk: &SimulatedDisk) -> Arc<dyn Storage> {
@@ -179,10 +168,7 @@ pub mod forge {
                 break;
             }
             let padded = len.div_ceil(8) * 8;
-            records.push(Record {
-                offset: at,
-                bytes: segment[at..at + padded].to_vec(),
-            });
+            records.push(Record { offset: at, bytes: segment[at..at + padded].to_vec() });
             at += padded;
         }
         records
@@ -239,13 +225,7 @@ pub mod forge {
     }
 
     /// A commit record, made to close `batch` bytes of `frames`; its checksum is still to be made.
-    fn commit(
-        record: Record,
-        frames: &[Vec<u8>],
-        seals: u64,
-        time: Option<i64>,
-        batch: u64,
-    ) -> Vec<u8> {
+    fn commit(record: Record, frames: &[Vec<u8>], seals: u64, time: Option<i64>, batch: u64) -> Vec<u8> {
         let mut bytes = record.bytes;
         bytes[8..16].copy_from_slice(&(frames.len() as u64).to_le_bytes());
         bytes[16..24].copy_from_slice(&time.unwrap_or(0).to_le_bytes());
@@ -304,12 +284,9 @@ pub mod forge {
                     }
                     _ => {
                         for mut changed in change(seq, record) {
-                            changed.bytes[8..16]
-                                .copy_from_slice(&(frames.len() as u64).to_le_bytes());
+                            changed.bytes[8..16].copy_from_slice(&(frames.len() as u64).to_le_bytes());
                             stamp(&mut changed.bytes, id);
-                            time = Some(i64::from_le_bytes(
-                                changed.bytes[16..24].try_into().unwrap(),
-                            ));
+                            time = Some(i64::from_le_bytes(changed.bytes[16..24].try_into().unwrap()));
                             frames.push(changed.canonical());
                             out.extend(changed.bytes);
                         }

@@ -1,0 +1,356 @@
+//! Typed settings: every key in one table, resolved from five kinds of source, each value with a known origin.
+//!
+//! - Rising precedence: built-in default, file, `.env`, environment (`DAYBOOK_*`), command line.
+//! - An unknown key or a wrong value is an error wherever it is written, also where a stronger source overrides it: a
+//!   misspelt risk limit that is silently ignored is the dearest kind of typo.
+//! - The canonical form holds the keys that can change a result, and no path: two people who run the same thing from
+//!   different directories get the same hash.
+//! - Nothing here reads the ambient environment: it is handed in (see [`Sources::ambient`]).
+
+use crate::error::ConfigError;
+use crate::fees::FeeSchedule;
+use crate::nearest::nearest;
+use crate::sources::{Entry, Sources, looks_secret};
+use crate::value::Value;
+use daybook_vocabulary::{Hash, Interval, Money};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Whether a key can change a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// It can: it is part of the canonical form and of the hash in a run's header.
+    Results,
+    /// It cannot, or what it points to has its own hash in the header: paths, caches, pictures.
+    Surroundings,
+}
+
+/// A key, as the table declares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its dotted name.
+    pub name: &'static str,
+    /// Text of its default.
+    pub default: &'static str,
+    /// What it takes.
+    pub expected: &'static str,
+    /// Whether it can change a result.
+    pub scope: Scope,
+    /// One line for people.
+    pub doc: &'static str,
+}
+
+macro_rules! settings {
+    ($(
+        $name:literal $field:ident: $type:ty = $default:literal, $scope:ident, $doc:literal,
+        expects $expected:literal $(if $check:expr)?;
+    )*) => {
+        /// Every setting, by type. A field is the key with `_` for `.`.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Settings {
+            $(#[doc = $doc] pub $field: $type,)*
+        }
+
+        /// Every key, in the order in which they are shown.
+        pub const KEYS: &[Key] = &[$(
+            Key { name: $name, default: $default, expected: $expected, scope: Scope::$scope, doc: $doc },
+        )*];
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self {$(
+                    $field: <$type>::read($default).expect("a default is a value of its own key: a test reads them all"),
+                )*}
+            }
+        }
+
+        impl Settings {
+            /// The canonical text of a key's value; `None` for a key that does not exist.
+            pub fn get(&self, key: &str) -> Option<String> {
+                match key {
+                    $($name => Some(self.$field.print()),)*
+                    _ => None,
+                }
+            }
+
+            /// Sets a key; false when the text is not a value of it, or there is no such key.
+            fn set(&mut self, key: &str, text: &str) -> bool {
+                match key {
+                    $($name => {
+                        let value = <$type>::read(text) $(.filter($check))?;
+                        value.map(|value| self.$field = value).is_some()
+                    })*
+                    _ => false,
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    "cash" cash: Money = "1000000", Results,
+        "Money in the account when a session begins.",
+        expects "an amount above 0 such as 1000000" if |cash| *cash > Money::ZERO;
+    "costs" costs: ScheduleName = "none", Results,
+        "Fee schedule: none, bps:N, per-share:N, zerodha-intraday or zerodha-delivery.",
+        expects "a fee schedule: none, bps:N, per-share:N, zerodha-intraday or zerodha-delivery";
+    "profile" profile: Profile = "plain", Results,
+        "How the simulated exchange fills orders.",
+        expects "a profile: plain";
+    "seed" seed: u64 = "0", Results,
+        "Seed of every random choice.",
+        expects "a whole number from 0 to 18446744073709551615";
+    "engine.timeframe" engine_timeframe: Option<Interval> = "none", Results,
+        "Interval of the bars a strategy sees, built in the core from the candles; none: the candles as they are.",
+        expects "an interval such as 5m, 1h or 1d, or none";
+    "exchange.participation_bps" exchange_participation_bps: Option<u32> = "none", Results,
+        "Largest share of a bar's volume that one order may fill, in basis points; none: no limit.",
+        expects "a whole number from 1 to 10000, or none" if |share| share.is_none_or(|bps| (1..=10_000).contains(&bps));
+    "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
+        "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
+        expects "the path of a calendar file, or none (~ is not expanded)";
+    "journal.segment_mib" journal_segment_mib: u32 = "64", Surroundings,
+        "Size of a journal's segments in MiB.",
+        expects "a whole number from 1 to 4096" if |size| (1..=4096).contains(size);
+    "snapshot.every" snapshot_every: u64 = "1048576", Surroundings,
+        "Inputs between two snapshots of the core; 0: none.",
+        expects "a whole number, 0 for none";
+    "snapshot.keep" snapshot_keep: u32 = "4", Surroundings,
+        "Snapshots kept per session.",
+        expects "a whole number";
+    "seal.key_file" seal_key_file: Option<PathBuf> = "none", Surroundings,
+        "Key that seals journals; not set: daybook/seal.key in the user's config directory.",
+        expects "the path of a key file (~ is not expanded)";
+    "report.chart_trades" report_chart_trades: u32 = "200", Surroundings,
+        "Trades the report draws on its charts.",
+        expects "a whole number";
+}
+
+/// How the simulated exchange fills orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Market orders at the next bar's open at the bar's own price: no slippage, no latency, no gate but cash.
+    Plain,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: &'static [Self] = &[Self::Plain];
+
+    /// Its name.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+        }
+    }
+}
+
+/// The canonical name of a fee schedule that exists; [`FeeSchedule::parse`] reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleName(String);
+
+impl ScheduleName {
+    pub(crate) fn of(schedule: &FeeSchedule) -> Self {
+        Self(schedule.name().to_owned())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for ScheduleName {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// A line of the settings file.
+    File(PathBuf, usize),
+    /// A line of the `.env` file.
+    Dotenv(PathBuf, usize),
+    /// A variable of the environment.
+    Environment(String),
+    /// A flag, or `--set`.
+    CommandLine,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => out.write_str("default"),
+            Self::File(path, line) | Self::Dotenv(path, line) => write!(out, "{}:{line}", path.display()),
+            Self::Environment(variable) => write!(out, "environment {variable}"),
+            Self::CommandLine => out.write_str("command line"),
+        }
+    }
+}
+
+/// Settings in force, and where each came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The values.
+    pub settings: Settings,
+    origins: Vec<Origin>,
+}
+
+/// A line of `daybook config show`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The key.
+    pub key: &'static str,
+    /// Its effective value; `none` where it is not set.
+    pub value: String,
+    /// Where the value came from.
+    pub origin: Origin,
+    /// What the key is for.
+    pub doc: &'static str,
+}
+
+impl Settings {
+    /// Resolves the sources, weakest first. Fails on the first unknown key or wrong value in that order.
+    ///
+    /// ```
+    /// use daybook_config::{Settings, Sources};
+    /// let sources = Sources {
+    ///     environment: vec![("DAYBOOK_ENGINE_TIMEFRAME".to_owned(), "15m".to_owned())],
+    ///     overrides: vec![("cash".to_owned(), "5000".to_owned())],
+    ///     ..Sources::default()
+    /// };
+    /// let resolved = Settings::resolve(sources).unwrap();
+    /// assert_eq!(resolved.settings.engine_timeframe.unwrap().to_string(), "15m");
+    /// assert_eq!(resolved.origin("cash").unwrap().to_string(), "command line");
+    /// ```
+    pub fn resolve(sources: Sources) -> Result<Resolved, ConfigError> {
+        let mut settings = Self::default();
+        let mut origins = vec![Origin::Default; KEYS.len()];
+        let collected = sources.collect()?;
+        settings.seal_key_file = collected.default_seal_key;
+        for Entry { name, key, value, origin } in collected.entries {
+            let Some(index) = key.and_then(|key| KEYS.iter().position(|known| known.name == key)) else {
+                return Err(unknown_key(name, &origin));
+            };
+            let key = &KEYS[index];
+            if !settings.set(key.name, &value) {
+                return Err(wrong_value(key, &value, &origin.to_string()));
+            }
+            origins[index] = origin;
+        }
+        Ok(Resolved { settings, origins })
+    }
+
+    /// The keys that can change a result, sorted, as one line of JSON whose values are texts.
+    pub fn canonical_json(&self) -> String {
+        let values: BTreeMap<&str, String> = KEYS
+            .iter()
+            .filter(|key| key.scope == Scope::Results)
+            .map(|key| (key.name, self.get(key.name).unwrap_or_default()))
+            .collect();
+        serde_json::to_string(&values).expect("a map of texts is always JSON")
+    }
+
+    /// blake3 of the canonical form.
+    pub fn hash(&self) -> Hash {
+        Hash(*blake3::hash(self.canonical_json().as_bytes()).as_bytes())
+    }
+
+    /// Settings from the canonical form in a run's header. Keys the header does not have keep their defaults.
+    pub fn from_canonical_json(text: &str) -> Result<Self, ConfigError> {
+        const ORIGIN: &str = "the run's header";
+        let values: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| ConfigError::Format {
+            place: ORIGIN.to_owned(),
+            reason: format!("its settings are not an object of texts ({error}); was it written by another version?"),
+        })?;
+        let mut settings = Self::default();
+        for (name, value) in values {
+            let Some(key) = KEYS.iter().find(|key| key.name == name && key.scope == Scope::Results) else {
+                return Err(ConfigError::UnknownKey { key: name, origin: ORIGIN.to_owned(), hint: String::new() });
+            };
+            if !settings.set(key.name, &value) {
+                return Err(wrong_value(key, &value, ORIGIN));
+            }
+        }
+        Ok(settings)
+    }
+}
+
+impl Resolved {
+    /// Every key with its effective value and where it came from.
+    pub fn rows(&self) -> Vec<Row> {
+        let row = |(key, origin): (&Key, &Origin)| Row {
+            key: key.name,
+            value: self.settings.get(key.name).unwrap_or_default(),
+            origin: origin.clone(),
+            doc: key.doc,
+        };
+        KEYS.iter().zip(&self.origins).map(row).collect()
+    }
+
+    /// Where the value of a key came from; `None` for a key that does not exist.
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        KEYS.iter().position(|known| known.name == key).map(|index| &self.origins[index])
+    }
+
+    /// See [`Settings::canonical_json`].
+    pub fn canonical_json(&self) -> String {
+        self.settings.canonical_json()
+    }
+
+    /// See [`Settings::hash`].
+    pub fn hash(&self) -> Hash {
+        self.settings.hash()
+    }
+}
+
+fn unknown_key(name: String, origin: &Origin) -> ConfigError {
+    let hint = match origin {
+        Origin::Environment(_) | Origin::Dotenv(..) => {
+            let variables: Vec<String> = KEYS.iter().map(|key| crate::sources::variable(key.name)).collect();
+            nearest(&name, variables.iter().map(String::as_str)).map(str::to_owned)
+        }
+        _ => nearest(&name, KEYS.iter().map(|key| key.name)).map(str::to_owned),
+    };
+    let hint = hint.map(|known| format!(": did you mean '{known}'?")).unwrap_or_default();
+    ConfigError::UnknownKey { key: name, origin: origin.to_string(), hint }
+}
+
+fn wrong_value(key: &Key, value: &str, origin: &str) -> ConfigError {
+    let shown = if looks_secret(key.name) { "(not shown)".to_owned() } else { format!("'{}'", value.escape_debug()) };
+    ConfigError::WrongValue {
+        key: key.name.to_owned(),
+        value: shown,
+        origin: origin.to_owned(),
+        expected: key.expected.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_of_its_key_and_reads_back() {
+        let defaults = Settings::default();
+        for key in KEYS {
+            let mut settings = Settings::default();
+            assert!(settings.set(key.name, key.default), "{} = {}", key.name, key.default);
+            assert_eq!(defaults.get(key.name).as_deref(), Some(key.default), "{}", key.name);
+            assert!(!looks_secret(key.name), "{}: a value that is shown must not look secret", key.name);
+        }
+    }
+
+    #[test]
+    fn names_of_keys_are_unique_also_as_variables() {
+        let mut names: Vec<String> = KEYS.iter().map(|key| crate::sources::variable(key.name)).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), KEYS.len());
+    }
+}

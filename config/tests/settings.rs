@@ -1,0 +1,236 @@
+//! Settings from end to end: precedence, origins, what is refused and how, the canonical form.
+
+use daybook_config::settings::{KEYS, Scope};
+use daybook_config::{ConfigError, FeeSchedule, Origin, Profile, Settings, Sources};
+use daybook_vocabulary::{Interval, Money};
+use proptest::prelude::*;
+use std::path::PathBuf;
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+    fn file(&self, name: &str, text: &str) -> Option<PathBuf> {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Some(path)
+    }
+}
+
+fn refused(sources: Sources) -> String {
+    Settings::resolve(sources).unwrap_err().to_string()
+}
+
+#[test]
+fn the_built_in_values() {
+    let resolved = Settings::resolve(Sources::default()).unwrap();
+    let settings = &resolved.settings;
+    assert_eq!(settings.cash, Money::from_units(1_000_000));
+    assert_eq!((settings.costs.as_str(), settings.profile, settings.seed), ("none", Profile::Plain, 0));
+    assert_eq!((settings.engine_timeframe, settings.exchange_participation_bps), (None, None));
+    assert_eq!((settings.journal_segment_mib, settings.snapshot_every, settings.snapshot_keep), (64, 1_048_576, 4));
+    assert_eq!(settings.seal_key_file, None, "no home, no config directory");
+    assert!(resolved.rows().iter().all(|row| row.origin == Origin::Default && !row.doc.is_empty()));
+}
+
+#[test]
+fn a_stronger_source_wins_and_the_origin_says_so() {
+    let folder = Folder::new();
+    let file = folder.file(
+        "daybook.toml",
+        "cash = 1\nseed = 1_000\ncosts = \"bps:1.50\"\n\n[engine]\ntimeframe = \"5m\"\n[report]\nchart_trades = 3\n",
+    );
+    let dotenv = folder.file(
+        ".env",
+        "# ours\nDAYBOOK_CASH=2\nexport DAYBOOK_SEED='2'\nDAYBOOK_ENGINE_TIMEFRAME=\"15m\" # quarter\nOTHER_TOKEN=x y z\n",
+    );
+    let environment = pairs(&[("DAYBOOK_CASH", "3"), ("DAYBOOK_SEED", "3"), ("HOME", "/home/who"), ("DAYBREAK", "1")]);
+    let overrides = pairs(&[("cash", "4"), ("cash", "5.5")]);
+    let resolved = Settings::resolve(Sources { file, dotenv, environment, overrides }).unwrap();
+    let settings = &resolved.settings;
+    assert_eq!(settings.cash, "5.5".parse().unwrap());
+    assert_eq!((settings.seed, settings.engine_timeframe), (3, Some(Interval::minutes(15))));
+    assert_eq!((settings.costs.as_str(), settings.report_chart_trades), ("bps:1.5", 3));
+    assert!(FeeSchedule::parse(&settings.costs).is_ok());
+    let origin = |key: &str| resolved.origin(key).unwrap().to_string();
+    assert_eq!((origin("cash").as_str(), origin("seed").as_str()), ("command line", "environment DAYBOOK_SEED"));
+    assert!(origin("engine.timeframe").ends_with(".env:4"), "{}", origin("engine.timeframe"));
+    assert!(origin("costs").ends_with("daybook.toml:3"), "{}", origin("costs"));
+    assert!(origin("report.chart_trades").ends_with("daybook.toml:8"));
+    assert_eq!(origin("profile"), "default");
+    let rows = resolved.rows();
+    let seal = rows.iter().find(|row| row.key == "seal.key_file").unwrap();
+    assert_eq!(seal.value, PathBuf::from("/home/who/.config/daybook/seal.key").display().to_string());
+    assert_eq!(rows.len(), KEYS.len());
+}
+
+#[test]
+fn an_unknown_key_is_refused_wherever_it_is_written() {
+    let folder = Folder::new();
+    let file = folder.file("daybook.toml", "cash = 5\n[engine]\n# a comment\ntimefrme = \"5m\"\n");
+    let message = refused(Sources { file, ..Sources::default() });
+    for part in ["'engine.timefrme'", "daybook.toml:4", "did you mean 'engine.timeframe'?"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let dotenv = folder.file(".env", "\nDAYBOOK_CSAH=2\n");
+    let message = refused(Sources { dotenv, ..Sources::default() });
+    assert!(message.contains("DAYBOOK_CSAH") && message.contains(".env:2"), "{message}");
+    assert!(message.contains("'DAYBOOK_CASH'"), "{message}");
+    let message = refused(Sources { environment: pairs(&[("DAYBOOK_SNAPSHOT_EVRY", "2")]), ..Sources::default() });
+    assert!(message.contains("environment DAYBOOK_SNAPSHOT_EVRY") && message.contains("'DAYBOOK_SNAPSHOT_EVERY'"));
+    let message = refused(Sources { overrides: pairs(&[("timeframe", "5m")]), ..Sources::default() });
+    assert!(message.contains("(command line): did you mean 'engine.timeframe'?"), "{message}");
+    let message = refused(Sources { overrides: pairs(&[("zzzzzzzzzz", "5m")]), ..Sources::default() });
+    assert!(!message.contains("did you mean") && message.contains("config show"), "{message}");
+}
+
+#[test]
+fn a_wrong_value_is_refused_even_where_it_is_overridden() {
+    let folder = Folder::new();
+    let file = folder.file("daybook.toml", "[exchange]\nparticipation_bps = 20000\n");
+    let overrides = pairs(&[("exchange.participation_bps", "100")]);
+    let message = refused(Sources { file, overrides, ..Sources::default() });
+    for part in ["exchange.participation_bps", "'20000'", "daybook.toml:2", "from 1 to 10000"] {
+        assert!(message.contains(part), "{message}");
+    }
+    for (key, value) in [
+        ("cash", "0"),
+        ("cash", "-5"),
+        ("cash", "much"),
+        ("cash", ""),
+        ("costs", "zerodha"),
+        ("profile", "Plain"),
+        ("seed", "-1"),
+        ("seed", "18446744073709551616"),
+        ("seed", "1.0"),
+        ("seed", ""),
+        ("engine.timeframe", "5 minutes"),
+        ("exchange.participation_bps", "0"),
+        ("journal.segment_mib", "0"),
+        ("seal.key_file", "~/seal.key"),
+    ] {
+        let error = Settings::resolve(Sources { overrides: pairs(&[(key, value)]), ..Sources::default() }).unwrap_err();
+        assert!(matches!(&error, ConfigError::WrongValue { key: at, .. } if at == key), "{key}={value}: {error}");
+    }
+}
+
+#[test]
+fn broken_files_are_refused_with_their_line_and_without_their_text() {
+    let folder = Folder::new();
+    for (text, line) in [
+        ("cash = 5\nseed = hunter2\n", ":2"),
+        ("cash = 5\n\nseed = [1, 2]\n", ":3"),
+        ("seed = 2025-01-01\n", ":1"),
+        ("seed = 0xff\n", ":1"),
+        ("cash = 1\ncash = 2\n", ":2"),
+        ("\"engine.timeframe\" = \"5m\"\n[engine]\ntimeframe = \"5m\"\n", ":3"),
+        ("[engine\n", ":1"),
+        ("cash", ":1"),
+    ] {
+        let file = folder.file("daybook.toml", text);
+        let message = refused(Sources { file, ..Sources::default() });
+        assert!(message.contains(&format!("daybook.toml{line}")), "{text:?}: {message}");
+        assert!(!message.contains("hunter2") && !message.contains('\n'), "{message}");
+    }
+    for (text, line) in [
+        ("A=1\nDAYBOOK_TOKEN hunter2\n", ":2"),
+        ("DAYBOOK_TOKEN='hunter2\n", ":1"),
+        ("DAYBOOK_SEED=1\nDAYBOOK_SEED=1\n", ":2"),
+    ] {
+        let dotenv = folder.file(".env", text);
+        let message = refused(Sources { dotenv, ..Sources::default() });
+        assert!(message.contains(&format!(".env{line}")) && !message.contains("hunter2"), "{message}");
+    }
+    let message = refused(Sources { file: Some(PathBuf::from("no/such/daybook.toml")), ..Sources::default() });
+    assert!(message.contains("no/such/daybook.toml"), "{message}");
+    let message = refused(Sources { environment: pairs(&[("DAYBOOK_KITE_TOKEN", "hunter2")]), ..Sources::default() });
+    assert!(message.contains("DAYBOOK_KITE_TOKEN") && !message.contains("hunter2"), "{message}");
+}
+
+#[test]
+fn the_canonical_form_has_what_changes_results_and_nothing_else() {
+    let resolve = |overrides: &[(&str, &str)]| {
+        Settings::resolve(Sources { overrides: pairs(overrides), ..Sources::default() }).unwrap()
+    };
+    let plain = resolve(&[]);
+    assert_eq!(
+        plain.canonical_json(),
+        r#"{"cash":"1000000","costs":"none","engine.timeframe":"none","exchange.participation_bps":"none","profile":"plain","seed":"0"}"#
+    );
+    let elsewhere = resolve(&[
+        ("seal.key_file", "/a/b"),
+        ("snapshot.every", "5"),
+        ("report.chart_trades", "1"),
+        ("calendar.file", "c.toml"),
+    ]);
+    assert_eq!(elsewhere.hash(), plain.hash());
+    assert_eq!(resolve(&[("cash", "1000000.00")]).hash(), plain.hash(), "the same value written otherwise");
+    for key in KEYS.iter().filter(|key| key.scope == Scope::Results && key.name != "profile") {
+        let value = match key.name {
+            "costs" => "zerodha-delivery",
+            "engine.timeframe" => "7m",
+            _ => "77",
+        };
+        let other = resolve(&[(key.name, value)]);
+        assert_ne!(other.hash(), plain.hash(), "{}", key.name);
+        assert_eq!(Settings::from_canonical_json(&other.canonical_json()).unwrap(), other.settings);
+    }
+}
+
+#[test]
+fn a_header_from_elsewhere_is_refused_and_a_shorter_one_is_read() {
+    assert_eq!(Settings::from_canonical_json("{}").unwrap(), Settings::default());
+    for bad in ["", "[]", "{\"cash\":5}", "{\"cash\":\"-1\"}", "{\"seal.key_file\":\"/x\"}", "{\"colour\":\"red\"}"] {
+        let message = Settings::from_canonical_json(bad).unwrap_err().to_string();
+        assert!(message.contains("header"), "{bad:?}: {message}");
+    }
+}
+
+#[test]
+fn the_files_of_a_directory_are_found() {
+    let folder = Folder::new();
+    let none = Sources::ambient(folder.0.path(), None, Vec::new());
+    assert_eq!((none.file, none.dotenv), (None, None));
+    let (file, dotenv) = (folder.file("daybook.toml", ""), folder.file(".env", ""));
+    let both = Sources::ambient(folder.0.path(), None, pairs(&[("cash", "5")]));
+    assert_eq!((&both.file, &both.dotenv), (&file, &dotenv));
+    assert_eq!(both.overrides, pairs(&[("cash", "5")]));
+    let named = Sources::ambient(folder.0.path(), Some(PathBuf::from("other.toml")), Vec::new());
+    assert_eq!(named.file, Some(PathBuf::from("other.toml")));
+}
+
+proptest! {
+    #[test]
+    fn effective_values_read_back(cash in 1i128..1_000_000_000_000_000_000, seed in any::<u64>(), minutes in 1u32..2_000, bps in 1u32..=10_000) {
+        let overrides = vec![
+            ("cash".to_owned(), Money(cash).to_string()),
+            ("seed".to_owned(), seed.to_string()),
+            ("engine.timeframe".to_owned(), Interval::minutes(minutes).to_string()),
+            ("exchange.participation_bps".to_owned(), bps.to_string()),
+        ];
+        let resolved = Settings::resolve(Sources { overrides, ..Sources::default() }).unwrap();
+        prop_assert_eq!(resolved.settings.cash, Money(cash));
+        let again = resolved.rows().into_iter().map(|row| (row.key.to_owned(), row.value)).collect();
+        let again = Settings::resolve(Sources { overrides: again, ..Sources::default() }).unwrap();
+        prop_assert_eq!(&again.settings, &resolved.settings);
+        prop_assert_eq!(Settings::from_canonical_json(&resolved.canonical_json()).unwrap(), resolved.settings);
+    }
+
+    #[test]
+    fn any_text_in_any_source_is_taken_or_refused(key in "\\PC{0,20}", value in "\\PC{0,20}") {
+        let folder = Folder::new();
+        let text = format!("{key}={value}\n");
+        let file = folder.file("daybook.toml", &text);
+        let dotenv = folder.file(".env", &format!("DAYBOOK_{text}"));
+        let _ = Settings::resolve(Sources { file, ..Sources::default() });
+        let _ = Settings::resolve(Sources { dotenv, ..Sources::default() });
+        let environment = vec![(format!("DAYBOOK_{key}"), value.clone())];
+        let _ = Settings::resolve(Sources { environment, overrides: vec![(key, value)], ..Sources::default() });
+    }
+}

@@ -1,0 +1,434 @@
+//! The core itself: setup, state, and `step`.
+//!
+//! - `step` is the only way in. A candle fills what works, moves the mark, teaches the strategy; a slice lets it decide.
+//! - A candle that was known only after the slice of its time teaches and moves the mark, and decides nothing.
+//! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
+//! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
+
+mod desk;
+
+use crate::input::{Body, Input, SessionHours};
+use crate::ledger::{Book, Holdings, Ledger};
+use crate::orders::Requests;
+use crate::outbox::{Conclusion, NO_STREAM, Outbox};
+use crate::strategy::{Strategy, View};
+use daybook_config::fees::{FeeSchedule, Rates};
+use daybook_vocabulary::{
+    Account, Bar, Candle, Cause, Date, Hash, Instrument, InstrumentId, Interval, Money, Nanos, StateDigest,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Inputs between two state digests.
+pub const DIGEST_EVERY: u64 = 65_536;
+
+/// What the core is told once, before the first input. The run header records it.
+pub struct Setup {
+    /// Instruments by id, in (market, symbol) order.
+    pub instruments: Vec<Instrument>,
+    /// Length of the candles that come in.
+    pub interval: Interval,
+    /// Length of the bars strategies see, where they are built from finer candles.
+    pub timeframe: Option<Interval>,
+    /// Cash at the start.
+    pub cash: Money,
+    /// What fills cost.
+    pub fees: FeeSchedule,
+    /// Largest share of a candle's volume that may fill, in basis points; no cap when absent.
+    pub participation_bps: Option<u32>,
+    /// Bars that close before this decide nothing.
+    pub decide_from: Nanos,
+    /// The first bars of each instrument, as its strategy sees them, that decide nothing.
+    pub warmup_bars: u64,
+    /// What decides.
+    pub strategy: Box<dyn Strategy>,
+}
+
+/// Why an input cannot be stepped through.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CoreError {
+    /// The order of inputs is broken.
+    #[error(
+        "input {cause} steps back in time, from {before} to {time}: the journals are not in order; run `daybook verify`"
+    )]
+    TimeStepsBack {
+        /// The input.
+        cause: Cause,
+        /// Time of the one before.
+        before: Nanos,
+        /// Its time.
+        time: Nanos,
+    },
+    /// A candle came outside any session.
+    #[error("the candle {cause} at {time} comes while no session is open: the calendar and the journal disagree")]
+    NoSession {
+        /// The input.
+        cause: Cause,
+        /// Its time.
+        time: Nanos,
+    },
+    /// A candle that no market prints.
+    #[error(
+        "the candle {cause} is not one: prices are positive, low is lowest, high is highest, volume is not negative; run `daybook verify` on its journal"
+    )]
+    BadCandle {
+        /// The input.
+        cause: Cause,
+    },
+    /// Bars cannot be built from these candles.
+    #[error(
+        "bars of {timeframe} cannot be built from candles of {interval}: the timeframe is a multiple of the interval and at most 1d"
+    )]
+    Timeframe {
+        /// Length of the bars.
+        timeframe: Interval,
+        /// Length of the candles.
+        interval: Interval,
+    },
+    /// The fee schedule does not reach back to a session.
+    #[error("{0}")]
+    Fees(String),
+    /// A saved state is not of this setup.
+    #[error("the saved state does not fit the setup; delete the snapshot, it can be rebuilt")]
+    ForeignState,
+}
+
+/// How much has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Inputs stepped through.
+    pub inputs: u64,
+    /// Candles among them.
+    pub bars: u64,
+    /// Candles of instruments in which a position was held.
+    pub bars_in_market: u64,
+    /// Orders decided, refused ones included.
+    pub orders: u64,
+    /// Fills.
+    pub fills: u64,
+    /// Round trips closed.
+    pub trades: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct State {
+    counts: Counts,
+    now: Nanos,
+    cause: Cause,
+    session: Option<SessionHours>,
+    ledger: Ledger,
+    books: Vec<Book>,
+    /// Time of the last slice: what closed by then has had its chance to decide.
+    sliced: Nanos,
+    /// Instruments whose bar closed since the last slice.
+    fresh: Vec<InstrumentId>,
+}
+
+/// The core. See the crate's page for its rooms.
+pub struct Core {
+    setup: Setup,
+    rates: Option<Rates>,
+    state: State,
+    requests: Requests,
+    scratch: Vec<u8>,
+    last_digest: Hash,
+}
+
+impl Core {
+    /// A core that has seen nothing.
+    pub fn new(setup: Setup) -> Self {
+        let count = setup.instruments.len();
+        let state = State {
+            counts: Counts::default(),
+            now: Nanos::MIN,
+            cause: Cause::default(),
+            session: None,
+            ledger: Ledger::new(setup.cash),
+            books: vec![Book::default(); count],
+            sliced: Nanos::MIN,
+            fresh: Vec::with_capacity(count),
+        };
+        Self {
+            setup,
+            rates: None,
+            state,
+            requests: Requests::default(),
+            scratch: Vec::new(),
+            last_digest: Hash::default(),
+        }
+    }
+
+    /// How much has happened.
+    pub const fn counts(&self) -> Counts {
+        self.state.counts
+    }
+
+    /// Time of the last input.
+    pub const fn now(&self) -> Nanos {
+        self.state.now
+    }
+
+    /// The last state digest; zeros before the first.
+    pub const fn last_digest(&self) -> Hash {
+        self.last_digest
+    }
+
+    /// The account's totals.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.state.ledger
+    }
+
+    /// The instruments, by id.
+    pub fn instruments(&self) -> &[Instrument] {
+        &self.setup.instruments
+    }
+
+    /// The book of an instrument.
+    pub fn book(&self, instrument: InstrumentId) -> &Book {
+        &self.state.books[instrument.index()]
+    }
+
+    /// Steps through one input and adds what follows from it to the outbox.
+    #[inline]
+    pub fn step(&mut self, input: &Input<'_>, out: &mut Outbox) -> Result<(), CoreError> {
+        if input.time < self.state.now {
+            let (cause, before, time) = (input.cause, self.state.now, input.time);
+            return Err(CoreError::TimeStepsBack { cause, before, time });
+        }
+        self.state.now = input.time;
+        match input.body {
+            Body::Candle(instrument, candle) => self.on_candle(input.cause, instrument, candle, out)?,
+            Body::Slice(_) => self.on_slice(out),
+            Body::SessionOpened(hours) => self.on_session_opened(hours)?,
+            Body::SessionClosed => self.on_session_closed(out),
+        }
+        self.state.counts.inputs += 1;
+        if self.state.counts.inputs.is_multiple_of(DIGEST_EVERY) {
+            self.digest(out);
+        }
+        Ok(())
+    }
+
+    /// Ends the session: a last digest. Orders that still work never fill.
+    pub fn finish(&mut self, out: &mut Outbox) {
+        self.digest(out);
+    }
+
+    /// Appends the canonical bytes of the whole state, and their hash.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        let begins = out.len();
+        self.write_state(out);
+        let hash = blake3::hash(&out[begins..]);
+        out.extend_from_slice(hash.as_bytes());
+    }
+
+    /// Restores what [`Core::save`] wrote, under the same setup. After an error the core is not to be used.
+    pub fn load(&mut self, saved: &[u8]) -> Result<(), CoreError> {
+        // The hash comes first: damaged bytes may hold numbers that no arithmetic below was made for.
+        let (bytes, hash) = saved.split_last_chunk::<32>().ok_or(CoreError::ForeignState)?;
+        if blake3::hash(bytes).as_bytes() != hash {
+            return Err(CoreError::ForeignState);
+        }
+        let (state, strategy): (State, _) = postcard::take_from_bytes(bytes).map_err(|_| CoreError::ForeignState)?;
+        let fits = state.books.len() == self.setup.instruments.len() && state.ledger.start == self.setup.cash;
+        if !fits || !self.setup.strategy.load(strategy) {
+            return Err(CoreError::ForeignState);
+        }
+        self.rates = state.session.map(|session| self.rates_of(session.date)).transpose()?;
+        self.state = state;
+        self.state.ledger.prove(&self.state.books);
+        Ok(())
+    }
+
+    fn write_state(&self, out: &mut Vec<u8>) {
+        let state = postcard::to_extend(&self.state, std::mem::take(out)).expect("the state is plain data");
+        *out = state;
+        self.setup.strategy.save(out);
+    }
+
+    fn rates_of(&self, date: Date) -> Result<Rates, CoreError> {
+        self.setup.fees.rates(date).copied().map_err(|error| CoreError::Fees(error.to_string()))
+    }
+
+    fn on_session_opened(&mut self, hours: SessionHours) -> Result<(), CoreError> {
+        if let Some(timeframe) = self.setup.timeframe
+            && !can_build(timeframe, self.setup.interval)
+        {
+            return Err(CoreError::Timeframe { timeframe, interval: self.setup.interval });
+        }
+        self.rates = Some(self.rates_of(hours.date)?);
+        self.state.session = Some(hours);
+        Ok(())
+    }
+
+    /// Ends the day's orders, then the bars that were still being built: those decide now, and what they decide works
+    /// in the next session.
+    fn on_session_closed(&mut self, out: &mut Outbox) {
+        let Some(session) = self.state.session else { return };
+        self.state.fresh.clear();
+        for index in 0..self.state.books.len() {
+            let id = InstrumentId(index as u32);
+            if !self.state.books[index].working.is_empty() {
+                self.expire_day_orders(id, out);
+            }
+            if self.setup.timeframe.is_some()
+                && let Some(bar) = self.state.books[index].building.finish()
+            {
+                self.learn(id, &bar, out);
+                self.state.fresh.push(id);
+            }
+        }
+        self.decide(session, out);
+        self.state.session = None;
+        self.account(session.date, out);
+    }
+
+    #[inline]
+    fn on_candle(
+        &mut self,
+        cause: Cause,
+        id: InstrumentId,
+        candle: &Candle,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        let Some(session) = self.state.session else {
+            return Err(CoreError::NoSession { cause, time: self.state.now });
+        };
+        if !candle.is_consistent() {
+            return Err(CoreError::BadCandle { cause });
+        }
+        self.state.cause = cause;
+        let book = &mut self.state.books[id.index()];
+        book.cause = cause;
+        if !book.working.is_empty() {
+            self.work(cause, id, candle, out);
+        }
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
+        book.last = candle.close();
+        book.bars += 1;
+        state.counts.bars += 1;
+        if !book.position.quantity.is_zero() {
+            state.counts.bars_in_market += 1;
+            let value = book.position.value(book.last);
+            state.ledger.marked += value - book.marked;
+            book.marked = value;
+        }
+        let mut learned = true;
+        match self.setup.timeframe {
+            None => {
+                book.learned += 1;
+                self.setup.strategy.on_bar(id, candle);
+            }
+            Some(timeframe) => {
+                let bars = book.building.add(candle, state.now, &session, timeframe);
+                learned = bars.iter().any(Option::is_some);
+                for bar in bars.iter().flatten() {
+                    self.learn(id, bar, out);
+                }
+            }
+        }
+        if learned && !is_late(candle, &session, self.state.sliced) {
+            self.state.fresh.push(id);
+        }
+        Ok(())
+    }
+
+    /// A bar built here is an output; the strategy learns it as it would a candle.
+    fn learn(&mut self, id: InstrumentId, bar: &Candle, out: &mut Outbox) {
+        let book = &mut self.state.books[id.index()];
+        book.learned += 1;
+        out.push(id, Conclusion::Bar(Bar::new(book.cause, *bar)));
+        self.setup.strategy.on_bar(id, bar);
+    }
+
+    #[inline]
+    fn on_slice(&mut self, out: &mut Outbox) {
+        self.state.sliced = self.state.now;
+        match self.state.session {
+            Some(session) => self.decide(session, out),
+            None => self.state.fresh.clear(),
+        }
+    }
+
+    /// Lets the strategy decide about every instrument whose bar has just closed, in symbol order.
+    #[inline]
+    fn decide(&mut self, session: SessionHours, out: &mut Outbox) {
+        // Candles of one time arrive in symbol order, once each; in live trading they may not.
+        if !self.state.fresh.is_sorted_by(|before, after| before < after) {
+            self.state.fresh.sort_unstable();
+            self.state.fresh.dedup();
+        }
+        let count = if self.state.now < self.setup.decide_from { 0 } else { self.state.fresh.len() };
+        let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
+        for index in 0..count {
+            let instrument = self.state.fresh[index];
+            let book = &self.state.books[instrument.index()];
+            if book.learned <= self.setup.warmup_bars {
+                continue;
+            }
+            let view = View {
+                now: self.state.now,
+                instrument,
+                meta: &self.setup.instruments[instrument.index()],
+                session,
+                interval,
+                book,
+                ledger: &self.state.ledger,
+            };
+            self.setup.strategy.decide(&view, &mut self.requests);
+            if !self.requests.list.is_empty() {
+                self.act(instrument, &session, out);
+            }
+        }
+        self.state.fresh.clear();
+    }
+
+    fn account(&mut self, session: Date, out: &mut Outbox) {
+        let ledger = &self.state.ledger;
+        let Holdings { long_value, short_value, positions } = ledger.prove(&self.state.books);
+        let account = Account {
+            cause: self.state.cause,
+            session,
+            cash: ledger.cash,
+            equity: ledger.equity(),
+            long_value,
+            short_value,
+            realised: ledger.realised,
+            unrealised: ledger.equity() - ledger.start - ledger.realised + ledger.fees,
+            fees: ledger.fees,
+            positions,
+        };
+        out.push(NO_STREAM, Conclusion::Account(account));
+    }
+
+    fn digest(&mut self, out: &mut Outbox) {
+        self.state.ledger.prove(&self.state.books);
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        self.write_state(&mut bytes);
+        let digest = Hash(*blake3::hash(&bytes).as_bytes());
+        self.scratch = bytes;
+        self.last_digest = digest;
+        let digest = StateDigest { cause: self.state.cause, inputs: self.state.counts.inputs, digest };
+        out.push(NO_STREAM, Conclusion::Digest(digest));
+    }
+}
+
+/// Whole bars: a multiple of the candles, or one bar a session.
+const fn can_build(timeframe: Interval, interval: Interval) -> bool {
+    let within = interval.0 > 0 && interval.0 < timeframe.0 && timeframe.0 <= Interval::DAY.0;
+    within && (timeframe.is_daily() || timeframe.0.is_multiple_of(interval.0))
+}
+
+/// True for a candle that had closed by the last slice: it was not there when its time was decided.
+#[inline]
+fn is_late(candle: &Candle, session: &SessionHours, sliced: Nanos) -> bool {
+    let open = candle.open_time();
+    if open >= sliced {
+        return false;
+    }
+    let end = open + candle.interval().nanos();
+    // A daily bar, or one cut short, closes with its session.
+    (if open < session.close { end.min(session.close) } else { end }) <= sliced
+}

@@ -1,0 +1,203 @@
+//! Orders that work at the exchange, and what a strategy asks for.
+//!
+//! - Only working orders are kept; an order that ended lives on in the journal alone, so that the cost of a fill does
+//!   not grow with the number of fills before it.
+
+use crate::transitions;
+use daybook_vocabulary::{
+    Label, Money, Nanos, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Side, TimeInForce,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a strategy wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Place an order.
+    Place(OrderRequest),
+    /// Cancel a working order of the instrument.
+    Cancel(OrderId, Label),
+    /// Cancel every working order of the instrument.
+    CancelAll(Label),
+}
+
+/// An order a strategy wants placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderRequest {
+    /// Which way.
+    pub side: Side,
+    /// How much, positive.
+    pub quantity: Quantity,
+    /// How it is priced.
+    pub order_type: OrderType,
+    /// How long it works.
+    pub time_in_force: TimeInForce,
+    /// Limit price of limit and stop-limit orders.
+    pub limit: Option<Price>,
+    /// Trigger of stop and stop-limit orders.
+    pub stop: Option<Price>,
+    /// One cancels the other: orders of one instrument with the same number, when not zero, are cancelled by the
+    /// first fill of any of them.
+    pub group: u32,
+    /// Why, for the journal and the report.
+    pub reason: Label,
+}
+
+impl OrderRequest {
+    /// A market order, good till cancelled.
+    pub fn market(side: Side, quantity: Quantity, reason: &str) -> Self {
+        Self {
+            side,
+            quantity,
+            order_type: OrderType::Market,
+            time_in_force: TimeInForce::Gtc,
+            limit: None,
+            stop: None,
+            group: 0,
+            reason: Label::new(reason),
+        }
+    }
+
+    /// A limit order, good till cancelled.
+    pub fn limit(side: Side, quantity: Quantity, limit: Price, reason: &str) -> Self {
+        Self { order_type: OrderType::Limit, limit: Some(limit), ..Self::market(side, quantity, reason) }
+    }
+
+    /// A stop order, good till cancelled.
+    pub fn stop(side: Side, quantity: Quantity, stop: Price, reason: &str) -> Self {
+        Self { order_type: OrderType::Stop, stop: Some(stop), ..Self::market(side, quantity, reason) }
+    }
+
+    /// A stop-limit order, good till cancelled.
+    pub fn stop_limit(side: Side, quantity: Quantity, stop: Price, limit: Price, reason: &str) -> Self {
+        Self {
+            order_type: OrderType::StopLimit,
+            stop: Some(stop),
+            limit: Some(limit),
+            ..Self::market(side, quantity, reason)
+        }
+    }
+
+    /// The same order with another time in force.
+    pub fn lasting(self, time_in_force: TimeInForce) -> Self {
+        Self { time_in_force, ..self }
+    }
+
+    /// The same order in a one-cancels-the-other group.
+    pub fn in_group(self, group: u32) -> Self {
+        Self { group, ..self }
+    }
+}
+
+/// How far a stop has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trigger {
+    /// Waiting for the stop, or not yet on the market.
+    Armed,
+    /// Touched inside the present candle: what traded before the touch does not count.
+    Touched,
+    /// Working as a market or limit order.
+    Active,
+}
+
+/// A working order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Its number.
+    pub id: OrderId,
+    /// Which way.
+    pub side: Side,
+    /// How it is priced.
+    pub order_type: OrderType,
+    /// How long it works.
+    pub time_in_force: TimeInForce,
+    /// Where it stands.
+    pub state: OrderState,
+    /// Whether its stop has been touched.
+    pub trigger: Trigger,
+    /// One-cancels-the-other group, 0 for none.
+    pub group: u32,
+    /// How much was ordered.
+    pub quantity: Quantity,
+    /// How much has filled.
+    pub filled: Quantity,
+    /// Limit price.
+    pub limit: Option<Price>,
+    /// Trigger price.
+    pub stop: Option<Price>,
+    /// When it was decided: it works on candles that open no earlier.
+    pub decided: Nanos,
+    /// Cash held back for what is still to fill.
+    pub reserved: Money,
+    /// Value filled so far: brokerage caps count per order.
+    pub value: Money,
+    /// Brokerage charged so far.
+    pub brokerage: Money,
+    /// Why it was placed.
+    pub reason: Label,
+}
+
+impl Order {
+    /// An order as it is decided.
+    pub fn new(id: OrderId, request: &OrderRequest, decided: Nanos) -> Self {
+        Self {
+            id,
+            side: request.side,
+            order_type: request.order_type,
+            time_in_force: request.time_in_force,
+            state: OrderState::Intended,
+            trigger: Trigger::Armed,
+            group: request.group,
+            quantity: request.quantity,
+            filled: Quantity::ZERO,
+            limit: request.limit,
+            stop: request.stop,
+            decided,
+            reserved: Money::ZERO,
+            value: Money::ZERO,
+            brokerage: Money::ZERO,
+            reason: request.reason,
+        }
+    }
+
+    /// How much is still to fill.
+    #[inline]
+    pub fn remaining(&self) -> Quantity {
+        self.quantity - self.filled
+    }
+
+    /// Moves it by the table; true when a human must hear of it.
+    pub fn happens(&mut self, event: OrderEvent) -> bool {
+        let (state, alarm) = transitions::after(self.state, event, self.filled);
+        self.state = state;
+        alarm
+    }
+
+    /// True while it may still fill.
+    #[inline]
+    pub fn is_working(&self) -> bool {
+        !transitions::is_final(self.state)
+    }
+}
+
+/// Where a strategy puts its requests; kept between decisions so that nothing is allocated.
+#[derive(Debug, Default)]
+pub struct Requests {
+    pub(crate) list: Vec<Request>,
+}
+
+impl Requests {
+    /// Asks for an order.
+    pub fn place(&mut self, order: OrderRequest) {
+        self.list.push(Request::Place(order));
+    }
+
+    /// Asks for a cancel.
+    pub fn cancel(&mut self, order: OrderId, reason: &str) {
+        self.list.push(Request::Cancel(order, Label::new(reason)));
+    }
+
+    /// Asks for the cancel of everything that works in this instrument.
+    pub fn cancel_all(&mut self, reason: &str) {
+        self.list.push(Request::CancelAll(Label::new(reason)));
+    }
+}

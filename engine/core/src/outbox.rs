@@ -1,0 +1,111 @@
+//! What the core concludes: outputs, in order, waiting for the driver to commit them.
+//!
+//! - Outputs are data. The core sends nothing, writes nothing, logs nothing.
+//! - The same inputs give the same outputs, byte for byte: audit derives them again and compares.
+
+use daybook_vocabulary::{
+    Account, Alarm, Bar, Fill, InstrumentId, Kind, OrderIntent, OrderUpdate, Payload, PayloadBuffer, StateDigest,
+    TradeClosed,
+};
+
+/// One output: what it is and, where there is one, its instrument.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// The instrument, or [`NO_STREAM`].
+    pub stream: InstrumentId,
+    /// What was concluded.
+    pub body: Conclusion,
+}
+
+/// The stream of outputs that concern no single instrument.
+pub const NO_STREAM: InstrumentId = InstrumentId(u32::MAX);
+
+/// What the core can conclude.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Conclusion {
+    /// A bar built from finer candles.
+    Bar(Bar),
+    /// A decision to trade, with its verdict.
+    Intent(OrderIntent),
+    /// An order moved.
+    Update(OrderUpdate),
+    /// A fill of the simulated exchange.
+    Fill(Fill),
+    /// A round trip ended.
+    Trade(TradeClosed),
+    /// The account at a session's close.
+    Account(Account),
+    /// A hash of the state.
+    Digest(StateDigest),
+    /// Something that must not be passed over.
+    Alarm(Alarm),
+}
+
+impl Conclusion {
+    /// Its kind in the journal.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Bar(_) => Kind::Bar,
+            Self::Intent(_) => Kind::OrderIntent,
+            Self::Update(_) => Kind::OrderUpdate,
+            Self::Fill(_) => Kind::Fill,
+            Self::Trade(_) => Kind::TradeClosed,
+            Self::Account(_) => Kind::Account,
+            Self::Digest(_) => Kind::StateDigest,
+            Self::Alarm(_) => Kind::Alarm,
+        }
+    }
+
+    /// Appends its payload to an empty buffer and says its schema.
+    pub fn encode(&self, out: &mut PayloadBuffer) -> u8 {
+        fn put<P: Payload>(payload: &P, out: &mut PayloadBuffer) -> u8 {
+            payload.encode(out);
+            P::SCHEMA
+        }
+        match self {
+            Self::Bar(payload) => put(payload, out),
+            Self::Intent(payload) => put(payload, out),
+            Self::Update(payload) => put(payload, out),
+            Self::Fill(payload) => put(payload, out),
+            Self::Trade(payload) => put(payload, out),
+            Self::Account(payload) => put(payload, out),
+            Self::Digest(payload) => put(payload, out),
+            Self::Alarm(payload) => put(payload, out),
+        }
+    }
+}
+
+/// Outputs waiting to be committed; the driver drains it after every step.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    outputs: Vec<Output>,
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an output about one instrument.
+    pub fn push(&mut self, stream: InstrumentId, body: Conclusion) {
+        self.outputs.push(Output { stream, body });
+    }
+
+    /// The outputs so far, in order.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// True when nothing waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.outputs.is_empty()
+    }
+
+    /// Forgets what was committed; keeps the memory.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.outputs.clear();
+    }
+}

@@ -1,0 +1,110 @@
+//! `intraday`: trend and momentum within the day, flat before the close (SQ-19).
+//!
+//! - Long when the close is above its 20-bar mean and the 14-bar RSI above 55; short when below the mean and under 45;
+//!   otherwise flat.
+//! - No entries and every position left from `square_off_minutes` before the session's close, on short days too: the
+//!   entry that still works is cancelled, the exit works until it has filled.
+//! - Orders that enter last a day: what could not fill today is not wanted tomorrow. On daily bars it never trades.
+
+use super::{Parameter, ParameterError, Parameters, Rule, View};
+use crate::orders::{OrderRequest, Requests};
+use daybook_features::{Rsi, Sma};
+use daybook_vocabulary::time::MINUTE;
+use daybook_vocabulary::{Candle, Price, Quantity, Side, TimeInForce};
+use serde::{Deserialize, Serialize};
+
+/// An intraday trend follower in one instrument.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Intraday {
+    quantity: Quantity,
+    long_above: f64,
+    short_below: f64,
+    square_off_minutes: u32,
+    short: bool,
+    mean: Sma,
+    momentum: Rsi,
+    close: f64,
+}
+
+impl Rule for Intraday {
+    const NAME: &'static str = "intraday";
+    const ABOUT: &'static str = "follow trend and momentum within the day, flat before the close";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter { name: "mean", default: "20", about: "closes in the mean" },
+        Parameter { name: "rsi", default: "14", about: "length of the relative strength index" },
+        Parameter { name: "long_above", default: "55", about: "RSI above which a close above the mean is bought" },
+        Parameter { name: "short_below", default: "45", about: "RSI below which a close below the mean is sold" },
+        Parameter { name: "square_off_minutes", default: "10", about: "minutes before the close to be flat" },
+        Parameter { name: "quantity", default: "1", about: "how much to trade of each symbol" },
+        Parameter { name: "short", default: "yes", about: "yes or no: trade short as well" },
+    ];
+
+    fn new(parameters: &Parameters) -> Result<Self, ParameterError> {
+        let percent = |name| parameters.decimal(name, 0..=100).map(Price::to_f64);
+        Ok(Self {
+            quantity: parameters.quantity("quantity")?,
+            long_above: percent("long_above")?,
+            short_below: percent("short_below")?,
+            square_off_minutes: parameters.integer("square_off_minutes", 1..=720)?,
+            short: parameters.choice("short", &["yes", "no"])? == "yes",
+            mean: Sma::new(parameters.integer("mean", 2..=10_000)? as usize),
+            momentum: Rsi::new(parameters.integer("rsi", 2..=10_000)? as usize),
+            close: 0.0,
+        })
+    }
+
+    fn warmup(&self) -> u32 {
+        // Wilder's smoothing remembers everything; after ten lengths what came before is below 0.1 %.
+        (self.mean.length() - 1).max(10 * self.momentum.length()) as u32
+    }
+
+    fn on_bar(&mut self, bar: &Candle) {
+        self.close = bar.close().to_f64();
+        self.mean.update(self.close);
+        self.momentum.update(self.close);
+    }
+
+    fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
+        // An order fills at the next bar's open, so the last bar that may decide is one bar earlier.
+        let closing = view.until_close() - view.interval.nanos() < i64::from(self.square_off_minutes) * MINUTE;
+        if closing {
+            square_off(view, requests);
+        } else if !view.is_pending() {
+            let (want, reason) = self.signal();
+            trade(Quantity(self.quantity.0 * want) - view.position(), TimeInForce::Day, reason, requests);
+        }
+    }
+}
+
+impl Intraday {
+    /// Every branch of SQ-19: 1 long, -1 short, 0 flat.
+    fn signal(&self) -> (i64, &'static str) {
+        let (Some(mean), Some(rsi)) = (self.mean.value(), self.momentum.value()) else { return (0, "warming-up") };
+        if self.close > mean && rsi > self.long_above {
+            (1, "trend-up")
+        } else if self.short && self.close < mean && rsi < self.short_below {
+            (-1, "trend-down")
+        } else {
+            (0, "no-trend")
+        }
+    }
+}
+
+/// Cancels what works and leaves what is held, unless that is already under way.
+fn square_off(view: &View<'_>, requests: &mut Requests) {
+    const REASON: &str = "square-off";
+    if view.working().iter().any(|order| order.reason.as_str() == REASON) {
+        return;
+    }
+    if view.is_pending() {
+        requests.cancel_all(REASON);
+    }
+    trade(-view.position(), TimeInForce::Gtc, REASON, requests);
+}
+
+fn trade(change: Quantity, lasting: TimeInForce, reason: &str, requests: &mut Requests) {
+    if !change.is_zero() {
+        let side = if change.0 > 0 { Side::Buy } else { Side::Sell };
+        requests.place(OrderRequest::market(side, change.abs(), reason).lasting(lasting));
+    }
+}

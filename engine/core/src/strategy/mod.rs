@@ -1,0 +1,201 @@
+//! Strategies: what decides. One small file each; copy one to write your own.
+//!
+//! - A strategy learns from closed bars and decides at slices; it sees nothing else, so it cannot look ahead.
+//! - It asks; the gate answers. It never touches cash, positions or orders itself.
+//! - Its state is saved in snapshots and hashed in digests: whatever it remembers must be in its struct.
+
+mod hold;
+mod intraday;
+mod parameters;
+mod sma_cross;
+mod swing;
+
+pub use hold::Hold;
+pub use intraday::Intraday;
+pub use parameters::{Parameter, ParameterError, Parameters};
+pub use sma_cross::SmaCross;
+pub use swing::Swing;
+
+use crate::input::SessionHours;
+use crate::ledger::{Book, Ledger};
+use crate::orders::{Order, Requests};
+use daybook_vocabulary::{Candle, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A rule for one instrument. The engine keeps one copy per instrument; most strategies are one of these.
+pub trait Rule: Clone + Send + Serialize + DeserializeOwned + 'static {
+    /// Name on the command line.
+    const NAME: &'static str;
+    /// One line for `--help`.
+    const ABOUT: &'static str;
+    /// What `--set` takes.
+    const PARAMETERS: &'static [Parameter];
+
+    /// Builds it from its parameters.
+    fn new(parameters: &Parameters) -> Result<Self, ParameterError>;
+
+    /// Bars it must have seen before its first decision can be meant.
+    fn warmup(&self) -> u32;
+
+    /// Learns a closed bar.
+    fn on_bar(&mut self, bar: &Candle);
+
+    /// Decides, at the slice of the bar it has just learned.
+    fn decide(&mut self, view: &View<'_>, requests: &mut Requests);
+}
+
+/// What decides for all instruments of a session.
+pub trait Strategy: Send {
+    /// Bars of an instrument that must have been seen before a decision can be meant.
+    fn warmup(&self) -> u32;
+    /// Learns a closed bar.
+    fn on_bar(&mut self, instrument: InstrumentId, bar: &Candle);
+    /// Decides for one instrument, at the slice of the bar it has just learned.
+    fn decide(&mut self, view: &View<'_>, requests: &mut Requests);
+    /// Appends its whole state.
+    fn save(&self, out: &mut Vec<u8>);
+    /// Restores what [`Strategy::save`] wrote; false when the bytes are something else.
+    fn load(&mut self, saved: &[u8]) -> bool;
+}
+
+/// One copy of a rule per instrument.
+struct PerInstrument<R> {
+    rules: Vec<R>,
+}
+
+impl<R: Rule> Strategy for PerInstrument<R> {
+    fn warmup(&self) -> u32 {
+        self.rules.first().map_or(0, Rule::warmup)
+    }
+
+    #[inline]
+    fn on_bar(&mut self, instrument: InstrumentId, bar: &Candle) {
+        self.rules[instrument.index()].on_bar(bar);
+    }
+
+    #[inline]
+    fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
+        self.rules[view.instrument.index()].decide(view, requests);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        *out = postcard::to_extend(&self.rules, std::mem::take(out)).expect("a rule's state is plain data");
+    }
+
+    fn load(&mut self, saved: &[u8]) -> bool {
+        match postcard::take_from_bytes::<Vec<R>>(saved) {
+            Ok((rules, [])) if rules.len() == self.rules.len() => {
+                self.rules = rules;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What a strategy sees when it decides about one instrument.
+pub struct View<'a> {
+    /// The decision's time: the close of the candle that closed the bar just learned.
+    pub now: Nanos,
+    /// Which instrument.
+    pub instrument: InstrumentId,
+    /// What it is.
+    pub meta: &'a Instrument,
+    /// Hours of the session.
+    pub session: SessionHours,
+    /// Length of the bars it learns.
+    pub interval: Interval,
+    pub(crate) book: &'a Book,
+    pub(crate) ledger: &'a Ledger,
+}
+
+impl View<'_> {
+    /// Signed quantity held.
+    pub fn position(&self) -> Quantity {
+        self.book.position.quantity
+    }
+
+    /// Nothing held.
+    pub fn is_flat(&self) -> bool {
+        self.position().is_zero()
+    }
+
+    /// Orders still working in this instrument.
+    pub fn working(&self) -> &[Order] {
+        &self.book.working
+    }
+
+    /// True while an order works in this instrument.
+    pub fn is_pending(&self) -> bool {
+        !self.book.working.is_empty()
+    }
+
+    /// Average entry price, zero when flat.
+    pub fn average_price(&self) -> Price {
+        self.book.position.average_price()
+    }
+
+    /// When the position was entered, at the exchange.
+    pub fn entered(&self) -> Option<Nanos> {
+        self.book.trade.map(|trade| trade.entry_time)
+    }
+
+    /// Last price.
+    pub fn last(&self) -> Price {
+        self.book.last
+    }
+
+    /// The whole account at last prices.
+    pub fn equity(&self) -> Money {
+        self.ledger.equity()
+    }
+
+    /// Cash a new order may use.
+    pub fn free_cash(&self) -> Money {
+        self.ledger.free()
+    }
+
+    /// Nanoseconds until the session's close.
+    pub fn until_close(&self) -> i64 {
+        self.session.close - self.now
+    }
+}
+
+/// A strategy that can be named on the command line.
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// What `--set` takes.
+    pub parameters: &'static [Parameter],
+    build: Build,
+}
+
+type Build = fn(&Parameters, usize) -> Result<Box<dyn Strategy>, ParameterError>;
+
+impl Entry {
+    const fn of<R: Rule>() -> Self {
+        Self { name: R::NAME, about: R::ABOUT, parameters: R::PARAMETERS, build: build::<R> }
+    }
+
+    /// Builds it for a number of instruments.
+    pub fn build(&self, parameters: &Parameters, instruments: usize) -> Result<Box<dyn Strategy>, ParameterError> {
+        (self.build)(parameters, instruments)
+    }
+}
+
+fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn Strategy>, ParameterError> {
+    let rule = R::new(parameters)?;
+    Ok(Box::new(PerInstrument { rules: vec![rule; instruments] }))
+}
+
+/// Every strategy, by name. A new one is its file and a line here.
+pub const STRATEGIES: &[Entry] =
+    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), Entry::of::<SmaCross>(), Entry::of::<Swing>()];
+
+/// The strategy of that name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    STRATEGIES.iter().find(|entry| entry.name == name)
+}

@@ -1,0 +1,244 @@
+//! The registry of events: kind and schema numbers, and how each payload is encoded.
+//!
+//! - Numbers are never reused. A payload that changes gets a new schema; the old struct stays readable.
+//! - Candles and built bars have a fixed layout; everything else is an rkyv archive, checked when read.
+//! - Decoding never panics, whatever the bytes.
+
+use crate::candle::{Bar, Candle};
+use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader};
+use crate::instrument::Instrument;
+use crate::order::{Account, Alarm, Fill, OrderIntent, OrderUpdate, StateDigest, TradeClosed};
+use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::Error as RkyvError;
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::util::AlignedVec;
+use std::fmt;
+use thiserror::Error;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Bytes that are not what their kind and schema say, or a kind or schema this binary does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// A kind number of a newer version.
+    #[error("unknown event kind {kind}: the journal was written by a newer version; upgrade daybook to read it")]
+    UnknownKind {
+        /// The number.
+        kind: u16,
+    },
+    /// A schema number of a newer version.
+    #[error("event kind {kind} has schema {schema}, which this version does not know; upgrade daybook to read it")]
+    UnknownSchema {
+        /// The kind.
+        kind: Kind,
+        /// The schema number.
+        schema: u8,
+    },
+    /// The payload does not validate.
+    #[error(
+        "the payload of a {kind} event is not valid ({bytes} bytes): the writer was faulty; `daybook verify` tells whether the file is damaged"
+    )]
+    Invalid {
+        /// The kind.
+        kind: Kind,
+        /// Length of the payload.
+        bytes: usize,
+    },
+}
+
+/// Where a payload is encoded: aligned, so that it can be read back in place.
+pub type PayloadBuffer = AlignedVec;
+
+/// A payload struct: one (kind, schema).
+pub trait Payload: Sized {
+    /// Its kind.
+    const KIND: Kind;
+    /// Its schema number.
+    const SCHEMA: u8;
+    /// Appends its bytes; the same value always gives the same bytes.
+    fn encode(&self, out: &mut PayloadBuffer);
+    /// Reads it back.
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError>;
+}
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $number:literal $name:ident($payload:ty) $word:literal),* $(,)?) => {
+        /// What an event is. The numbers are a file format.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        pub enum Kind { $($(#[$doc])* $name = $number),* }
+
+        impl Kind {
+            /// Every kind, by number.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The kind of a number on disk.
+            pub const fn from_number(number: u16) -> Option<Self> {
+                match number { $($number => Some(Self::$name),)* _ => None }
+            }
+
+            /// Its name in commands and output.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+        }
+
+        /// Any event, decoded.
+        #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+        #[serde(untagged)]
+        pub enum Event { $($(#[$doc])* $name($payload)),* }
+
+        impl Event {
+            /// Reads the payload of a frame.
+            pub fn decode(kind: u16, schema: u8, payload: &[u8]) -> Result<Self, DecodeError> {
+                let kind = Kind::from_number(kind).ok_or(DecodeError::UnknownKind { kind })?;
+                match kind {
+                    $(Kind::$name if schema == <$payload>::SCHEMA => <$payload>::decode(payload).map(Self::$name),)*
+                    _ => Err(DecodeError::UnknownSchema { kind, schema }),
+                }
+            }
+
+            /// Its kind.
+            pub const fn kind(&self) -> Kind {
+                match self { $(Self::$name(_) => Kind::$name),* }
+            }
+
+            /// Appends its payload bytes and says its schema.
+            pub fn encode(&self, out: &mut PayloadBuffer) -> u8 {
+                match self { $(Self::$name(payload) => { payload.encode(out); <$payload>::SCHEMA }),* }
+            }
+        }
+    };
+}
+
+events! {
+    /// First frame of a session.
+    1 SessionHeader(SessionHeader) "session-header",
+    /// A run of history begins.
+    2 RunStarted(RunStarted) "run-started",
+    /// A run of history is complete.
+    3 RunEnded(RunEnded) "run-ended",
+    /// An instrument is defined.
+    4 Instrument(Instrument) "instrument",
+    /// A candle of the outside world.
+    5 Candle(Candle) "candle",
+    /// A row that was refused.
+    6 Quarantine(Quarantine) "quarantine",
+    /// A bar built in the core.
+    32 Bar(Bar) "bar",
+    /// A decision to trade, with its verdict.
+    33 OrderIntent(OrderIntent) "order-intent",
+    /// An order moved without a fill.
+    34 OrderUpdate(OrderUpdate) "order-update",
+    /// A fill.
+    35 Fill(Fill) "fill",
+    /// A closed round trip.
+    36 TradeClosed(TradeClosed) "trade-closed",
+    /// The account at a session's close.
+    37 Account(Account) "account",
+    /// A hash of the core's state.
+    38 StateDigest(StateDigest) "state-digest",
+    /// Something that must not be passed over.
+    39 Alarm(Alarm) "alarm",
+}
+
+impl Kind {
+    /// The number on disk.
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// True for what the core derives: audit derives it again and compares.
+    pub const fn is_output(self) -> bool {
+        self.number() >= 32
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.word())
+    }
+}
+
+impl std::str::FromStr for Kind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.iter().copied().find(|kind| kind.word() == text).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|kind| kind.word()).collect();
+            format!("'{text}' is not an event kind; the kinds are {}", known.join(", "))
+        })
+    }
+}
+
+macro_rules! fixed_layout {
+    ($($payload:ident),*) => {$(
+        impl Payload for $payload {
+            const KIND: Kind = Kind::$payload;
+            const SCHEMA: u8 = 1;
+            #[inline]
+            fn encode(&self, out: &mut PayloadBuffer) {
+                out.extend_from_slice(self.as_bytes());
+            }
+            #[inline]
+            fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+                Self::read_from_bytes(payload)
+                    .map_err(|_| DecodeError::Invalid { kind: Self::KIND, bytes: payload.len() })
+            }
+        }
+    )*};
+}
+fixed_layout!(Candle, Bar);
+
+macro_rules! archived {
+    ($($payload:ident),*) => {$(
+        impl Payload for $payload {
+            const KIND: Kind = Kind::$payload;
+            const SCHEMA: u8 = 1;
+            #[inline]
+            fn encode(&self, out: &mut PayloadBuffer) {
+                encode_archive(self, out);
+            }
+            fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+                decode_archive(payload).ok_or(DecodeError::Invalid { kind: Self::KIND, bytes: payload.len() })
+            }
+        }
+    )*};
+}
+archived!(
+    SessionHeader,
+    RunStarted,
+    RunEnded,
+    Instrument,
+    Quarantine,
+    OrderIntent,
+    OrderUpdate,
+    Fill,
+    TradeClosed,
+    Account,
+    StateDigest,
+    Alarm
+);
+
+fn encode_archive<T>(value: &T, out: &mut PayloadBuffer)
+where
+    T: for<'a> rkyv::Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, RkyvError>>,
+{
+    // An archive's relative pointers want it to begin aligned; `out` is cleared and reused by its owner.
+    assert!(out.is_empty(), "one payload per buffer");
+    let buffer = std::mem::take(out);
+    *out = rkyv::api::high::to_bytes_in(value, buffer).expect("writing an archive to memory does not fail");
+}
+
+fn decode_archive<T>(payload: &[u8]) -> Option<T>
+where
+    T: rkyv::Archive,
+    T::Archived: for<'a> CheckBytes<HighValidator<'a, RkyvError>> + rkyv::Deserialize<T, HighDeserializer<RkyvError>>,
+{
+    if payload.as_ptr().addr().is_multiple_of(align_of::<T::Archived>()) {
+        rkyv::from_bytes(payload).ok()
+    } else {
+        let mut aligned = AlignedVec::<16>::with_capacity(payload.len());
+        aligned.extend_from_slice(payload);
+        rkyv::from_bytes(&aligned).ok()
+    }
+}

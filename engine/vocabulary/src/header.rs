@@ -1,0 +1,131 @@
+//! The frames that frame: what a session is made of, where a run of history begins and ends, what was refused.
+//!
+//! - A header holds no wall clock, no path and no random id: two runs of the same thing are byte-identical.
+
+use crate::instrument::{Instrument, InstrumentId};
+use crate::time::{Date, Interval, Nanos};
+use crate::units::Hash;
+use rkyv::{Archive, Deserialize, Serialize};
+
+/// What kind of session a journal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionMode {
+    /// History replayed through the core against the simulated exchange.
+    Backtest,
+}
+
+/// The first frame of a session: everything its outputs depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct SessionHeader {
+    /// Kind of session.
+    pub mode: SessionMode,
+    /// Hash of the executable that wrote it.
+    pub binary: Hash,
+    /// Hash of `settings`.
+    pub config: Hash,
+    /// Hash of the calendar in force.
+    pub calendar: Hash,
+    /// Name of the strategy.
+    pub strategy: String,
+    /// The resolved settings, as canonical JSON.
+    pub settings: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// The journals it reads, by rank.
+    pub inputs: Vec<InputJournal>,
+    /// What was read from them.
+    pub filter: InputFilter,
+}
+
+/// A journal a session reads, as far as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct InputJournal {
+    /// Rank, from 1; 0 is the session itself.
+    pub rank: u32,
+    /// Identity of the journal: the first 16 bytes of its first frame's hash, in hexadecimal.
+    pub id: String,
+    /// Sequence number of the last frame read.
+    pub last_seq: u64,
+    /// Content hash of that prefix.
+    pub content: Hash,
+}
+
+/// Which candles a session takes from its journals.
+#[derive(
+    Debug, Clone, PartialEq, Eq, Default, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize,
+)]
+pub struct InputFilter {
+    /// Symbols, in (market, symbol) order; never empty in a header.
+    pub symbols: Vec<String>,
+    /// Interval of the candles.
+    pub interval: Interval,
+    /// First session, inclusive.
+    pub from: Option<Date>,
+    /// Last session, inclusive.
+    pub to: Option<Date>,
+    /// Bars per symbol that decide nothing: before `from`, or the first ones where `from` is not given.
+    pub warmup: u32,
+}
+
+/// Where a run of history begins: the one place at which time may step back.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct RunStarted {
+    /// The command, such as `ingest`.
+    pub command: String,
+    /// Hash of the command's settings and of all source files: the same work has the same id.
+    pub id: Hash,
+    /// True when its candles supersede earlier ones of the same key.
+    pub revises: bool,
+    /// Hashes of the source files, in order of hash.
+    pub files: Vec<Hash>,
+}
+
+/// Where a run of history ended, complete, and what became of its rows.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct RunEnded {
+    /// The run's id.
+    pub id: Hash,
+    /// Rows read from the sources.
+    pub rows: u64,
+    /// Candles written.
+    pub kept: u64,
+    /// Rows equal to one already known.
+    pub duplicates: u64,
+    /// Rows merged into another of the same stamp.
+    pub merged: u64,
+    /// Rows quarantined, by reason, in order of reason.
+    pub quarantined: Vec<(String, u64)>,
+    /// What the run holds, in (market, symbol, interval) order: a reader learns it from this one frame.
+    pub series: Vec<Series>,
+}
+
+/// The candles of one instrument and interval in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct Series {
+    /// The instrument's id in this journal.
+    pub instrument: InstrumentId,
+    /// What it is.
+    pub definition: Instrument,
+    /// Length of the candles.
+    pub interval: Interval,
+    /// How many.
+    pub candles: u64,
+    /// When the first one opened.
+    pub first: Nanos,
+    /// When the last one opened.
+    pub last: Nanos,
+}
+
+/// A row that could not become a candle, with the reason and the row as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct Quarantine {
+    /// Hash of the file.
+    pub file: Hash,
+    /// Line of a text file, row of a columnar one, from 1.
+    pub line: u64,
+    /// Why, such as `outside_session`.
+    pub reason: String,
+    /// What the row says, shortened to 512 bytes.
+    pub row: String,
+}

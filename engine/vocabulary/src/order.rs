@@ -1,0 +1,410 @@
+//! Orders and what becomes of them: intents, updates, fills, trades, and the account.
+//!
+//! - An intent carries its verdict: a refused order is a frame too, with its reason.
+//! - Every output names its cause.
+//! - Charges are itemised per fill, at 1e-8, unrounded.
+
+use crate::label::Label;
+use crate::time::{Date, Nanos};
+use crate::units::{BasisPoints, Cause, Hash, Money, Price, Quantity};
+use rkyv::{Archive, Deserialize, Serialize};
+use std::fmt;
+
+/// Number of an order in its session, from 1.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Archive,
+    Serialize,
+    Deserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+pub struct OrderId(pub u64);
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0)
+    }
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident $case:literal { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Archive, Serialize, Deserialize, serde::Serialize,
+            serde::Deserialize,
+        )]
+        #[serde(rename_all = $case)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$variant_doc])* $variant),* }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The word used in tables and output.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(self.word())
+            }
+        }
+    };
+}
+
+words!(
+    /// Which way.
+    Side "UPPERCASE" {
+        /// Buy.
+        Buy = "BUY",
+        /// Sell.
+        Sell = "SELL",
+    }
+);
+
+impl Side {
+    /// The other one.
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Buy => Self::Sell,
+            Self::Sell => Self::Buy,
+        }
+    }
+
+    /// The quantity as a change of position: positive for a buy.
+    #[inline]
+    pub const fn signed(self, quantity: Quantity) -> Quantity {
+        match self {
+            Self::Buy => quantity,
+            Self::Sell => Quantity(-quantity.0),
+        }
+    }
+}
+
+words!(
+    /// How an order is priced.
+    OrderType "kebab-case" {
+        /// At the next price.
+        Market = "market",
+        /// At the limit or better.
+        Limit = "limit",
+        /// A market order once the stop has traded.
+        Stop = "stop",
+        /// A limit order once the stop has traded.
+        StopLimit = "stop-limit",
+    }
+);
+
+words!(
+    /// How long an order works.
+    TimeInForce "kebab-case" {
+        /// Until its session closes.
+        Day = "day",
+        /// Until cancelled.
+        Gtc = "gtc",
+        /// What fills at once; the rest is cancelled.
+        Ioc = "ioc",
+    }
+);
+
+words!(
+    /// Where an order stands.
+    OrderState "kebab-case" {
+        /// Decided and journaled; nobody outside knows of it.
+        Intended = "intended",
+        /// Refused by our own gate; never sent.
+        Refused = "refused",
+        /// Handed to the broker, no answer yet.
+        Sent = "sent",
+        /// No answer came in time: it may or may not exist at the broker.
+        Unknown = "unknown",
+        /// Working at the exchange.
+        Open = "open",
+        /// Working, with a part of it filled.
+        PartiallyFilled = "partially-filled",
+        /// A cancel was sent, no answer yet.
+        PendingCancel = "pending-cancel",
+        /// Filled whole.
+        Filled = "filled",
+        /// Cancelled; a part may have filled.
+        Cancelled = "cancelled",
+        /// Refused by the broker or the exchange.
+        Rejected = "rejected",
+        /// Ended by its time in force; a part may have filled.
+        Expired = "expired",
+    }
+);
+
+words!(
+    /// What happens to an order.
+    OrderEvent "kebab-case" {
+        /// Our gate refused it.
+        Refused = "refused",
+        /// Handed to the broker.
+        Sent = "sent",
+        /// The broker or the exchange took it.
+        Accepted = "accepted",
+        /// The broker or the exchange refused it.
+        Rejected = "rejected",
+        /// No answer in time.
+        TimedOut = "timed-out",
+        /// A part filled.
+        PartiallyFilled = "partially-filled",
+        /// The rest filled.
+        Filled = "filled",
+        /// A cancel was asked for.
+        CancelRequested = "cancel-requested",
+        /// It was cancelled.
+        Cancelled = "cancelled",
+        /// The cancel was refused.
+        CancelRejected = "cancel-rejected",
+        /// Its time in force ended it.
+        Expired = "expired",
+    }
+);
+
+words!(
+    /// What our gate says to an intent.
+    Verdict "kebab-case" {
+        /// It may go.
+        Approved = "approved",
+        /// Quantity zero, negative, or more than a position may ever hold.
+        BadQuantity = "bad-quantity",
+        /// Quantity not a multiple of the lot.
+        OffLot = "off-lot",
+        /// A limit or stop price that is missing, zero, negative, or given where none belongs.
+        BadPrice = "bad-price",
+        /// The instrument has not traded yet: no price to judge the order by.
+        NoMarket = "no-market",
+        /// An order for the day, and the session has no time left for it.
+        ClosedSession = "closed-session",
+        /// Not enough free cash for it.
+        InsufficientCash = "insufficient-cash",
+    }
+);
+
+/// A decision to trade, with the gate's verdict: journaled before anything leaves the process.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct OrderIntent {
+    /// The candle it was decided on.
+    pub cause: Cause,
+    /// Its number.
+    pub order: OrderId,
+    /// Which way.
+    pub side: Side,
+    /// How it is priced.
+    pub order_type: OrderType,
+    /// How long it works.
+    pub time_in_force: TimeInForce,
+    /// May it go?
+    pub verdict: Verdict,
+    /// How much, positive.
+    pub quantity: Quantity,
+    /// Limit price of limit and stop-limit orders.
+    pub limit: Option<Price>,
+    /// Trigger of stop and stop-limit orders.
+    pub stop: Option<Price>,
+    /// Last price when it was decided.
+    pub reference: Price,
+    /// The strategy's reason, such as `cross-up`.
+    pub reason: Label,
+}
+
+/// An order moved from one state to another without a fill.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct OrderUpdate {
+    /// What moved it.
+    pub cause: Cause,
+    /// The order.
+    pub order: OrderId,
+    /// What happened.
+    pub event: OrderEvent,
+    /// Where it stands now.
+    pub state: OrderState,
+    /// Filled so far.
+    pub filled: Quantity,
+    /// Why, where there is more to say.
+    pub reason: Label,
+}
+
+/// What a fill cost, item by item, at 1e-8, unrounded.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize,
+)]
+pub struct Charges {
+    /// The broker's commission.
+    pub brokerage: Money,
+    /// Tax on the transaction (STT in India).
+    pub transaction_tax: Money,
+    /// The exchange's fee.
+    pub exchange_fee: Money,
+    /// The regulator's fee (SEBI in India).
+    pub regulator_fee: Money,
+    /// Stamp duty.
+    pub stamp_duty: Money,
+    /// Tax on the services above (GST in India).
+    pub service_tax: Money,
+    /// The depository's fee for a delivery out of the account (DP charge in India).
+    pub depository_fee: Money,
+}
+
+impl Charges {
+    /// Names and amounts, in the order of the fields.
+    pub const fn items(&self) -> [(&'static str, Money); 7] {
+        [
+            ("brokerage", self.brokerage),
+            ("transaction_tax", self.transaction_tax),
+            ("exchange_fee", self.exchange_fee),
+            ("regulator_fee", self.regulator_fee),
+            ("stamp_duty", self.stamp_duty),
+            ("service_tax", self.service_tax),
+            ("depository_fee", self.depository_fee),
+        ]
+    }
+
+    /// All of them together.
+    pub fn total(&self) -> Money {
+        self.items().into_iter().map(|(_, amount)| amount).sum()
+    }
+
+    /// Adds another fill's charges, item by item.
+    pub fn add(&mut self, other: &Self) {
+        self.brokerage += other.brokerage;
+        self.transaction_tax += other.transaction_tax;
+        self.exchange_fee += other.exchange_fee;
+        self.regulator_fee += other.regulator_fee;
+        self.stamp_duty += other.stamp_duty;
+        self.service_tax += other.service_tax;
+        self.depository_fee += other.depository_fee;
+    }
+}
+
+/// A fill, as it was learned.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct Fill {
+    /// The candle it happened in.
+    pub cause: Cause,
+    /// The order.
+    pub order: OrderId,
+    /// Which way.
+    pub side: Side,
+    /// Where the order stands after it.
+    pub state: OrderState,
+    /// How much.
+    pub quantity: Quantity,
+    /// At what price.
+    pub price: Price,
+    /// The price before slippage.
+    pub reference_price: Price,
+    /// Slippage against the trader, in basis points of the reference price.
+    pub slippage_bps: BasisPoints,
+    /// The model that produced the slippage.
+    pub model: Label,
+    /// When it happened at the exchange.
+    pub exchange_time: Nanos,
+    /// Position in the instrument after it.
+    pub position: Quantity,
+    /// What it cost, item by item.
+    pub charges: Charges,
+}
+
+/// A closed round trip: from flat to flat (or through zero) in one instrument.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct TradeClosed {
+    /// The candle of the closing fill.
+    pub cause: Cause,
+    /// Its number in the session, from 1.
+    pub trade: u64,
+    /// Side of the entry.
+    pub side: Side,
+    /// Total quantity entered.
+    pub quantity: Quantity,
+    /// Order of the first entry fill.
+    pub entry_order: OrderId,
+    /// Order of the last exit fill.
+    pub exit_order: OrderId,
+    /// First entry, at the exchange.
+    pub entry_time: Nanos,
+    /// Last exit, at the exchange.
+    pub exit_time: Nanos,
+    /// Average entry price, rounded to 1e-8.
+    pub entry_price: Price,
+    /// Average exit price, rounded to 1e-8.
+    pub exit_price: Price,
+    /// Exit value minus entry value (mirrored for a short), before charges.
+    pub gross: Money,
+    /// Charges of all its fills.
+    pub fees: Money,
+    /// Candles of the instrument seen while it was open.
+    pub bars: u64,
+    /// Why it was entered.
+    pub entry_reason: Label,
+    /// Why it was left.
+    pub exit_reason: Label,
+}
+
+impl TradeClosed {
+    /// Profit or loss after charges.
+    pub fn net(&self) -> Money {
+        self.gross - self.fees
+    }
+}
+
+/// The account when a session closes.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct Account {
+    /// The last candle before the close.
+    pub cause: Cause,
+    /// The session.
+    pub session: Date,
+    /// Cash, with all charges paid.
+    pub cash: Money,
+    /// Cash plus every position at its last price.
+    pub equity: Money,
+    /// Value of the long positions at their last prices.
+    pub long_value: Money,
+    /// Value of the short positions at their last prices, positive.
+    pub short_value: Money,
+    /// Profit taken so far, before charges.
+    pub realised: Money,
+    /// Profit of open positions at their last prices.
+    pub unrealised: Money,
+    /// Charges paid so far.
+    pub fees: Money,
+    /// Open positions.
+    pub positions: u32,
+}
+
+/// A hash over the whole state of the core, so that two runs can be told apart long before they trade differently.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct StateDigest {
+    /// The last input before it.
+    pub cause: Cause,
+    /// Inputs stepped through.
+    pub inputs: u64,
+    /// blake3 over the canonical encoding of the state.
+    pub digest: Hash,
+}
+
+/// Something that must not be passed over in silence.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct Alarm {
+    /// What raised it.
+    pub cause: Cause,
+    /// A stable word for machines.
+    pub code: Label,
+    /// A sentence for people.
+    pub text: String,
+}
