@@ -1,2 +1,23 @@
-//! The daybook binary.
-fn main() {}
+//! The `daybook` binary: parse, wire the parts together, print.
+//!
+//! - Results go to stdout, logs and progress to stderr.
+//! - Exit code 0: done; 1: a negative verdict or a failure; 2: wrong usage.
+
+mod cli;
+mod commands;
+mod output;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    output::start_logging(&cli.log);
+    match commands::dispatch(&cli) {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! - Floats live here and in the learner; sums have a fixed order, so the same bars give the same bits.
 //! - Nothing here knows orders, money or positions.
 
+pub mod columns;
 mod rsi;
 mod sma;
 

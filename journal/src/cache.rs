@@ -15,12 +15,7 @@ const CACHE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 const HASH_BYTES: usize = 32;
 
 /// Replaces the file `dir/name` by `bytes` and their hash.
-pub(crate) fn store(
-    storage: &dyn Storage,
-    dir: &Path,
-    name: &str,
-    mut bytes: Vec<u8>,
-) -> io::Result<()> {
+pub(crate) fn store(storage: &dyn Storage, dir: &Path, name: &str, mut bytes: Vec<u8>) -> io::Result<()> {
     storage.create_dir(dir)?;
     bytes.extend_from_slice(&Hash::of(&bytes).0);
     let temporary = dir.join(format!("{name}.tmp"));

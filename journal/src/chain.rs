@@ -71,18 +71,10 @@ impl Chain {
 
     /// The chain right after link `frames / 4096`; `frames` must be a multiple of 4096.
     pub(crate) fn resume(frames: u64, link: Hash) -> Chain {
-        assert!(
-            frames.is_multiple_of(FRAMES_PER_LINK),
-            "a link closes 4096 frames"
-        );
+        assert!(frames.is_multiple_of(FRAMES_PER_LINK), "a link closes 4096 frames");
         let mut hasher = blake3::Hasher::new();
         hasher.update(&link.0);
-        Chain {
-            frames,
-            link,
-            hasher,
-            stage: Vec::new(),
-        }
+        Chain { frames, link, hasher, stage: Vec::new() }
     }
 
     /// Frames absorbed so far, from the beginning of the journal.
@@ -111,10 +103,7 @@ impl Chain {
     /// Absorbs one frame as it lies on disk (its checksum field is replaced by zero).
     #[inline]
     pub(crate) fn push(&mut self, frame: &[u8]) {
-        assert!(
-            frame.len() >= 32,
-            "a frame is never shorter than its header"
-        );
+        assert!(frame.len() >= 32, "a frame is never shorter than its header");
         let start = self.stage.len();
         self.stage.extend_from_slice(frame);
         self.stage[start + 4..start + 8].fill(0);
@@ -188,12 +177,7 @@ mod tests {
         for seq in 0..8200u64 {
             chain.push(&frame(seq));
             if [1, 2, 4095, 4096, 4097, 8191, 8192, 8193, 8200].contains(&(seq + 1)) {
-                assert_eq!(
-                    chain.content(),
-                    by_definition(seq + 1),
-                    "after {} frames",
-                    seq + 1
-                );
+                assert_eq!(chain.content(), by_definition(seq + 1), "after {} frames", seq + 1);
             }
         }
     }

@@ -31,26 +31,18 @@ pub(crate) struct View {
 impl View {
     /// The segment that holds frame `seq`.
     pub(crate) fn segment_of(&self, seq: u64) -> usize {
-        let after = self
-            .segments
-            .partition_point(|segment| segment.header.start.frames <= seq);
+        let after = self.segments.partition_point(|segment| segment.header.start.frames <= seq);
         assert!(after > 0, "the first segment starts at 0");
         after - 1
     }
 
     /// The first seq behind segment `index`.
     fn end_of(&self, index: usize) -> u64 {
-        self.segments.get(index + 1).map_or(self.frames, |next| {
-            next.header.start.frames.min(self.frames)
-        })
+        self.segments.get(index + 1).map_or(self.frames, |next| next.header.start.frames.min(self.frames))
     }
 
     fn limit_of(&self, index: usize) -> u64 {
-        if index == self.end_segment {
-            self.end_offset
-        } else {
-            self.segments[index].len
-        }
+        if index == self.end_segment { self.end_offset } else { self.segments[index].len }
     }
 }
 
@@ -64,7 +56,6 @@ pub struct Cursor {
     /// Where the loop must look up: the end of the segment, or of the cursor.
     turn_at: u64,
     until: u64,
-    current: Record,
     current_at: usize,
     /// A frame's seq, the number of its segment and its offset there, as the sidecar has them.
     hint: Option<(u64, u64, u64)>,
@@ -73,17 +64,7 @@ pub struct Cursor {
 impl Cursor {
     pub(crate) fn new(view: Arc<View>, from: u64) -> Cursor {
         let until = view.frames;
-        Cursor {
-            view,
-            records: None,
-            segment: 0,
-            next_seq: from,
-            turn_at: from,
-            until,
-            current: Record::decode(&[0; FRAME_HEADER_BYTES]),
-            current_at: 0,
-            hint: None,
-        }
+        Cursor { view, records: None, segment: 0, next_seq: from, turn_at: from, until, current_at: 0, hint: None }
     }
 
     /// Frame `seq` may lie at `offset` of segment `number`: start there when that helps.
@@ -109,23 +90,51 @@ impl Cursor {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>> {
-        Ok(if self.advance()? {
-            Some(self.frame())
-        } else {
-            None
-        })
+        Ok(if self.advance()? { Some(self.frame()) } else { None })
     }
 
     /// Steps to the next frame without lending it; false at the end.
     #[inline]
     pub fn advance(&mut self) -> Result<bool> {
+        if self.next_seq < self.turn_at
+            && let Some(records) = &mut self.records
+            && let Some(at) = records.step::<true>(self.next_seq)
+        {
+            self.next_seq += 1;
+            self.current_at = at;
+            return Ok(true);
+        }
+        self.advance_slowly()
+    }
+
+    /// The frame that the last `advance` stepped to.
+    ///
+    /// # Panics
+    /// Where `advance` was never called, or did not return true.
+    #[inline]
+    pub fn frame(&self) -> Frame<'_> {
+        let records = self.records.as_ref().expect("advance returned true");
+        let bytes = records.from(self.current_at);
+        let record = Record::decode(bytes.first_chunk().expect("advance checked it"));
+        Frame {
+            seq: record.seq,
+            time: record.time,
+            kind: record.kind,
+            schema: record.schema,
+            flags: record.flags,
+            stream: record.stream,
+            payload: &bytes[FRAME_HEADER_BYTES..record.len as usize],
+        }
+    }
+
+    /// The end of a window, of a batch, of a segment, of the cursor; and whatever is not sound.
+    #[cold]
+    fn advance_slowly(&mut self) -> Result<bool> {
         loop {
             if self.next_seq >= self.turn_at && !self.turn()? {
                 return Ok(false);
             }
-            let Some(records) = self.records.as_mut() else {
-                unreachable!("turn opened a segment");
-            };
+            let records = self.records.as_mut().expect("turn opened a segment");
             let record = match records.read() {
                 Ok(record) => record,
                 Err(stop) => return Err(self.stopped(stop)),
@@ -137,30 +146,9 @@ impl Cursor {
             if record.seq != self.next_seq {
                 return Err(self.misplaced(&record));
             }
-            let at = records.consume(&record);
+            self.current_at = records.consume(&record);
             self.next_seq += 1;
-            self.current = record;
-            self.current_at = at;
             return Ok(true);
-        }
-    }
-
-    /// The frame that the last `advance` stepped to.
-    ///
-    /// # Panics
-    /// Where `advance` was never called, or did not return true.
-    #[inline]
-    pub fn frame(&self) -> Frame<'_> {
-        let records = self.records.as_ref().expect("advance returned true");
-        let bytes = records.bytes(self.current_at, self.current.len as usize);
-        Frame {
-            seq: self.current.seq,
-            time: self.current.time,
-            kind: self.current.kind,
-            schema: self.current.schema,
-            flags: self.current.flags,
-            stream: self.current.stream,
-            payload: &bytes[FRAME_HEADER_BYTES..],
         }
     }
 
@@ -168,60 +156,46 @@ impl Cursor {
     pub(crate) fn whereabouts(&self) -> (u64, u64) {
         let records = self.records.as_ref().expect("advance returned true");
         let number = self.view.segments[self.segment].header.number;
-        (number, records.offset() - self.current.padded() as u64)
+        (number, records.offset() - self.raw().len() as u64)
     }
 
     /// The bytes of the frame of the last `advance`: header, payload, padding.
     pub(crate) fn raw(&self) -> &[u8] {
         let records = self.records.as_ref().expect("advance returned true");
-        records.bytes(self.current_at, self.current.padded())
+        let bytes = records.from(self.current_at);
+        let record = Record::decode(bytes.first_chunk().expect("advance checked it"));
+        &bytes[..record.padded()]
     }
 
-    /// Takes over what a refreshed journal knows: more frames, more segments.
+    /// Takes over what a refreshed journal knows: more frames, more segments, or the same frames in
+    /// other segments where a recovery has moved them.
     pub(crate) fn renew(&mut self, view: &Arc<View>) {
         assert!(view.frames >= self.view.frames, "a journal only grows");
-        if let Some(records) = &mut self.records {
-            records.extend(view.limit_of(self.segment));
+        let number = |view: &View| Some(view.segments.get(self.segment)?.header.number);
+        let stays = number(view) == number(&self.view) && view.end_of(self.segment) >= self.next_seq;
+        match &mut self.records {
+            Some(records) if stays => records.extend(view.limit_of(self.segment)),
+            _ => self.records = None,
         }
         self.view = view.clone();
         self.until = view.frames;
-        if self.records.is_some() {
-            self.turn_at = self.view.end_of(self.segment).max(self.next_seq);
-        }
+        // Look up at the next step.
+        self.turn_at = self.next_seq;
     }
 
-    /// Steps over the next frame by its header alone: its checksum is not looked at.
-    pub(crate) fn advance_unchecked(&mut self) -> Result<Option<(FrameHeader, usize, u64)>> {
-        loop {
-            if self.next_seq >= self.turn_at && !self.turn()? {
-                return Ok(None);
-            }
-            let records = self.records.as_mut().expect("turn opened a segment");
-            let offset = records.offset();
-            let record = match records.read_unchecked() {
-                Ok(record) => record,
-                Err(stop) => return Err(self.stopped(stop)),
-            };
-            if record.is_control() {
-                records.consume(&record);
-                continue;
-            }
-            if record.seq != self.next_seq {
-                return Err(self.misplaced(&record));
-            }
-            records.consume(&record);
+    /// Like `advance`, by the headers alone: checksums are not looked at.
+    #[inline]
+    fn advance_unchecked(&mut self) -> Result<bool> {
+        if self.next_seq < self.turn_at
+            && let Some(records) = &mut self.records
+            && let Some(at) = records.step::<false>(self.next_seq)
+        {
             self.next_seq += 1;
-            let header = FrameHeader {
-                seq: record.seq,
-                time: record.time,
-                kind: record.kind,
-                schema: record.schema,
-                flags: record.flags,
-                stream: record.stream,
-                payload_len: record.len - FRAME_HEADER_BYTES as u32,
-            };
-            return Ok(Some((header, self.segment, offset)));
+            self.current_at = at;
+            return Ok(true);
         }
+        // A frame at the end of a window, and all that is not a frame: checked, once in thousands.
+        self.advance_slowly()
     }
 
     /// At the end of the cursor: false. At the end of a segment, or before the first: opens the next.
@@ -279,9 +253,7 @@ impl Cursor {
 fn stop_error(records: &Records, seq: u64, stop: Stop) -> JournalError {
     match stop {
         Stop::Failed(error) => *error,
-        Stop::Flaw(flaw) => {
-            JournalError::damaged(records.path(), records.offset(), seq, flaw.reason())
-        }
+        Stop::Flaw(flaw) => JournalError::damaged(records.path(), records.offset(), seq, flaw.reason()),
     }
 }
 
@@ -292,9 +264,7 @@ fn lies_at(records: &mut Records, seq: u64, offset: u64, limit: u64) -> bool {
         return false;
     }
     records.seek(offset);
-    let there = records
-        .read()
-        .is_ok_and(|record| !record.is_control() && record.seq == seq);
+    let there = records.read().is_ok_and(|record| !record.is_control() && record.seq == seq);
     if !there {
         records.seek(back);
     }
@@ -305,18 +275,11 @@ fn lies_at(records: &mut Records, seq: u64, offset: u64, limit: u64) -> bool {
 /// to bytes that are no frame of the right seq: an error, never a wrong frame.
 fn skip(records: &mut Records, mut seq: u64, target: u64) -> Result<()> {
     while seq < target {
-        let record = records
-            .read_unchecked()
-            .map_err(|stop| stop_error(records, seq, stop))?;
+        let record = records.read_unchecked().map_err(|stop| stop_error(records, seq, stop))?;
         if !record.is_control() {
             if record.seq != seq {
                 let reason = format!("a frame with seq {} lies here", record.seq);
-                return Err(JournalError::damaged(
-                    records.path(),
-                    records.offset(),
-                    seq,
-                    reason,
-                ));
+                return Err(JournalError::damaged(records.path(), records.offset(), seq, reason));
             }
             seq += 1;
         }
@@ -335,10 +298,7 @@ pub(crate) fn each_frame(
 ) -> Result<()> {
     let frames = segments[index].header.start.frames;
     assert!(range.end <= frames, "the frames lie in earlier segments");
-    assert!(
-        index > 0 || range.is_empty(),
-        "no segment lies before the first"
-    );
+    assert!(index > 0 || range.is_empty(), "no segment lies before the first");
     let view = View {
         storage: storage.clone(),
         dir: PathBuf::new(),
@@ -351,11 +311,7 @@ pub(crate) fn each_frame(
 }
 
 /// Gives the bytes (header, payload, padding) of the frames in `range`.
-pub(crate) fn each_frame_of(
-    view: &Arc<View>,
-    range: Range<u64>,
-    take: &mut impl FnMut(&[u8]),
-) -> Result<()> {
+pub(crate) fn each_frame_of(view: &Arc<View>, range: Range<u64>, take: &mut impl FnMut(&[u8])) -> Result<()> {
     let mut cursor = Cursor::new(view.clone(), range.start).until(range.end);
     while cursor.advance()? {
         take(cursor.raw());
@@ -376,14 +332,20 @@ impl Headers {
     }
 
     /// The next header, or `None` at the end.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it can fail, as the cursor can"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "it can fail, as the cursor can")]
     pub fn next(&mut self) -> Result<Option<FrameHeader>> {
-        Ok(self
-            .cursor
-            .advance_unchecked()?
-            .map(|(header, _, _)| header))
+        if !self.cursor.advance_unchecked()? {
+            return Ok(None);
+        }
+        let frame = self.cursor.frame();
+        Ok(Some(FrameHeader {
+            seq: frame.seq,
+            time: frame.time,
+            kind: frame.kind,
+            schema: frame.schema,
+            flags: frame.flags,
+            stream: frame.stream,
+            payload_len: frame.payload.len() as u32,
+        }))
     }
 }

@@ -86,9 +86,7 @@ pub enum JournalError {
         time: i64,
     },
     /// Kinds from 0xFFF0 on belong to the journal itself.
-    #[error(
-        "frame kind {kind:#06x} is reserved for the journal's own records; use one below 0xfff0"
-    )]
+    #[error("frame kind {kind:#06x} is reserved for the journal's own records; use one below 0xfff0")]
     ReservedKind {
         /// The kind that was offered.
         kind: u16,
@@ -169,25 +167,11 @@ pub type Result<T, E = JournalError> = std::result::Result<T, E>;
 impl JournalError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
         let path = path.to_owned();
-        move |source| JournalError::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| JournalError::Io { action, path, source }
     }
 
-    pub(crate) fn damaged(
-        file: &Path,
-        offset: u64,
-        seq: u64,
-        reason: impl Into<String>,
-    ) -> JournalError {
-        JournalError::Damaged {
-            file: file.to_owned(),
-            offset,
-            seq,
-            reason: reason.into(),
-        }
+    pub(crate) fn damaged(file: &Path, offset: u64, seq: u64, reason: impl Into<String>) -> JournalError {
+        JournalError::Damaged { file: file.to_owned(), offset, seq, reason: reason.into() }
     }
 
     /// True where the disk, or a quota on it, is full.

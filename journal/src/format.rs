@@ -25,6 +25,10 @@ pub const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 
 pub(crate) const KIND_COMMIT: u16 = 0xFFFF;
 pub(crate) const KIND_SEAL: u16 = 0xFFFE;
+pub(crate) const KIND_PAD: u16 = 0xFFFD;
+/// What a sync has covered shares no sector of this size with what is written later: a power cut
+/// while a sector is rewritten may lose all of it.
+pub(crate) const SECTOR_BYTES: u64 = 512;
 pub(crate) const ALIGNMENT: usize = 8;
 pub(crate) const COMMIT_PAYLOAD_BYTES: usize = 64;
 pub(crate) const COMMIT_RECORD_BYTES: usize = FRAME_HEADER_BYTES + COMMIT_PAYLOAD_BYTES;
@@ -154,10 +158,13 @@ impl Aligned {
     }
 
     pub(crate) fn zeroed(len: usize) -> Aligned {
-        Aligned {
-            words: vec![0; len.div_ceil(ALIGNMENT)],
-            len,
-        }
+        Aligned { words: vec![0; len.div_ceil(ALIGNMENT)], len }
+    }
+
+    /// Changes the length; the bytes are whatever they were.
+    pub(crate) fn resize(&mut self, len: usize) {
+        self.words.resize(len.div_ceil(ALIGNMENT), 0);
+        self.len = len;
     }
 
     #[inline]
@@ -185,10 +192,7 @@ impl Mark {
 
     /// The later of two positions of one journal.
     pub(crate) fn later(self, other: Mark) -> Mark {
-        Mark {
-            frames: self.frames.max(other.frames),
-            seals: self.seals.max(other.seals),
-        }
+        Mark { frames: self.frames.max(other.frames), seals: self.seals.max(other.seals) }
     }
 }
 
@@ -295,18 +299,35 @@ impl Commit {
             return None;
         }
         Some(Commit {
-            mark: Mark {
-                frames: record.seq,
-                seals: u64_at(bytes, 48),
-            },
-            synced: Mark {
-                frames: u64_at(bytes, 32),
-                seals: u64_at(bytes, 40),
-            },
+            mark: Mark { frames: record.seq, seals: u64_at(bytes, 48) },
+            synced: Mark { frames: u64_at(bytes, 32), seals: u64_at(bytes, 40) },
             bytes: u64_at(bytes, 56),
             content: Hash(bytes[64..96].try_into().ok()?),
         })
     }
+}
+
+/// A record of zeros that reaches from `offset` to the next sector, its checksum still zero; nothing
+/// where `offset` begins one, or the record would not fit below `capacity`.
+pub(crate) fn pad(offset: u64, frames: u64, capacity: u64) -> Vec<u8> {
+    let mut gap = offset.next_multiple_of(SECTOR_BYTES) - offset;
+    if gap > 0 && gap < FRAME_HEADER_BYTES as u64 {
+        gap += SECTOR_BYTES;
+    }
+    if gap == 0 || offset + gap > capacity {
+        return Vec::new();
+    }
+    let record =
+        Record { len: gap as u32, crc: 0, seq: frames, time: 0, kind: KIND_PAD, schema: 1, flags: 0, stream: 0 };
+    let mut bytes = record.encode().to_vec();
+    bytes.resize(gap as usize, 0);
+    bytes
+}
+
+/// Whether a sound record is one that `pad` makes.
+pub(crate) fn is_pad(record: &Record, bytes: &[u8], frames: u64) -> bool {
+    let fixed = (record.time, record.schema, record.flags, record.stream) == (0, 1, 0, 0);
+    record.kind == KIND_PAD && record.seq == frames && fixed && is_zero(&bytes[FRAME_HEADER_BYTES..])
 }
 
 /// Why the bytes at a place are not a record.
@@ -371,11 +392,7 @@ pub(crate) fn look_unchecked(bytes: &[u8]) -> Look {
     let record = Record::decode(head);
     let len = record.len as usize;
     if !(FRAME_HEADER_BYTES..=FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX).contains(&len) {
-        return Look::Flaw(if head.iter().all(|byte| *byte == 0) {
-            Flaw::Blank
-        } else {
-            Flaw::Length
-        });
+        return Look::Flaw(if head.iter().all(|byte| *byte == 0) { Flaw::Blank } else { Flaw::Length });
     }
     if record.padded() > bytes.len() {
         return Look::Need(record.padded());
@@ -402,6 +419,12 @@ pub(crate) fn stamp(bytes: &mut [u8], seed: u32) {
     assert!(padded(len as usize) == bytes.len(), "one whole record");
     let crc = checksum(seed, len, &bytes[8..]);
     bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Whether all bytes are zero: by comparing blocks, which is a library call and not a loop.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROS.len()).all(|chunk| chunk == &ZEROS[..chunk.len()])
 }
 
 #[inline]

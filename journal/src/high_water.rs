@@ -12,7 +12,7 @@
 
 use crate::chain::Hash;
 use crate::error::{JournalError, Result};
-use crate::format::{Mark, u32_at, u64_at};
+use crate::format::{Mark, is_zero, u32_at, u64_at};
 use crate::storage::{Storage, StorageFile};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -51,13 +51,10 @@ impl Slot {
         let sound = page[..8] == *MAGIC
             && u64_at(page, 8) == index as u64
             && crc32c::crc32c(&page[..CRC_AT]) == u32_at(page, CRC_AT)
-            && page[72..CRC_AT].iter().all(|byte| *byte == 0);
+            && is_zero(&page[72..CRC_AT]);
         sound.then(|| Slot {
             generation: u64_at(page, 16),
-            mark: Mark {
-                frames: u64_at(page, 24),
-                seals: u64_at(page, 32),
-            },
+            mark: Mark { frames: u64_at(page, 24), seals: u64_at(page, 32) },
             content: Hash(page[40..72].try_into().expect("32 bytes")),
         })
     }
@@ -91,8 +88,7 @@ pub(crate) fn read_raw(storage: &dyn Storage, path: &Path) -> Result<Slots> {
         let offset = (index * SLOT_BYTES) as u64;
         let mut page = [0u8; SLOT_BYTES];
         if offset + SLOT_BYTES as u64 <= len {
-            file.read_at(&mut page, offset)
-                .map_err(JournalError::io("read", path))?;
+            file.read_at(&mut page, offset).map_err(JournalError::io("read", path))?;
         }
         *slot = Slot::decode(&page, index);
     }
@@ -116,9 +112,7 @@ impl HighWater {
     /// Makes the file with both slots saying "nothing", durable.
     pub(crate) fn create(storage: &dyn Storage, dir: &Path, content: Hash) -> Result<HighWater> {
         let path = dir.join(HIGH_WATER_NAME);
-        let file = storage
-            .create(&path, HIGH_WATER_BYTES as u64)
-            .map_err(JournalError::io("create", &path))?;
+        let file = storage.create(&path, HIGH_WATER_BYTES as u64).map_err(JournalError::io("create", &path))?;
         let mut high_water = HighWater {
             file,
             path,
@@ -132,7 +126,11 @@ impl HighWater {
         Ok(high_water)
     }
 
-    /// Opens the file after recovery; both slots are made to say `mark`, the sounder one last.
+    /// Opens the file after recovery; both slots are made to say `mark`.
+    ///
+    /// Of two sound slots the older is the one to be left alone first: the newer may be in the
+    /// system's cache only (its writer died before it was synced), and while it was written, the
+    /// older was durable. Were the older rewritten first, a power cut could tear both.
     pub(crate) fn reopen(
         storage: &dyn Storage,
         dir: &Path,
@@ -141,24 +139,24 @@ impl HighWater {
         content: Hash,
     ) -> Result<HighWater> {
         let path = dir.join(HIGH_WATER_NAME);
-        let file = storage
-            .open(&path, true)
-            .map_err(JournalError::io("open", &path))?;
-        let generation = |index: usize| slots[index].map_or(0, |slot| slot.generation);
-        let newest = usize::from(slots[1].is_some() && generation(1) >= generation(0));
-        assert!(slots[newest].is_some(), "read() refuses two damaged slots");
+        let file = storage.open(&path, true).map_err(JournalError::io("open", &path))?;
+        let generation = |index: usize| slots[index].map_or(0, |slot: Slot| slot.generation);
+        let durable = match slots {
+            [Some(_), None] => 0,
+            [None, Some(_)] => 1,
+            [Some(one), Some(other)] => usize::from(other.generation < one.generation),
+            [None, None] => unreachable!("read() refuses two damaged slots"),
+        };
         let mut high_water = HighWater {
             file,
             path,
             generation: generation(0).max(generation(1)),
-            durable: newest,
+            durable,
             durable_mark: mark,
             last: None,
             durable_at: storage.elapsed(),
         };
-        let settled = slots
-            .iter()
-            .all(|slot| slot.is_some_and(|slot| slot.mark == mark && slot.content == content));
+        let settled = slots.iter().all(|slot| slot.is_some_and(|slot| slot.mark == mark && slot.content == content));
         if !settled {
             high_water.write_both(storage, mark, content)?;
         }
@@ -175,12 +173,7 @@ impl HighWater {
     }
 
     /// Both slots say `mark`, and are durable.
-    pub(crate) fn write_both(
-        &mut self,
-        storage: &dyn Storage,
-        mark: Mark,
-        content: Hash,
-    ) -> Result<()> {
+    pub(crate) fn write_both(&mut self, storage: &dyn Storage, mark: Mark, content: Hash) -> Result<()> {
         for _ in 0..2 {
             self.write_scratch(mark, content)?;
             self.settle(storage, mark)?;
@@ -189,16 +182,9 @@ impl HighWater {
     }
 
     fn write_scratch(&mut self, mark: Mark, content: Hash) -> Result<Slot> {
-        assert!(
-            mark.covers(self.durable_mark),
-            "the high-water never falls below what is durable"
-        );
+        assert!(mark.covers(self.durable_mark), "the high-water never falls below what is durable");
         self.generation += 1;
-        let slot = Slot {
-            generation: self.generation,
-            mark,
-            content,
-        };
+        let slot = Slot { generation: self.generation, mark, content };
         let index = 1 - self.durable;
         self.file
             .write_at(&slot.encode(index), (index * SLOT_BYTES) as u64)
@@ -210,9 +196,7 @@ impl HighWater {
     /// Syncs the file; the slot just written is the durable one from now on.
     fn settle(&mut self, storage: &dyn Storage, mark: Mark) -> Result<()> {
         assert!(self.last.is_some(), "something was written");
-        self.file
-            .sync()
-            .map_err(JournalError::io("sync", &self.path))?;
+        self.file.sync().map_err(JournalError::io("sync", &self.path))?;
         self.durable = 1 - self.durable;
         self.durable_mark = mark;
         self.durable_at = storage.elapsed();

@@ -105,22 +105,12 @@ pub fn catch_up(
         let frames = chain.frames();
         if frames == end || frames.is_multiple_of(FRAMES_PER_BATCH) {
             let content = chain.content();
-            index.apply(
-                &entries,
-                IndexHead {
-                    frames,
-                    content,
-                    version,
-                },
-            )?;
+            index.apply(&entries, IndexHead { frames, content, version })?;
             entries.puts.clear();
         }
     }
     assert!(chain.frames() == end, "the cursor reached the end");
-    Ok(CaughtUp {
-        fed: end - from,
-        rebuilt,
-    })
+    Ok(CaughtUp { fed: end - from, rebuilt })
 }
 
 fn belongs(head: &IndexHead, journal: &Journal, version: u64) -> Result<bool> {
@@ -131,10 +121,7 @@ fn belongs(head: &IndexHead, journal: &Journal, version: u64) -> Result<bool> {
 
 /// name, a zero byte, key: no name is a prefix of another's entries.
 pub(crate) fn composite(name: &str, key: &[u8]) -> Vec<u8> {
-    assert!(
-        !name.is_empty() && !name.bytes().any(|byte| byte == 0),
-        "a name is not empty and holds no zero byte"
-    );
+    assert!(!name.is_empty() && !name.bytes().any(|byte| byte == 0), "a name is not empty and holds no zero byte");
     let mut bytes = Vec::with_capacity(name.len() + 1 + key.len());
     bytes.extend_from_slice(name.as_bytes());
     bytes.push(0);

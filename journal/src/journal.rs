@@ -7,17 +7,18 @@
 //! - `refresh` goes on from there while a writer is at work.
 //! - Must never: show a frame that no commit record closes.
 
+use crate::batch::journal_id;
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::cursor::{Cursor, Headers, View, each_frame_of};
 use crate::error::{JournalError, Result};
 use crate::format::OwnedFrame;
+use crate::options::Head;
 use crate::seal::Seal;
-use crate::segment::list_segments;
+use crate::segment::{Segment, list_segments};
 use crate::sidecar::{self, Sidecar};
 use crate::storage::{Files, Storage};
 use crate::survey::{Survey, survey};
 use crate::walk::{Place, walk};
-use crate::writer::{Head, journal_id};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -35,10 +36,7 @@ pub struct Journal {
 
 impl std::fmt::Debug for Journal {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Journal")
-            .field("dir", &self.view.dir)
-            .field("head", &self.head())
-            .finish_non_exhaustive()
+        out.debug_struct("Journal").field("dir", &self.view.dir).field("head", &self.head()).finish_non_exhaustive()
     }
 }
 
@@ -50,18 +48,11 @@ impl Journal {
 
     /// [`Journal::open`] on any storage.
     pub fn open_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Journal> {
-        let found = survey(&storage, dir)?;
+        let found = survey(&storage, dir, false)?;
         let id = id_of(&storage, &found)?;
         let view = view_of(&storage, dir, found.segments, &found.end);
-        let seals = crate::recovery::read_seal_files(storage.as_ref(), dir)?;
-        Ok(Journal {
-            view: Arc::new(view),
-            place: found.end,
-            id,
-            seals,
-            sidecar: OnceLock::new(),
-            stale_sidecar: None,
-        })
+        let seals = crate::seal_files::read_seal_files(storage.as_ref(), dir)?;
+        Ok(Journal { view: Arc::new(view), place: found.end, id, seals, sidecar: OnceLock::new(), stale_sidecar: None })
     }
 
     /// Where it lies.
@@ -82,11 +73,7 @@ impl Journal {
 
     /// How much it holds, and the hash of it.
     pub fn head(&self) -> Head {
-        Head {
-            frames: self.place.mark.frames,
-            last_time: self.place.last_time,
-            content: self.place.content,
-        }
+        Head { frames: self.place.mark.frames, last_time: self.place.last_time, content: self.place.content }
     }
 
     /// The hash of the first `frames` frames. Reads the segments from the last link before that on:
@@ -128,33 +115,29 @@ impl Journal {
     }
 
     /// Looks for batches that a writer has closed since; true where there are any.
+    ///
+    /// # Errors
+    /// Where a recovery has cut frames that were seen here: they had been committed and never synced,
+    /// and a power cut took them. Open the journal again.
     pub fn refresh(&mut self) -> Result<bool> {
         let storage = &self.view.storage;
         let mut segments = self.view.segments.clone();
-        let newest = segments
-            .last()
-            .expect("a journal has a segment")
-            .header
-            .number;
+        let newest = segments.last().expect("a journal has a segment").header.number;
         segments.extend(list_segments(storage.as_ref(), &self.view.dir, newest + 1)?);
+        let known = self.view.segments.len();
+        let mark = self.place.mark;
+        if segments[known..].iter().any(|segment| !segment.header.start.covers(mark)) {
+            return self.reopen();
+        }
         for segment in &mut segments[self.place.segment..] {
-            let file = storage
-                .open(&segment.path, false)
-                .map_err(JournalError::io("open", &segment.path))?;
-            segment.len = file
-                .len()
-                .map_err(JournalError::io("read", &segment.path))?;
+            let file = storage.open(&segment.path, false).map_err(JournalError::io("open", &segment.path))?;
+            segment.len = file.len().map_err(JournalError::io("read", &segment.path))?;
         }
         let found = walk(storage, &segments, self.place.clone(), None, &[])?;
         let grown = found.place.mark != self.place.mark;
         if grown {
             if self.id.is_none() {
-                let view = Arc::new(view_of(
-                    storage,
-                    &self.view.dir,
-                    segments.clone(),
-                    &found.place,
-                ));
+                let view = Arc::new(view_of(storage, &self.view.dir, segments.clone(), &found.place));
                 self.id = first_frame_id(&view)?;
             }
             if found.place.mark.seals != self.place.mark.seals {
@@ -170,21 +153,26 @@ impl Journal {
         Ok(grown)
     }
 
+    /// A recovery has moved frames to a new segment: look at everything again.
+    fn reopen(&mut self) -> Result<bool> {
+        let fresh = Journal::open_on(self.view.storage.clone(), &self.view.dir)?;
+        let seen = self.head();
+        if fresh.head().frames < seen.frames || fresh.content_at(seen.frames)? != seen.content {
+            let reason = "a recovery has cut frames that were read here and never acknowledged";
+            return Err(JournalError::damaged(self.dir(), 0, fresh.head().frames, reason));
+        }
+        *self = fresh;
+        Ok(true)
+    }
+
     /// Reads from frame `from` on and never ends: see [`Follow`].
     pub fn follow(self, from: u64) -> Follow {
         let cursor = self.cursor(from);
-        Follow {
-            journal: self,
-            cursor,
-        }
+        Follow { journal: self, cursor }
     }
 
     fn out_of_range(&self, seq: u64) -> JournalError {
-        JournalError::OutOfRange {
-            dir: self.view.dir.clone(),
-            seq,
-            frames: self.view.frames,
-        }
+        JournalError::OutOfRange { dir: self.view.dir.clone(), seq, frames: self.view.frames }
     }
 }
 
@@ -215,12 +203,7 @@ impl Follow {
     }
 }
 
-pub(crate) fn view_of(
-    storage: &Arc<dyn Storage>,
-    dir: &Path,
-    segments: crate::recovery::Segments,
-    end: &Place,
-) -> View {
+pub(crate) fn view_of(storage: &Arc<dyn Storage>, dir: &Path, segments: Vec<Segment>, end: &Place) -> View {
     View {
         storage: storage.clone(),
         dir: dir.to_owned(),

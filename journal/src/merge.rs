@@ -32,13 +32,7 @@ struct Waiting<K> {
 impl<K: Ord, F: FnMut(usize, &Frame<'_>) -> K> Merge<K, F> {
     /// Merges `sources`, each from its present place to its own end, by `key(source, frame)`.
     pub fn new(sources: Vec<Cursor>, key: F) -> Merge<K, F> {
-        Merge {
-            heap: BinaryHeap::with_capacity(sources.len()),
-            sources,
-            key,
-            lent: None,
-            queued: 0,
-        }
+        Merge { heap: BinaryHeap::with_capacity(sources.len()), sources, key, lent: None, queued: 0 }
     }
 
     /// The next frame and the number of its source, or `None` where all sources have ended.
@@ -90,10 +84,7 @@ impl<K: Ord, F: FnMut(usize, &Frame<'_>) -> K> Merge<K, F> {
 // The heap keeps its greatest on top, so the smaller key is the greater here.
 impl<K: Ord> Ord for Waiting<K> {
     fn cmp(&self, other: &Self) -> Ordering {
-        other
-            .key
-            .cmp(&self.key)
-            .then_with(|| other.source.cmp(&self.source))
+        other.key.cmp(&self.key).then_with(|| other.source.cmp(&self.source))
     }
 }
 impl<K: Ord> PartialOrd for Waiting<K> {

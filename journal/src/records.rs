@@ -6,14 +6,22 @@
 //! - Must never: touch a byte at or beyond `limit`.
 
 use crate::error::{JournalError, Result};
-use crate::format::{Flaw, Look, Record, look, look_unchecked, seed_of};
+use crate::format::{
+    FRAME_HEADER_BYTES, Flaw, KIND_RESERVED, Look, Record, checksum, look, look_unchecked, padded, seed_of, u32_at,
+    u64_at,
+};
 use crate::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::storage::{Storage, StorageFile, Window};
 use std::path::{Path, PathBuf};
 
-/// Bytes looked at together: large enough to make the system calls vanish, small enough to stay
-/// in the cache and out of the memory figures.
-const WINDOW_BYTES: u64 = 2 * 1024 * 1024;
+/// Bytes mapped together. Two large pages, on a large page's boundary: where the system's cache holds
+/// the file in large pages, they are mapped as such, and mapping costs next to nothing.
+const MAP_BYTES: u64 = 2 * LARGE_PAGE_BYTES;
+const LARGE_PAGE_BYTES: u64 = 2 * 1024 * 1024;
+/// Bytes copied together: they stay in the processor's cache.
+const COPY_BYTES: u64 = 128 * 1024;
+/// The first window after a seek: often a single frame is wanted.
+const FIRST_BYTES: u64 = 32 * 1024;
 
 /// How a window gets its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,21 +48,16 @@ pub(crate) struct Records {
     limit: u64,
     window: Window,
     window_start: u64,
+    /// No window was looked at since the last seek.
+    first: bool,
     /// Of the next record, within the window.
     position: usize,
 }
 
 impl Records {
     /// Opens `segment` at its first record; bytes from `limit` on do not exist.
-    pub(crate) fn open(
-        storage: &dyn Storage,
-        segment: &Segment,
-        limit: u64,
-        access: Access,
-    ) -> Result<Records> {
-        let file = storage
-            .open(&segment.path, false)
-            .map_err(JournalError::io("open", &segment.path))?;
+    pub(crate) fn open(storage: &dyn Storage, segment: &Segment, limit: u64, access: Access) -> Result<Records> {
+        let file = storage.open(&segment.path, false).map_err(JournalError::io("open", &segment.path))?;
         Ok(Records {
             file,
             path: segment.path.clone(),
@@ -63,8 +66,36 @@ impl Records {
             limit,
             window: Window::empty(),
             window_start: SEGMENT_HEADER_BYTES as u64,
+            first: true,
             position: 0,
         })
+    }
+
+    /// Steps over the next record where it is frame `seq`, whole in the window and sound; returns
+    /// where it lies. `None` decides nothing: `read` does, in all other cases.
+    ///
+    /// Everything a reader does passes here, so it looks at no field it does not need. Without
+    /// `CHECKED` the checksum is not looked at.
+    #[inline]
+    pub(crate) fn step<const CHECKED: bool>(&mut self, seq: u64) -> Option<usize> {
+        let at = self.position;
+        let bytes = self.window.get(at..)?;
+        let head = bytes.first_chunk::<FRAME_HEADER_BYTES>()?;
+        let len = u32_at(head, 0);
+        let end = padded(len as usize);
+        let control = u16::from_le_bytes([head[24], head[25]]) >= KIND_RESERVED;
+        if u64_at(head, 8) != seq || control || len < FRAME_HEADER_BYTES as u32 {
+            return None;
+        }
+        let rest = bytes.get(8..end)?;
+        if CHECKED {
+            let padding = &bytes[len as usize..end];
+            if checksum(self.seed, len, rest) != u32_at(head, 4) || padding.iter().any(|byte| *byte != 0) {
+                return None;
+            }
+        }
+        self.position = at + end;
+        Some(at)
     }
 
     /// The next record, checked; `consume` steps over it.
@@ -93,6 +124,12 @@ impl Records {
         at
     }
 
+    /// The window from a record on that `consume` or `step` placed.
+    #[inline]
+    pub(crate) fn from(&self, at: usize) -> &[u8] {
+        &self.window[at..]
+    }
+
     /// The window's bytes, for a record that `consume` placed.
     #[inline]
     pub(crate) fn bytes(&self, at: usize, len: usize) -> &[u8] {
@@ -117,6 +154,7 @@ impl Records {
         } else {
             self.window = Window::empty();
             self.window_start = offset;
+            self.first = true;
             self.position = 0;
         }
     }
@@ -128,11 +166,7 @@ impl Records {
     }
 
     #[cold]
-    fn read_slowly(
-        &mut self,
-        mut outcome: Look,
-        look: impl Fn(&[u8], u32) -> Look,
-    ) -> Result<Record, Stop> {
+    fn read_slowly(&mut self, mut outcome: Look, look: impl Fn(&[u8], u32) -> Look) -> Result<Record, Stop> {
         loop {
             match outcome {
                 Look::Record(record) => return Ok(record),
@@ -142,26 +176,45 @@ impl Records {
                     if offset + bytes as u64 > self.limit {
                         return Err(Stop::Flaw(Flaw::BeyondEnd));
                     }
-                    let wanted = WINDOW_BYTES.max(bytes as u64).min(self.limit - offset);
-                    self.refill(offset, wanted).map_err(|error| {
-                        Stop::Failed(Box::new(JournalError::io("read", &self.path)(error)))
-                    })?;
+                    let (start, end) = self.next_window(offset, bytes as u64);
+                    self.refill(start, end, offset)
+                        .map_err(|error| Stop::Failed(Box::new(JournalError::io("read", &self.path)(error))))?;
                 }
             }
             outcome = look(&self.window[self.position..], self.seed);
         }
     }
 
-    fn refill(&mut self, offset: u64, bytes: u64) -> std::io::Result<()> {
-        let bytes = usize::try_from(bytes).map_err(|_| std::io::ErrorKind::OutOfMemory)?;
-        // The old window goes first, so that there is never more than one.
-        self.window = Window::empty();
+    /// From where to where the window is to reach that holds `bytes` bytes from `offset` on.
+    fn next_window(&mut self, offset: u64, bytes: u64) -> (u64, u64) {
+        let first = std::mem::replace(&mut self.first, false);
+        let (start, wanted) = match self.access {
+            _ if first => (offset, FIRST_BYTES),
+            Access::Copy => (offset, COPY_BYTES),
+            Access::Map => (offset - offset % LARGE_PAGE_BYTES, MAP_BYTES),
+        };
+        let end = (start + wanted).max(offset + bytes).min(self.limit);
+        assert!(end >= offset + bytes, "the caller checked the limit");
+        (start, end)
+    }
+
+    fn refill(&mut self, start: u64, end: u64, offset: u64) -> std::io::Result<()> {
+        let too_large = |_| std::io::ErrorKind::OutOfMemory;
+        let bytes = usize::try_from(end - start).map_err(too_large)?;
+        let position = usize::try_from(offset - start).map_err(too_large)?;
+        // Until the new window is whole there is none: an error leaves nothing half read.
         self.window_start = offset;
         self.position = 0;
-        self.window = match self.access {
-            Access::Map => self.file.map(offset, bytes)?,
-            Access::Copy => self.file.copy(offset, bytes)?,
-        };
+        match self.access {
+            Access::Map => {
+                // The old one goes first, so that there is never more than one.
+                self.window = Window::empty();
+                self.window = self.file.map(start, bytes)?;
+            }
+            Access::Copy => self.window.copy_from(self.file.as_ref(), start, bytes)?,
+        }
+        self.window_start = start;
+        self.position = position;
         Ok(())
     }
 }

@@ -17,20 +17,22 @@
 //! 4. the tail behind D is zeroed and synced; *crash*: as 2, the half-zeroed tail does not count.
 //! 5. the high-water says V, durable. Then the first append.
 
+use crate::batch::Batch;
 use crate::chain::{Chain, Hash};
 use crate::error::{JournalError, Result};
-use crate::format::{Commit, Mark, SEAL_RECORD_BYTES, seed_of, stamp};
+use crate::format::{Commit, KIND_COMMIT, KIND_PAD, KIND_SEAL, Mark, SEAL_RECORD_BYTES, is_zero, pad, seed_of, stamp};
 use crate::high_water::{HIGH_WATER_NAME, HighWater};
+use crate::options::Options;
 use crate::records::{Access, Records, Stop};
-use crate::seal::{SEAL_SUFFIX, Seal};
+use crate::seal_files::reconciled_seals;
 use crate::segment::{
-    LOCK_NAME, RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX,
-    list_segments, segment_name, segment_number,
+    LOCK_NAME, RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, Segment, SegmentHeader, TEMPORARY_SUFFIX, list_segments,
+    segment_name, segment_number,
 };
 use crate::storage::{Storage, StorageFile};
 use crate::survey::{Survey, survey};
 use crate::walk::{Place, beginning, walk};
-use crate::writer::{Active, Batch, Options, State, Writer, publish};
+use crate::writer::{Active, State, Writer, publish};
 use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,37 +65,13 @@ impl Recovery {
 /// See [`Writer::create`].
 pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> Result<Writer> {
     options.check()?;
-    match storage.list(dir) {
-        Ok(entries) if entries.is_empty() => {}
-        Ok(_) => {
-            return Err(JournalError::AlreadyExists {
-                dir: dir.to_owned(),
-            });
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-            return Err(JournalError::AlreadyExists {
-                dir: dir.to_owned(),
-            });
-        }
-        Err(error) => return Err(JournalError::io("list", dir)(error)),
-    }
-    let name = dir.file_name().ok_or_else(|| JournalError::NotAJournal {
-        dir: dir.to_owned(),
-        reason: "the path names no directory of its own".to_owned(),
-    })?;
-    let parent = match dir.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let sibling = parent.join(format!(".{}.creating", name.to_string_lossy()));
-    storage
-        .create_dir(&sibling)
-        .map_err(JournalError::io("create", &sibling))?;
+    nothing_there(storage.as_ref(), dir)?;
+    let (parent, sibling) = sibling_of(dir)?;
+    storage.create_dir(&sibling).map_err(JournalError::io("create", &sibling))?;
     let lock = take_lock(storage.as_ref(), &sibling)?;
     clear(storage.as_ref(), &sibling)?;
-    let chain = Chain::new();
-    let content = chain.clone().content();
+    let mut chain = Chain::new();
+    let content = chain.content();
     let header = SegmentHeader {
         role: Role::Data,
         file_id: new_file_id(storage.as_ref(), dir)?,
@@ -105,24 +83,19 @@ pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) ->
         content,
         synced: Mark::default(),
     };
-    let storage_ref = storage.as_ref();
-    let file = publish(storage_ref, &sibling, &header)?;
-    let high_water = HighWater::create(storage_ref, &sibling, content)?;
+    let file = publish(storage.as_ref(), &sibling, &header)?;
+    let high_water = HighWater::create(storage.as_ref(), &sibling, content)?;
     if options.reserve {
-        make_reserve(storage_ref, &sibling, &options)?;
+        make_reserve(storage.as_ref(), &sibling, &options)?;
     }
-    sync_dir(storage_ref, &sibling)?;
-    storage
-        .rename(&sibling, dir)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists => {
-                JournalError::AlreadyExists {
-                    dir: dir.to_owned(),
-                }
-            }
-            _ => JournalError::io("rename", &sibling)(error),
-        })?;
-    sync_dir(storage_ref, parent)?;
+    sync_dir(storage.as_ref(), &sibling)?;
+    storage.rename(&sibling, dir).map_err(|error| match error.kind() {
+        std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists => {
+            JournalError::AlreadyExists { dir: dir.to_owned() }
+        }
+        _ => JournalError::io("rename", &sibling)(error),
+    })?;
+    sync_dir(storage.as_ref(), &parent)?;
     let place = Place {
         segment: 0,
         offset: SEGMENT_HEADER_BYTES as u64,
@@ -131,20 +104,32 @@ pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) ->
         chain,
         content,
     };
-    let parts = Parts {
-        storage,
-        dir,
-        options,
-        lock,
+    let parts = Parts { storage, dir, options, lock };
+    Ok(writer(parts, file, &header, header.capacity, place, high_water))
+}
+
+/// Errs where `dir` is anything but absent or an empty directory.
+fn nothing_there(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    match storage.list(dir) {
+        Ok(entries) if entries.is_empty() => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotADirectory => Err(JournalError::io("list", dir)(error)),
+        _ => Err(JournalError::AlreadyExists { dir: dir.to_owned() }),
+    }
+}
+
+/// The directory that `dir` is to lie in, and the one beside it in which it is made.
+fn sibling_of(dir: &Path) -> Result<(PathBuf, PathBuf)> {
+    let name = dir.file_name().ok_or_else(|| JournalError::NotAJournal {
+        dir: dir.to_owned(),
+        reason: "the path names no directory of its own".to_owned(),
+    })?;
+    let parent = match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
     };
-    Ok(writer(
-        parts,
-        file,
-        &header,
-        header.capacity,
-        place,
-        high_water,
-    ))
+    let sibling = parent.join(format!(".{}.creating", name.to_string_lossy()));
+    Ok((parent.to_owned(), sibling))
 }
 
 /// See [`Writer::open`].
@@ -154,30 +139,16 @@ pub(crate) fn open(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> R
     list_segments(storage.as_ref(), dir, u64::MAX)?;
     let lock = take_lock(storage.as_ref(), dir)?;
     remove_temporaries(storage.as_ref(), dir)?;
-    let found = survey(&storage, dir)?;
+    let found = survey(&storage, dir, true)?;
     let seals = reconciled_seals(storage.as_ref(), dir, &found)?;
     let id = crate::journal::id_of(&storage, &found)?;
-    let mut recovery = Recovery {
-        frames_kept: found.end.mark.frames,
-        frames_cut: found.loose_frames,
-        ..Recovery::default()
-    };
+    let mut recovery =
+        Recovery { frames_kept: found.end.mark.frames, frames_cut: found.loose_frames, ..Recovery::default() };
     let (file, header, place) = settle(&storage, dir, &found, &options, &mut recovery)?;
     let owned = file.len().map_err(JournalError::io("read", dir))?;
-    let high_water = HighWater::reopen(
-        storage.as_ref(),
-        dir,
-        &found.slots,
-        place.mark,
-        place.content,
-    )?;
+    let high_water = HighWater::reopen(storage.as_ref(), dir, &found.slots, place.mark, place.content)?;
     reconcile_reserve(storage.as_ref(), dir, &options)?;
-    let parts = Parts {
-        storage,
-        dir,
-        options,
-        lock,
-    };
+    let parts = Parts { storage, dir, options, lock };
     let mut writer = writer(parts, file, &header, owned, place, high_water);
     writer.recovery = recovery;
     writer.synced = writer.mark;
@@ -209,7 +180,8 @@ fn writer(
             seed: seed_of(header.file_id),
             offset: place.offset,
             owned,
-            capacity: header.capacity.max(place.offset),
+            // It may have grown beyond its header's capacity, and may again where that is wanted now.
+            capacity: header.capacity.max(parts.options.segment_bytes).max(owned).max(place.offset),
         },
         storage: parts.storage,
         dir: parts.dir.to_owned(),
@@ -226,6 +198,7 @@ fn writer(
         id: None,
         last_seal: None,
         batch: Batch::default(),
+        padding: false,
         _lock: parts.lock,
     }
 }
@@ -244,46 +217,60 @@ fn settle(
         false => Some(copy(storage, dir, found, &kept, options)?),
     };
     recovery.frames_copied = found.end.mark.frames - kept.mark.frames;
-    // From the last one down, so that a crash in between leaves no gap.
-    let mut surplus: Vec<&PathBuf> = found.superseded.iter().collect();
-    surplus.extend(
-        found.segments[kept.segment + 1..]
-            .iter()
-            .map(|segment| &segment.path),
-    );
-    surplus.sort();
-    if let Some((_, header, _)) = &copied {
-        surplus.retain(|path| **path != dir.join(segment_name(header.number)));
-    }
-    for path in surplus.iter().rev() {
-        storage
-            .remove(path)
-            .map_err(JournalError::io("remove", path))?;
-    }
-    if !surplus.is_empty() {
-        sync_dir(storage.as_ref(), dir)?;
-    }
+    // A copy that begins where its segment begins repeats all of that segment.
     let segment = &found.segments[kept.segment];
-    let file = storage
-        .open(&segment.path, true)
-        .map_err(JournalError::io("open", &segment.path))?;
-    let zeroed = zero_tail(file.as_ref(), &segment.path, kept.offset)?;
-    if zeroed > 0 || found.loose_frames > 0 {
-        recovery.bytes_cut = zeroed;
-        let stop = &found.stop;
-        let at = &found.segments[stop.segment].path;
-        recovery.cut_at = Some(format!(
-            "{} at offset {} (seq {}): {}",
-            at.display(),
-            stop.offset,
-            stop.seq,
-            stop.reason
-        ));
+    let repeated = copied.is_some() && kept.mark == segment.header.start;
+    let first_surplus = kept.segment + usize::from(!repeated);
+    let surplus = &found.segments[first_surplus..];
+    let surplus: Vec<&PathBuf> = surplus.iter().map(|segment| &segment.path).collect();
+    remove_all(storage.as_ref(), dir, surplus, &found.superseded)?;
+    if found.loose_frames > 0 {
+        recovery.cut_at = Some(cut_at(found));
+    }
+    for (index, end) in found.ends.iter().filter(|(index, _)| *index < kept.segment) {
+        let path = &found.segments[*index].path;
+        let file = storage.open(path, true).map_err(JournalError::io("open", path))?;
+        recovery.bytes_cut += zero_tail(file.as_ref(), path, *end)?;
+        trim_short(file.as_ref(), &found.segments[*index], *end)?;
+    }
+    if repeated && let Some(copied) = copied {
+        return Ok(copied);
+    }
+    let file = storage.open(&segment.path, true).map_err(JournalError::io("open", &segment.path))?;
+    recovery.bytes_cut += zero_tail(file.as_ref(), &segment.path, kept.offset)?;
+    trim_short(file.as_ref(), segment, kept.offset)?;
+    if recovery.bytes_cut > 0 {
+        recovery.cut_at = Some(cut_at(found));
     }
     Ok(match copied {
         Some(copied) => copied,
         None => (file, segment.header.clone(), kept),
     })
+}
+
+fn cut_at(found: &Survey) -> String {
+    let stop = &found.stop;
+    let path = found.segments[stop.segment].path.display();
+    let (offset, seq, reason) = (stop.offset, stop.seq, &stop.reason);
+    format!("{path} at offset {offset} (seq {seq}): {reason}")
+}
+
+/// From the last one down, so that a crash in between leaves no gap.
+fn remove_all<'a>(
+    storage: &dyn Storage,
+    dir: &Path,
+    mut surplus: Vec<&'a PathBuf>,
+    superseded: &'a [PathBuf],
+) -> Result<()> {
+    surplus.extend(superseded);
+    surplus.sort();
+    for path in surplus.iter().rev() {
+        storage.remove(path).map_err(JournalError::io("remove", path))?;
+    }
+    if surplus.is_empty() {
+        return Ok(());
+    }
+    sync_dir(storage, dir)
 }
 
 /// The batch end up to which everything may stay where it is: D, or V where nothing lies between.
@@ -297,18 +284,8 @@ fn keep_below(storage: &Arc<dyn Storage>, found: &Survey) -> Result<Place> {
         .rposition(|segment| found.acknowledged.covers(segment.header.start))
         .expect("the first segment starts at zero");
     let start = beginning(storage, &found.segments, first)?;
-    let below = walk(
-        storage,
-        &found.segments,
-        start,
-        Some(found.acknowledged),
-        &[],
-    )?
-    .place;
-    assert!(
-        below.mark.covers(found.acknowledged),
-        "the survey reached it"
-    );
+    let below = walk(storage, &found.segments, start, Some(found.acknowledged), &[])?.place;
+    assert!(below.mark.covers(found.acknowledged), "the survey reached it");
     assert!(end.mark.covers(below.mark), "D does not lie beyond V");
     Ok(below)
 }
@@ -322,14 +299,8 @@ fn copy(
     options: &Options,
 ) -> Result<(Box<dyn StorageFile>, SegmentHeader, Place)> {
     let entries = storage.list(dir).map_err(JournalError::io("list", dir))?;
-    let highest = entries
-        .iter()
-        .filter_map(|entry| segment_number(&entry.name))
-        .max();
-    let most: u64 = found.segments[kept.segment..=found.end.segment]
-        .iter()
-        .map(|segment| segment.len)
-        .sum();
+    let highest = entries.iter().filter_map(|entry| segment_number(&entry.name)).max();
+    let most: u64 = found.segments[kept.segment..=found.end.segment].iter().map(|segment| segment.len).sum();
     let header = SegmentHeader {
         role: Role::Data,
         file_id: new_file_id(storage.as_ref(), dir)?,
@@ -343,22 +314,13 @@ fn copy(
     };
     let name = dir.join(segment_name(header.number));
     let temporary = dir.join(format!("{}{TEMPORARY_SUFFIX}", segment_name(header.number)));
-    let file = storage
-        .create(&temporary, header.capacity)
-        .map_err(JournalError::io("create", &temporary))?;
+    let file = storage.create(&temporary, header.capacity).map_err(JournalError::io("create", &temporary))?;
     let offset = copy_records(storage, found, kept, file.as_ref(), &temporary, &header)?;
-    file.write_at(&header.encode(), 0)
-        .map_err(JournalError::io("write", &temporary))?;
+    file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &temporary))?;
     file.sync().map_err(JournalError::io("sync", &temporary))?;
-    storage
-        .rename(&temporary, &name)
-        .map_err(JournalError::io("rename", &temporary))?;
+    storage.rename(&temporary, &name).map_err(JournalError::io("rename", &temporary))?;
     sync_dir(storage.as_ref(), dir)?;
-    let place = Place {
-        segment: 0,
-        offset,
-        ..found.end.clone()
-    };
+    let place = Place { segment: 0, offset, ..found.end.clone() };
     Ok((file, header, place))
 }
 
@@ -375,8 +337,7 @@ fn copy_records(
     let mut offset = SEGMENT_HEADER_BYTES as u64;
     let mut chunk: Vec<u8> = Vec::with_capacity(CHUNK_BYTES);
     let mut write = |chunk: &mut Vec<u8>| -> Result<()> {
-        file.write_at(chunk, offset)
-            .map_err(JournalError::io("write", path))?;
+        file.write_at(chunk, offset).map_err(JournalError::io("write", path))?;
         offset += chunk.len() as u64;
         chunk.clear();
         Ok(())
@@ -393,17 +354,17 @@ fn copy_records(
         Ok(())
     };
     each_record(storage, found, kept, &mut take)?;
-    let commit = Commit {
-        mark: found.end.mark,
-        synced: kept.mark,
-        bytes,
-        content: found.end.content,
-    };
+    let commit = Commit { mark: found.end.mark, synced: kept.mark, bytes, content: found.end.content };
     let mut record = commit.encode(found.end.last_time.unwrap_or(0));
     stamp(&mut record, seed);
     chunk.extend_from_slice(&record);
     write(&mut chunk)?;
-    Ok(offset)
+    let mut pad = pad(offset, found.end.mark.frames, header.capacity);
+    if !pad.is_empty() {
+        stamp(&mut pad, seed);
+        file.write_at(&pad, offset).map_err(JournalError::io("write", path))?;
+    }
+    Ok(offset + pad.len() as u64)
 }
 
 /// Gives the frames and seal records between `kept` and the verified end.
@@ -432,24 +393,16 @@ fn each_record(
                 Err(Stop::Failed(error)) => return Err(*error),
                 Err(Stop::Flaw(flaw)) => {
                     let path = &segment.path;
-                    return Err(JournalError::damaged(
-                        path,
-                        offset,
-                        mark.frames,
-                        flaw.reason(),
-                    ));
+                    return Err(JournalError::damaged(path, offset, mark.frames, flaw.reason()));
                 }
             };
             let at = records.consume(&record);
-            if record.kind == crate::format::KIND_COMMIT {
+            if [KIND_COMMIT, KIND_PAD].contains(&record.kind) {
                 continue;
             }
             take(records.bytes(at, record.padded()))?;
-            if record.kind == crate::format::KIND_SEAL {
-                assert!(
-                    record.len as usize == SEAL_RECORD_BYTES,
-                    "the walk checked it"
-                );
+            if record.kind == KIND_SEAL {
+                assert!(record.len as usize == SEAL_RECORD_BYTES, "the walk checked it");
                 mark.seals += 1;
             } else {
                 mark.frames += 1;
@@ -469,113 +422,48 @@ fn zero_tail(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<u64> {
     while at < end {
         let bytes = (end - at).min(CHUNK_BYTES as u64);
         let chunk = &zeros[..usize::try_from(bytes).expect("at most a chunk")];
-        file.write_at(chunk, at)
-            .map_err(JournalError::io("write", path))?;
+        file.write_at(chunk, at).map_err(JournalError::io("write", path))?;
         at += bytes;
     }
     file.sync().map_err(JournalError::io("sync", path))?;
     Ok(end - offset)
 }
 
-/// The offset behind the last byte from `offset` on that is not zero.
-pub(crate) fn last_nonzero(
-    file: &dyn StorageFile,
-    path: &Path,
-    offset: u64,
-) -> Result<Option<u64>> {
+/// A file that lost a part of its length ends where its batches end, as after a clean close.
+fn trim_short(file: &dyn StorageFile, segment: &Segment, end: u64) -> Result<()> {
+    let path = &segment.path;
     let len = file.len().map_err(JournalError::io("read", path))?;
-    let mut end = None;
+    if len >= segment.header.capacity || len == end {
+        return Ok(());
+    }
+    assert!(len > end, "the walk has read up to the end");
+    file.set_len(end).map_err(JournalError::io("trim", path))?;
+    file.sync().map_err(JournalError::io("sync", path))
+}
+
+/// The offset behind the last byte from `offset` on that is not zero.
+fn last_nonzero(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<Option<u64>> {
+    Ok(nonzero(file, path, offset)?.map(|(_, end)| end))
+}
+
+/// The offsets of the first byte from `offset` on that is not zero, and behind the last.
+pub(crate) fn nonzero(file: &dyn StorageFile, path: &Path, offset: u64) -> Result<Option<(u64, u64)>> {
+    let len = file.len().map_err(JournalError::io("read", path))?;
+    let mut span: Option<(u64, u64)> = None;
     let mut at = offset;
     while at < len {
         let bytes = (len - at).min(CHUNK_BYTES as u64);
-        let chunk = file
-            .copy(at, usize::try_from(bytes).expect("at most a chunk"))
-            .map_err(JournalError::io("read", path))?;
-        if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
-            end = Some(at + last as u64 + 1);
+        let chunk =
+            file.copy(at, usize::try_from(bytes).expect("at most a chunk")).map_err(JournalError::io("read", path))?;
+        if !is_zero(&chunk) {
+            let first = chunk.iter().position(|byte| *byte != 0).unwrap_or(0) as u64;
+            let last = chunk.iter().rposition(|byte| *byte != 0).unwrap_or(0) as u64;
+            let start = span.map_or(at + first, |(start, _)| start);
+            span = Some((start, at + last + 1));
         }
         at += bytes;
     }
-    Ok(end)
-}
-
-/// Seal files as the journal's records want them: a crash between record and file is made good.
-fn reconciled_seals(storage: &dyn Storage, dir: &Path, found: &Survey) -> Result<Vec<Seal>> {
-    let mut seals = read_seal_files(storage, dir)?;
-    for seal in &found.seals {
-        let position = usize::try_from(seal.number).unwrap_or(usize::MAX);
-        match seals.get(position) {
-            Some(kept) if kept == seal => {}
-            None if position == seals.len() => {
-                write_seal_file(storage, dir, seal)?;
-                seals.push(*seal);
-            }
-            _ => {
-                let path = dir.join(seal_name(seal.number));
-                let reason = "the seal file is not the seal in the journal";
-                return Err(JournalError::damaged(&path, 0, seal.frames, reason));
-            }
-        }
-    }
-    if seals.len() as u64 != found.end.mark.seals {
-        let reason = format!(
-            "there are {} seal files for {} seals in the journal",
-            seals.len(),
-            found.end.mark.seals
-        );
-        return Err(JournalError::damaged(dir, 0, found.end.mark.frames, reason));
-    }
-    Ok(seals)
-}
-
-/// The seals in the files beside the segments, in order and linked to each other.
-pub(crate) fn read_seal_files(storage: &dyn Storage, dir: &Path) -> Result<Vec<Seal>> {
-    let entries = storage.list(dir).map_err(JournalError::io("list", dir))?;
-    let mut seals: Vec<Seal> = Vec::new();
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.name.ends_with(SEAL_SUFFIX))
-    {
-        let path = dir.join(&entry.name);
-        let file = storage
-            .open(&path, false)
-            .map_err(JournalError::io("open", &path))?;
-        let len = file.len().map_err(JournalError::io("read", &path))?;
-        let bytes = file
-            .copy(0, usize::try_from(len.min(4096)).expect("small"))
-            .map_err(JournalError::io("read", &path))?;
-        let seal = Seal::decode(&bytes)
-            .map_err(|error| JournalError::damaged(&path, 0, 0, error.to_string()))?;
-        let expected = seals.last().map(Seal::hash).unwrap_or_default();
-        if seal_name(seal.number) != entry.name
-            || seal.number != seals.len() as u64
-            || seal.previous != expected
-        {
-            let reason = "the seal is not the one that follows the seals before it";
-            return Err(JournalError::damaged(&path, 24, seal.frames, reason));
-        }
-        seals.push(seal);
-    }
-    Ok(seals)
-}
-
-pub(crate) fn write_seal_file(storage: &dyn Storage, dir: &Path, seal: &Seal) -> Result<()> {
-    let path = dir.join(seal_name(seal.number));
-    let temporary = dir.join(format!("{}{TEMPORARY_SUFFIX}", seal_name(seal.number)));
-    let file = storage
-        .create(&temporary, crate::seal::SEAL_BYTES as u64)
-        .map_err(JournalError::io("create", &temporary))?;
-    file.write_at(&seal.encode(), 0)
-        .map_err(JournalError::io("write", &temporary))?;
-    file.sync().map_err(JournalError::io("sync", &temporary))?;
-    storage
-        .rename(&temporary, &path)
-        .map_err(JournalError::io("rename", &temporary))?;
-    sync_dir(storage, dir)
-}
-
-pub(crate) fn seal_name(number: u64) -> String {
-    format!("{number:06}{SEAL_SUFFIX}")
+    Ok(span)
 }
 
 /// The reserve as the options want it: there, sound and whole, or not there.
@@ -591,9 +479,7 @@ fn reconcile_reserve(storage: &dyn Storage, dir: &Path, options: &Options) -> Re
             sync_dir(storage, dir)
         }
         (true, false) => {
-            storage
-                .remove(&path)
-                .map_err(JournalError::io("remove", &path))?;
+            storage.remove(&path).map_err(JournalError::io("remove", &path))?;
             sync_dir(storage, dir)
         }
     }
@@ -613,23 +499,16 @@ fn make_reserve(storage: &dyn Storage, dir: &Path, options: &Options) -> Result<
         content: Hash::default(),
         synced: Mark::default(),
     };
-    let file = storage
-        .create(&temporary, options.segment_bytes)
-        .map_err(JournalError::io("create", &temporary))?;
-    file.write_at(&header.encode(), 0)
-        .map_err(JournalError::io("write", &temporary))?;
+    let file = storage.create(&temporary, options.segment_bytes).map_err(JournalError::io("create", &temporary))?;
+    file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &temporary))?;
     file.sync().map_err(JournalError::io("sync", &temporary))?;
-    storage
-        .rename(&temporary, &path)
-        .map_err(JournalError::io("rename", &temporary))
+    storage.rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))
 }
 
 fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn Any + Send + Sync>> {
     let path = dir.join(LOCK_NAME);
     storage.lock(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => JournalError::Locked {
-            dir: dir.to_owned(),
-        },
+        std::io::ErrorKind::WouldBlock => JournalError::Locked { dir: dir.to_owned() },
         _ => JournalError::io("lock", &path)(error),
     })
 }
@@ -644,36 +523,24 @@ fn clear(storage: &dyn Storage, dir: &Path) -> Result<()> {
     };
     for entry in entries.iter().filter(|entry| known(&entry.name)) {
         let path = dir.join(&entry.name);
-        storage
-            .remove(&path)
-            .map_err(JournalError::io("remove", &path))?;
+        storage.remove(&path).map_err(JournalError::io("remove", &path))?;
     }
     Ok(())
 }
 
 fn remove_temporaries(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let entries = storage.list(dir).map_err(JournalError::io("list", dir))?;
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.name.ends_with(TEMPORARY_SUFFIX))
-    {
+    for entry in entries.iter().filter(|entry| entry.name.ends_with(TEMPORARY_SUFFIX)) {
         let path = dir.join(&entry.name);
-        storage
-            .remove(&path)
-            .map_err(JournalError::io("remove", &path))?;
+        storage.remove(&path).map_err(JournalError::io("remove", &path))?;
     }
     Ok(())
 }
 
 fn new_file_id(storage: &dyn Storage, dir: &Path) -> Result<u64> {
-    storage
-        .file_id()
-        .map_err(JournalError::io("number a segment of", dir))
+    storage.file_id().map_err(JournalError::io("number a segment of", dir))
 }
 
-fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.sync_dir(dir).map_err(JournalError::io("sync", dir))
 }
-
-/// The segments that count, for those who only read them.
-pub(crate) type Segments = Vec<Segment>;

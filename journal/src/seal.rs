@@ -47,11 +47,7 @@ pub struct Seal {
 
 impl fmt::Debug for Seal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "Seal {} over {} frames, content {}",
-            self.number, self.frames, self.content
-        )
+        write!(out, "Seal {} over {} frames, content {}", self.number, self.frames, self.content)
     }
 }
 
@@ -65,17 +61,24 @@ impl Seal {
 
     /// Reads a seal file; the signature is checked against the key inside.
     pub fn decode(bytes: &[u8]) -> Result<Seal> {
-        let bad = |reason: &str| {
-            Err(JournalError::BadSeal {
+        let seal = Self::parse(bytes)?;
+        match seal.check(&PublicKey(seal.signer)) {
+            true => Ok(seal),
+            false => Err(JournalError::BadSeal {
                 what: "the seal".to_owned(),
-                reason: reason.to_owned(),
-            })
-        };
+                reason: "its signature does not hold".to_owned(),
+            }),
+        }
+    }
+
+    /// Reads the fields alone: for records under a checksum, whose signature is checked later.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Seal> {
+        let bad = |reason: &str| Err(JournalError::BadSeal { what: "the seal".to_owned(), reason: reason.to_owned() });
         if bytes.len() != SEAL_BYTES || bytes[..8] != *MAGIC {
             return bad("it is not 208 bytes that begin as a seal does");
         }
         let hash = |at: usize| Hash(bytes[at..at + 32].try_into().expect("32 bytes"));
-        let seal = Seal {
+        Ok(Seal {
             journal: bytes[8..24].try_into().expect("16 bytes"),
             number: u64_at(bytes, 24),
             frames: u64_at(bytes, 32),
@@ -84,11 +87,7 @@ impl Seal {
             previous: hash(80),
             signer: hash(112).0,
             signature: bytes[SIGNED_BYTES..].try_into().expect("64 bytes"),
-        };
-        match seal.check(&PublicKey(seal.signer)) {
-            true => Ok(seal),
-            false => bad("its signature does not hold"),
-        }
+        })
     }
 
     /// Whether `key` signed exactly this.
@@ -97,10 +96,7 @@ impl Seal {
             return false;
         };
         let signature = Signature::from_bytes(&self.signature);
-        self.signer == key.0
-            && verifier
-                .verify_strict(&self.message()[..SIGNED_BYTES], &signature)
-                .is_ok()
+        self.signer == key.0 && verifier.verify_strict(&self.message()[..SIGNED_BYTES], &signature).is_ok()
     }
 
     /// The hash that the next seal names.
@@ -208,38 +204,28 @@ impl SealKey {
             signature: [0; 64],
         };
         seal.signature = self.0.sign(&seal.message()[..SIGNED_BYTES]).to_bytes();
-        assert!(
-            seal.check(&self.public()),
-            "a seal is checked before it is kept"
-        );
+        assert!(seal.check(&self.public()), "a seal is checked before it is kept");
         seal
     }
 
     fn load(mut file: std::fs::File, path: &Path) -> Result<SealKey> {
-        let bad = |reason: String| JournalError::BadSeal {
-            what: format!("the seal key {}", path.display()),
-            reason,
-        };
+        let bad = |reason: String| JournalError::BadSeal { what: format!("the seal key {}", path.display()), reason };
         let metadata = file.metadata().map_err(JournalError::io("read", path))?;
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(bad(format!(
-                "others may read it (mode {mode:o}); chmod 600 it"
-            )));
+            return Err(bad(format!("others may read it (mode {mode:o}); chmod 600 it")));
         }
         let mut secret = Vec::new();
-        file.read_to_end(&mut secret)
-            .map_err(JournalError::io("read", path))?;
-        let secret: [u8; 32] = secret.try_into().map_err(|_| {
-            bad("it must be 32 bytes; move it away to have a new one made".to_owned())
-        })?;
+        file.read_to_end(&mut secret).map_err(JournalError::io("read", path))?;
+        let secret: [u8; 32] = secret
+            .try_into()
+            .map_err(|_| bad("it must be 32 bytes; move it away to have a new one made".to_owned()))?;
         Ok(SealKey(SigningKey::from_bytes(&secret)))
     }
 
     fn create(path: &Path) -> Result<SealKey> {
         let mut secret = [0u8; 32];
-        getrandom::fill(&mut secret)
-            .map_err(|error| JournalError::io("make", path)(std::io::Error::other(error)))?;
+        getrandom::fill(&mut secret).map_err(|error| JournalError::io("make", path)(std::io::Error::other(error)))?;
         let dir = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(dir).map_err(JournalError::io("create", dir))?;
         // Under another name first: a crash leaves no half a key.
@@ -251,9 +237,7 @@ impl SealKey {
             .mode(0o600)
             .open(&temporary)
             .map_err(JournalError::io("create", &temporary))?;
-        file.write_all(&secret)
-            .and_then(|()| file.sync_all())
-            .map_err(JournalError::io("write", &temporary))?;
+        file.write_all(&secret).and_then(|()| file.sync_all()).map_err(JournalError::io("write", &temporary))?;
         std::fs::rename(&temporary, path).map_err(JournalError::io("rename", &temporary))?;
         Ok(SealKey(SigningKey::from_bytes(&secret)))
     }

@@ -15,7 +15,7 @@
 
 use crate::chain::Hash;
 use crate::error::{JournalError, Result};
-use crate::format::{Mark, u32_at, u64_at};
+use crate::format::{Mark, is_zero, u32_at, u64_at};
 use crate::storage::{Storage, StorageFile};
 use std::path::{Path, PathBuf};
 
@@ -104,8 +104,7 @@ impl SegmentHeader {
     }
 
     fn decode(page: &[u8; SEGMENT_HEADER_BYTES], path: &Path) -> Result<SegmentHeader> {
-        let damaged =
-            |offset: u64, reason: &str| Err(JournalError::damaged(path, offset, 0, reason));
+        let damaged = |offset: u64, reason: &str| Err(JournalError::damaged(path, offset, 0, reason));
         if &page[..8] != MAGIC {
             return damaged(0, "the file does not start with the journal's magic");
         }
@@ -134,7 +133,7 @@ impl SegmentHeader {
             _ => return damaged(12, "the segment header names an unknown role"),
         };
         let has_time = u64_at(page, 64);
-        if has_time > 1 || page[152..CRC_AT].iter().any(|byte| *byte != 0) {
+        if has_time > 1 || !is_zero(&page[152..CRC_AT]) {
             return damaged(64, "the segment header holds values that no writer writes");
         }
         let hash = |at: usize| Hash(page[at..at + 32].try_into().expect("32 bytes"));
@@ -143,17 +142,11 @@ impl SegmentHeader {
             file_id: u64_at(page, 16),
             number: u64_at(page, 24),
             capacity: u64_at(page, 32),
-            start: Mark {
-                frames: u64_at(page, 40),
-                seals: u64_at(page, 48),
-            },
+            start: Mark { frames: u64_at(page, 40), seals: u64_at(page, 48) },
             last_time: (has_time == 1).then(|| u64_at(page, 56).cast_signed()),
             link: hash(72),
             content: hash(104),
-            synced: Mark {
-                frames: u64_at(page, 136),
-                seals: u64_at(page, 144),
-            },
+            synced: Mark { frames: u64_at(page, 136), seals: u64_at(page, 144) },
         })
     }
 }
@@ -186,16 +179,12 @@ pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path, from: u64) -> Res
         Ok(entries) => entries,
         Err(error) => return Err(not_listed(dir, error)),
     };
-    let mut numbered: Vec<(u64, u64)> = entries
-        .iter()
-        .filter_map(|entry| Some((segment_number(&entry.name)?, entry.len)))
-        .collect();
+    let mut numbered: Vec<(u64, u64)> =
+        entries.iter().filter_map(|entry| Some((segment_number(&entry.name)?, entry.len))).collect();
     numbered.sort_unstable();
     if numbered.is_empty() {
         return Err(match entries.first() {
-            None => JournalError::Empty {
-                dir: dir.to_owned(),
-            },
+            None => JournalError::Empty { dir: dir.to_owned() },
             Some(entry) => JournalError::NotAJournal {
                 dir: dir.to_owned(),
                 reason: format!("it holds no segment (but, for example, {})", entry.name),
@@ -207,21 +196,12 @@ pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path, from: u64) -> Res
         .filter(|(number, _)| *number >= from)
         .map(|(number, len)| {
             let path = dir.join(segment_name(number));
-            let file = storage
-                .open(&path, false)
-                .map_err(JournalError::io("open", &path))?;
+            let file = storage.open(&path, false).map_err(JournalError::io("open", &path))?;
             let header = SegmentHeader::read(file.as_ref(), &path)?;
             if header.number != number || header.role != Role::Data {
-                let reason = format!(
-                    "the file is named {number} but its header says {} ({:?})",
-                    header.number, header.role
-                );
-                return Err(JournalError::damaged(
-                    &path,
-                    24,
-                    header.start.frames,
-                    reason,
-                ));
+                let reason =
+                    format!("the file is named {number} but its header says {} ({:?})", header.number, header.role);
+                return Err(JournalError::damaged(&path, 24, header.start.frames, reason));
             }
             Ok(Segment { path, header, len })
         })
@@ -230,9 +210,7 @@ pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path, from: u64) -> Res
 
 fn not_listed(dir: &Path, error: std::io::Error) -> JournalError {
     match error.kind() {
-        std::io::ErrorKind::NotFound => JournalError::Missing {
-            dir: dir.to_owned(),
-        },
+        std::io::ErrorKind::NotFound => JournalError::Missing { dir: dir.to_owned() },
         std::io::ErrorKind::NotADirectory => JournalError::NotAJournal {
             dir: dir.to_owned(),
             reason: "it is a file, a journal is a directory".to_owned(),
@@ -251,17 +229,11 @@ mod tests {
             file_id: 77,
             number: 3,
             capacity: 65536,
-            start: Mark {
-                frames: 9000,
-                seals: 2,
-            },
+            start: Mark { frames: 9000, seals: 2 },
             last_time: Some(-5),
             link: Hash::of(b"link"),
             content: Hash::of(b"content"),
-            synced: Mark {
-                frames: 8000,
-                seals: 1,
-            },
+            synced: Mark { frames: 8000, seals: 1 },
         }
     }
 
@@ -279,10 +251,7 @@ mod tests {
             let mut bad = page;
             bad[bit / 8] ^= 1 << (bit % 8);
             let error = SegmentHeader::decode(&bad, Path::new("x")).expect_err("flipped");
-            assert!(
-                matches!(error, JournalError::Damaged { .. }),
-                "bit {bit}: {error}"
-            );
+            assert!(matches!(error, JournalError::Damaged { .. }), "bit {bit}: {error}");
         }
     }
 

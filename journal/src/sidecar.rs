@@ -69,10 +69,7 @@ impl Sidecar {
     pub(crate) fn spot(&self, seq: u64) -> Option<(u64, Spot)> {
         let last = self.spots.len().checked_sub(1)? as u64;
         let index = (seq / FRAMES_PER_ENTRY).min(last);
-        Some((
-            index * FRAMES_PER_ENTRY,
-            self.spots[usize::try_from(index).ok()?],
-        ))
+        Some((index * FRAMES_PER_ENTRY, self.spots[usize::try_from(index).ok()?]))
     }
 
     /// A frame of `run` from which on frame times need to be looked at to find the first at or
@@ -81,9 +78,7 @@ impl Sidecar {
         // Frames of the run with an entry: times ascend among them.
         let first = run.first_seq.div_ceil(FRAMES_PER_ENTRY);
         let end = run.end().div_ceil(FRAMES_PER_ENTRY).max(first);
-        let clamp = |index: u64| {
-            usize::try_from(index).map_or(self.spots.len(), |index| index.min(self.spots.len()))
-        };
+        let clamp = |index: u64| usize::try_from(index).map_or(self.spots.len(), |index| index.min(self.spots.len()));
         let spots = &self.spots[clamp(first)..clamp(end)];
         match spots.partition_point(|spot| spot.time < time) as u64 {
             0 => run.first_seq,
@@ -98,32 +93,21 @@ impl Sidecar {
             let frame = cursor.frame();
             let (seq, time, frame_flags) = (frame.seq, frame.time, frame.flags);
             if seq == 0 || frame_flags & flags::RUN_START != 0 {
-                self.runs.push(Run {
-                    first_seq: seq,
-                    frames: 0,
-                });
+                self.runs.push(Run { first_seq: seq, frames: 0 });
             }
             if seq.is_multiple_of(FRAMES_PER_ENTRY) {
                 let (number, offset) = cursor.whereabouts();
-                self.spots.push(Spot {
-                    number,
-                    offset,
-                    time,
-                });
+                self.spots.push(Spot { number, offset, time });
             }
             self.runs.last_mut().expect("frame 0 began one").frames += 1;
             self.frames += 1;
         }
-        assert!(
-            self.frames == journal.head().frames,
-            "the cursor reached the end"
-        );
+        assert!(self.frames == journal.head().frames, "the cursor reached the end");
         Ok(())
     }
 
     fn encode(&self, content: Hash) -> Vec<u8> {
-        let mut bytes =
-            Vec::with_capacity(HEAD_BYTES + self.spots.len() * 24 + self.runs.len() * 16);
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + self.spots.len() * 24 + self.runs.len() * 16);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&self.frames.to_le_bytes());
         bytes.extend_from_slice(&content.0);
@@ -150,9 +134,7 @@ impl Sidecar {
         let spots = usize::try_from(u64_at(bytes, 48)).ok()?;
         let runs = usize::try_from(u64_at(bytes, 56)).ok()?;
         let spot_bytes = spots.checked_mul(24)?;
-        let whole = HEAD_BYTES
-            .checked_add(spot_bytes)?
-            .checked_add(runs.checked_mul(16)?)?;
+        let whole = HEAD_BYTES.checked_add(spot_bytes)?.checked_add(runs.checked_mul(16)?)?;
         if bytes.len() != whole {
             return None;
         }
@@ -169,15 +151,11 @@ impl Sidecar {
                 .collect(),
             runs: run_part
                 .chunks_exact(16)
-                .map(|run| Run {
-                    first_seq: u64_at(run, 0),
-                    frames: u64_at(run, 8),
-                })
+                .map(|run| Run { first_seq: u64_at(run, 0), frames: u64_at(run, 8) })
                 .collect(),
         };
         let content = Hash(bytes[16..48].try_into().ok()?);
-        (sidecar.spots.len() as u64 == sidecar.frames.div_ceil(FRAMES_PER_ENTRY))
-            .then_some((sidecar, content))
+        (sidecar.spots.len() as u64 == sidecar.frames.div_ceil(FRAMES_PER_ENTRY)).then_some((sidecar, content))
     }
 }
 
@@ -195,12 +173,7 @@ pub(crate) fn load(journal: &Journal) -> Option<Sidecar> {
 /// Keeps `sidecar`, which describes all of `journal`; a cache that cannot be written is done without.
 pub(crate) fn store(journal: &Journal, sidecar: &Sidecar) {
     let bytes = sidecar.encode(journal.head().content);
-    let _ = cache::store(
-        journal.view.storage.as_ref(),
-        &journal.cache_dir(),
-        NAME,
-        bytes,
-    );
+    let _ = cache::store(journal.view.storage.as_ref(), &journal.cache_dir(), NAME, bytes);
 }
 
 impl Journal {

@@ -33,11 +33,7 @@ impl Snapshots {
 
     /// [`Snapshots::new`] on any storage.
     pub fn new_on(storage: Arc<dyn Storage>, cache_dir: &Path, keep: usize) -> Snapshots {
-        Snapshots {
-            storage,
-            dir: cache_dir.join("snapshots"),
-            keep: keep.max(1),
-        }
+        Snapshots { storage, dir: cache_dir.join("snapshots"), keep: keep.max(1) }
     }
 
     /// Saves `bytes`, a state after the first `seq` frames, and removes the oldest beyond `keep`.
@@ -53,9 +49,7 @@ impl Snapshots {
         let surplus = all.len().saturating_sub(self.keep);
         for seq in &all[..surplus] {
             let path = self.dir.join(name(key, *seq));
-            self.storage
-                .remove(&path)
-                .map_err(JournalError::io("remove", &path))?;
+            self.storage.remove(&path).map_err(JournalError::io("remove", &path))?;
         }
         Ok(())
     }
@@ -64,9 +58,7 @@ impl Snapshots {
     pub fn latest(&self, key: Hash, max_seq: u64) -> Result<Option<(u64, Vec<u8>)>> {
         let all = self.all(key)?;
         let usable = all.iter().rev().filter(|seq| **seq <= max_seq);
-        Ok(usable
-            .copied()
-            .find_map(|seq| Some((seq, self.load(key, seq)?))))
+        Ok(usable.copied().find_map(|seq| Some((seq, self.load(key, seq)?))))
     }
 
     /// The seqs at which `key` has snapshots, ascending. A damaged one may be among them.
@@ -91,10 +83,8 @@ impl Snapshots {
     /// The state at exactly `seq`; `None` where there is none or it does not verify.
     pub fn load(&self, key: Hash, seq: u64) -> Option<Vec<u8>> {
         let mut bytes = cache::load(self.storage.as_ref(), &self.dir.join(name(key, seq)))?;
-        let sound = bytes.len() >= HEAD_BYTES
-            && bytes[..8] == *MAGIC
-            && bytes[8..40] == key.0
-            && u64_at(&bytes, 40) == seq;
+        let sound =
+            bytes.len() >= HEAD_BYTES && bytes[..8] == *MAGIC && bytes[8..40] == key.0 && u64_at(&bytes, 40) == seq;
         sound.then(|| bytes.split_off(HEAD_BYTES))
     }
 }

@@ -98,6 +98,19 @@ impl Window {
         Window(View::Copied(Aligned::zeroed(0)))
     }
 
+    /// Becomes a copy of `len` bytes of `file` from `offset` on, in the memory it has already.
+    /// After an error it is empty.
+    pub(crate) fn copy_from(&mut self, file: &dyn StorageFile, offset: u64, len: usize) -> io::Result<()> {
+        let mut bytes = match std::mem::replace(self, Window::empty()).0 {
+            View::Copied(bytes) => bytes,
+            View::Mapped(_) => Aligned::zeroed(0),
+        };
+        bytes.resize(len);
+        file.read_at(bytes.as_mut_slice(), offset)?;
+        self.0 = View::Copied(bytes);
+        Ok(())
+    }
+
     pub(crate) fn mapped(map: memmap2::Mmap) -> Window {
         Window(View::Mapped(map))
     }

@@ -41,10 +41,13 @@ pub(crate) struct Survey {
     pub seals: Vec<crate::seal::Seal>,
     /// Sound frames behind V that no commit record closes.
     pub loose_frames: u64,
+    /// Where the segments passed on the walk ended: index and offset.
+    pub ends: Vec<(usize, u64)>,
 }
 
-/// Looks at headers, high-water and the tail.
-pub(crate) fn survey(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Survey> {
+/// Looks at headers, high-water and the tail. With `mending`, the walk begins one segment earlier:
+/// a recovery that was cut off may have left bytes behind that segment's end.
+pub(crate) fn survey(storage: &Arc<dyn Storage>, dir: &Path, mending: bool) -> Result<Survey> {
     // Before the high-water, so that a directory that is no journal is called that.
     list_segments(storage.as_ref(), dir, u64::MAX)?;
     // The claims are read before the frames: a writer at work can only add frames in between.
@@ -57,28 +60,16 @@ pub(crate) fn survey(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Survey> {
     for segment in &segments {
         acknowledged = acknowledged.later(segment.header.synced);
     }
-    let witnesses: Vec<(Mark, Hash)> = slots
-        .iter()
-        .flatten()
-        .map(|slot| (slot.mark, slot.content))
-        .collect();
+    let witnesses: Vec<(Mark, Hash)> = slots.iter().flatten().map(|slot| (slot.mark, slot.content)).collect();
     let first = segments
         .iter()
         .rposition(|segment| acknowledged.covers(segment.header.start))
-        .expect("the first segment starts at zero");
+        .expect("the first segment starts at zero")
+        .saturating_sub(usize::from(mending));
     contradiction(&segments[first], &witnesses)?;
-    let mut found = walk(
-        storage,
-        &segments,
-        beginning(storage, &segments, first)?,
-        None,
-        &witnesses,
-    )?;
+    let mut found = walk(storage, &segments, beginning(storage, &segments, first)?, None, &witnesses)?;
     for attempt in 0..TRIES {
-        acknowledged =
-            acknowledged
-                .later(found.synced)
-                .later(claims_beyond(storage, &segments, &found.stop)?);
+        acknowledged = acknowledged.later(found.synced).later(claims_beyond(storage, &segments, &found.stop)?);
         if found.place.mark.covers(acknowledged) {
             break;
         }
@@ -97,17 +88,16 @@ pub(crate) fn survey(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Survey> {
         stop: found.stop,
         seals: found.seals,
         loose_frames: found.loose_frames,
+        ends: found.ends,
     })
 }
 
 fn joined(first: Walk, second: Walk) -> Walk {
     let mut seals = first.seals;
     seals.extend(second.seals);
-    Walk {
-        synced: first.synced.later(second.synced),
-        seals,
-        ..second
-    }
+    let mut ends = first.ends;
+    ends.extend(second.ends);
+    Walk { synced: first.synced.later(second.synced), seals, ends, ..second }
 }
 
 /// The segments that count. A recovery that was itself cut off has left older segments whose frames
@@ -124,9 +114,7 @@ pub(crate) fn in_force(all: Vec<Segment>) -> Result<(Vec<Segment>, Vec<PathBuf>)
         }
     }
     segments.reverse();
-    let first = segments
-        .first()
-        .expect("an empty listing is an error before");
+    let first = segments.first().expect("an empty listing is an error before");
     if first.header.start != Mark::default() {
         let seq = first.header.start.frames;
         let reason = "the segments before this one are missing";
@@ -136,12 +124,7 @@ pub(crate) fn in_force(all: Vec<Segment>) -> Result<(Vec<Segment>, Vec<PathBuf>)
         let (older, newer) = (&pair[0].header, &pair[1].header);
         if !newer.start.covers(older.start) {
             let reason = "the segment header contradicts the one before it";
-            return Err(JournalError::damaged(
-                &pair[1].path,
-                40,
-                newer.start.frames,
-                reason,
-            ));
+            return Err(JournalError::damaged(&pair[1].path, 40, newer.start.frames, reason));
         }
     }
     Ok((segments, superseded))
@@ -150,16 +133,10 @@ pub(crate) fn in_force(all: Vec<Segment>) -> Result<(Vec<Segment>, Vec<PathBuf>)
 /// A high-water that names the very start of a segment must name the hash in its header.
 fn contradiction(segment: &Segment, witnesses: &[(Mark, Hash)]) -> Result<()> {
     let header = &segment.header;
-    let contradicts =
-        |(mark, hash): &(Mark, Hash)| *mark == header.start && *hash != header.content;
+    let contradicts = |(mark, hash): &(Mark, Hash)| *mark == header.start && *hash != header.content;
     if witnesses.iter().any(contradicts) {
         let reason = "the high-water file names another hash for the frames before this segment";
-        return Err(JournalError::damaged(
-            &segment.path,
-            104,
-            header.start.frames,
-            reason,
-        ));
+        return Err(JournalError::damaged(&segment.path, 104, header.start.frames, reason));
     }
     Ok(())
 }
@@ -168,11 +145,7 @@ fn contradiction(segment: &Segment, witnesses: &[(Mark, Hash)]) -> Result<()> {
 fn claims_beyond(storage: &Arc<dyn Storage>, segments: &[Segment], stop: &Trouble) -> Result<Mark> {
     let mut most = Mark::default();
     for (index, segment) in segments.iter().enumerate().skip(stop.segment) {
-        let from = if index == stop.segment {
-            stop.offset
-        } else {
-            crate::segment::SEGMENT_HEADER_BYTES as u64
-        };
+        let from = if index == stop.segment { stop.offset } else { crate::segment::SEGMENT_HEADER_BYTES as u64 };
         let claims = claims_in(storage.as_ref(), segment, from)?;
         most = most.later(claims);
     }
@@ -183,9 +156,7 @@ fn claims_beyond(storage: &Arc<dyn Storage>, segments: &[Segment], stop: &Troubl
 fn claims_in(storage: &dyn Storage, segment: &Segment, from: u64) -> Result<Mark> {
     const CHUNK: u64 = 1024 * 1024;
     let path = &segment.path;
-    let file = storage
-        .open(path, false)
-        .map_err(JournalError::io("open", path))?;
+    let file = storage.open(path, false).map_err(JournalError::io("open", path))?;
     let len = file.len().map_err(JournalError::io("read", path))?;
     let seed = crate::format::seed_of(segment.header.file_id);
     let mut most = Mark::default();

@@ -9,7 +9,7 @@
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::error::{JournalError, Result};
 use crate::format::{
-    COMMIT_RECORD_BYTES, Commit, KIND_COMMIT, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES, flags,
+    COMMIT_RECORD_BYTES, Commit, KIND_COMMIT, KIND_PAD, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES, flags, is_pad,
 };
 use crate::records::{Access, Records, Stop};
 use crate::seal::Seal;
@@ -59,23 +59,14 @@ pub(crate) struct Trouble {
 }
 
 /// The beginning of segment `index`, with the chain as it stood there.
-pub(crate) fn beginning(
-    storage: &Arc<dyn Storage>,
-    segments: &[Segment],
-    index: usize,
-) -> Result<Place> {
+pub(crate) fn beginning(storage: &Arc<dyn Storage>, segments: &[Segment], index: usize) -> Result<Place> {
     let segment = &segments[index];
     let header = &segment.header;
     let mut chain = chain_before(storage, segments, index)?;
     let content = chain.content();
     if content != header.content {
         let reason = "the hash of all earlier frames is not the one in the segment header";
-        return Err(JournalError::damaged(
-            &segment.path,
-            104,
-            header.start.frames,
-            reason,
-        ));
+        return Err(JournalError::damaged(&segment.path, 104, header.start.frames, reason));
     }
     Ok(Place {
         segment: index,
@@ -94,9 +85,7 @@ fn chain_before(storage: &Arc<dyn Storage>, segments: &[Segment], index: usize) 
     let start = end - end % FRAMES_PER_LINK;
     let mut chain = Chain::resume(start, header.link);
     if start < end {
-        crate::cursor::each_frame(storage, segments, index, start..end, |bytes| {
-            chain.push(bytes)
-        })?;
+        crate::cursor::each_frame(storage, segments, index, start..end, |bytes| chain.push(bytes))?;
     }
     Ok(chain)
 }
@@ -180,12 +169,7 @@ impl Walker<'_> {
     }
 
     /// Walks through one segment; true where it went over into the next.
-    fn segment(
-        &mut self,
-        storage: &Arc<dyn Storage>,
-        segments: &[Segment],
-        until: Option<Mark>,
-    ) -> Result<bool> {
+    fn segment(&mut self, storage: &Arc<dyn Storage>, segments: &[Segment], until: Option<Mark>) -> Result<bool> {
         let index = self.walk.place.segment;
         let segment = &segments[index];
         let mut records = Records::open(storage.as_ref(), segment, segment.len, Access::Copy)?;
@@ -199,6 +183,7 @@ impl Walker<'_> {
                     let bytes = records.bytes(at, record.padded());
                     match self.record(&record, bytes, records.offset()) {
                         Ok(true) => {
+                            self.take_pad(&mut records)?;
                             if self.step_into_next(segments)? {
                                 return Ok(true);
                             }
@@ -214,14 +199,31 @@ impl Walker<'_> {
                 Err(Stop::Failed(error)) => return Err(*error),
                 Err(Stop::Flaw(flaw)) => flaw.reason(),
             };
-            self.walk.stop = Trouble {
-                segment: index,
-                offset,
-                seq: self.tentative_mark.frames,
-                reason: flaw.to_owned(),
-            };
+            self.walk.stop =
+                Trouble { segment: index, offset, seq: self.tentative_mark.frames, reason: flaw.to_owned() };
             return Ok(false);
         }
+    }
+
+    /// A pad behind a batch end belongs to it: it was there when the batch was synced.
+    fn take_pad(&mut self, records: &mut Records) -> Result<()> {
+        let record = match records.read() {
+            Ok(record) => record,
+            Err(Stop::Failed(error)) => return Err(*error),
+            Err(Stop::Flaw(_)) => return Ok(()),
+        };
+        if record.kind != KIND_PAD {
+            return Ok(());
+        }
+        let back = records.offset();
+        let at = records.consume(&record);
+        let bytes = records.bytes(at, record.padded());
+        if is_pad(&record, bytes, self.walk.place.mark.frames) {
+            self.walk.place.offset = records.offset();
+        } else {
+            records.seek(back);
+        }
+        Ok(())
     }
 
     /// Takes in one sound record; true at a batch end.
@@ -232,7 +234,7 @@ impl Walker<'_> {
                 if record.len as usize != SEAL_RECORD_BYTES {
                     return Err("a seal record of the wrong length");
                 }
-                let seal = Seal::decode(&bytes[32..]);
+                let seal = Seal::parse(&bytes[32..]);
                 let seal = seal.map_err(|_| "a seal record that is no seal")?;
                 if seal.frames != self.tentative_mark.frames
                     || seal.number != self.tentative_mark.seals
@@ -269,9 +271,7 @@ impl Walker<'_> {
         if commit.mark != self.tentative_mark || commit.mark == place.mark {
             return Err("the commit record counts other frames than are there");
         }
-        if record.time != self.tentative_time.unwrap_or(0)
-            || commit.bytes != end - COMMIT_RECORD_BYTES as u64 - start
-        {
+        if record.time != self.tentative_time.unwrap_or(0) || commit.bytes != end - COMMIT_RECORD_BYTES as u64 - start {
             return Err("the commit record contradicts its batch");
         }
         if !place.mark.covers(commit.synced) {

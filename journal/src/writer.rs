@@ -16,20 +16,19 @@
 //! 4. the high-water slot; *power cut*: the slot is old or torn, the other one holds; D is lower
 //!    than it could be, and recovery keeps everything that verifies above D anyway.
 
+use crate::batch::Batch;
 use crate::chain::{Chain, FRAMES_PER_LINK, Hash};
 use crate::durable::Durable;
 use crate::error::{JournalError, Result};
 use crate::format::{
-    COMMIT_RECORD_BYTES, Commit, Draft, FRAME_HEADER_BYTES, KIND_RESERVED, KIND_SEAL, Mark,
-    PAYLOAD_BYTES_MAX, Record, SEAL_RECORD_BYTES, SEGMENT_BYTES_DEFAULT, flags, padded, seed_of,
-    stamp, u32_at,
+    COMMIT_RECORD_BYTES, Commit, Draft, FRAME_HEADER_BYTES, KIND_RESERVED, KIND_SEAL, Mark, Record, SEAL_RECORD_BYTES,
+    flags, pad, padded, seed_of, stamp, u32_at,
 };
 use crate::high_water::HighWater;
+use crate::options::{Head, Options, payload_limit};
 use crate::recovery::Recovery;
 use crate::seal::{Seal, SealKey};
-use crate::segment::{
-    RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, SegmentHeader, TEMPORARY_SUFFIX, segment_name,
-};
+use crate::segment::{RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, SegmentHeader, TEMPORARY_SUFFIX, segment_name};
 use crate::storage::{Files, Storage, StorageFile};
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -37,77 +36,6 @@ use std::sync::Arc;
 
 /// A batch that grows beyond this is closed by itself: it still fits the processor's cache.
 const BATCH_BYTES: usize = 256 * 1024;
-/// The smallest segment: a header and room for some frames.
-pub const SEGMENT_BYTES_MIN: u64 = 16 * 1024;
-/// The largest segment.
-pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-
-/// How a journal is laid out on disk. Nothing here changes its content hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Bytes of a segment, preallocated; a multiple of 4096 from 16 KiB to 1 GiB. Default: 64 MiB.
-    pub segment_bytes: u64,
-    /// Hold a preallocated segment for [`Writer::append_reserved`]. Default: false; live sessions: true.
-    pub reserve: bool,
-    /// Sync a segment when the next one begins, so that a crash never costs more than one. Default:
-    /// true; a session that can be made again (a backtest) may do without.
-    pub sync_segments: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            segment_bytes: SEGMENT_BYTES_DEFAULT,
-            reserve: false,
-            sync_segments: true,
-        }
-    }
-}
-
-impl Options {
-    /// For a session that can be made again: small segments, no sync until the end.
-    pub fn session() -> Options {
-        Options {
-            segment_bytes: 8 * 1024 * 1024,
-            reserve: false,
-            sync_segments: false,
-        }
-    }
-
-    /// For a session that carries money: a reserve for the day the disk is full.
-    pub fn live() -> Options {
-        Options {
-            reserve: true,
-            ..Options::default()
-        }
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        let bytes = self.segment_bytes;
-        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) || !bytes.is_multiple_of(4096)
-        {
-            return Err(JournalError::BadOption {
-                option: "segment_bytes",
-                value: bytes,
-                reason: format!(
-                    "a multiple of 4096 from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}"
-                ),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// How much a journal holds, and the hash that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// How many frames.
-    pub frames: u64,
-    /// Time of the last one.
-    pub last_time: Option<i64>,
-    /// Hash of all of them.
-    pub content: Hash,
-}
 
 #[derive(Debug)]
 pub(crate) enum State {
@@ -154,6 +82,8 @@ pub struct Writer {
     pub(crate) last_seal: Option<Seal>,
     // The batch that is open.
     pub(crate) batch: Batch,
+    /// The batch is closed in order to be synced: it is to share no sector with what comes later.
+    pub(crate) padding: bool,
     pub(crate) _lock: Box<dyn Any + Send + Sync>,
 }
 
@@ -165,16 +95,6 @@ impl std::fmt::Debug for Writer {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
-}
-
-/// Frames that no commit record closes yet, their checksums zero: so they are canonical bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    bytes: Vec<u8>,
-    frames: u64,
-    /// Where in `bytes` a link of the chain falls.
-    links: Vec<usize>,
-    last_time: Option<i64>,
 }
 
 impl Writer {
@@ -195,15 +115,9 @@ impl Writer {
     }
 
     /// [`Writer::open_or_create`] on any storage.
-    pub fn open_or_create_on(
-        storage: Arc<dyn Storage>,
-        dir: &Path,
-        options: Options,
-    ) -> Result<Writer> {
+    pub fn open_or_create_on(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> Result<Writer> {
         match Self::open_on(storage.clone(), dir, options.clone()) {
-            Err(JournalError::Missing { .. } | JournalError::Empty { .. }) => {
-                Self::create_on(storage, dir, options)
-            }
+            Err(JournalError::Missing { .. } | JournalError::Empty { .. }) => Self::create_on(storage, dir, options),
             other => other,
         }
     }
@@ -228,12 +142,7 @@ impl Writer {
     /// Like [`Writer::append`], for a payload of known length that is written in place: `fill` gets
     /// `len` zero bytes.
     #[inline]
-    pub fn append_with(
-        &mut self,
-        draft: Draft,
-        len: usize,
-        fill: impl FnOnce(&mut [u8]),
-    ) -> Result<u64> {
+    pub fn append_with(&mut self, draft: Draft, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<u64> {
         if !matches!(self.state, State::Open) {
             return Err(self.stopped());
         }
@@ -264,24 +173,22 @@ impl Writer {
     /// Closes the open batch and makes everything written so far durable. When it returns, all
     /// frames are acknowledged: recovery keeps them, or refuses the journal.
     pub fn sync(&mut self) -> Result<()> {
-        self.commit()?;
+        self.padding = true;
+        let committed = self.commit().and_then(|()| self.pad());
+        self.padding = false;
+        committed?;
         if self.synced == self.mark && self.unsynced.is_empty() {
             return Ok(());
         }
         self.sync_segments()?;
-        let raised = self
-            .high_water
-            .raise(self.storage.as_ref(), self.synced, self.content);
+        let raised = self.high_water.raise(self.storage.as_ref(), self.synced, self.content);
         self.poison_on_error(raised)
     }
 
     /// `sync`, and then the proof of it for each of `items`: what they stand for is on disk (P1).
     pub fn commit_durable<T>(&mut self, items: Vec<T>) -> Result<Vec<Durable<T>>> {
         self.sync()?;
-        assert!(
-            self.batch.frames == 0 && self.synced == self.mark,
-            "the sync covered all"
-        );
+        assert!(self.batch.frames == 0 && self.synced == self.mark, "the sync covered all");
         Ok(items.into_iter().map(Durable::after_sync).collect())
     }
 
@@ -316,11 +223,7 @@ impl Writer {
 
     /// What the closed batches hold.
     pub fn head(&self) -> Head {
-        Head {
-            frames: self.mark.frames,
-            last_time: self.last_time,
-            content: self.content,
-        }
+        Head { frames: self.mark.frames, last_time: self.last_time, content: self.content }
     }
 
     /// The seq that the next frame gets.
@@ -408,13 +311,8 @@ impl Writer {
     #[cold]
     fn stopped(&self) -> JournalError {
         match &self.state {
-            State::Poisoned(reason) => JournalError::Poisoned {
-                dir: self.dir.clone(),
-                reason: reason.clone(),
-            },
-            _ => JournalError::DiskFull {
-                dir: self.dir.clone(),
-            },
+            State::Poisoned(reason) => JournalError::Poisoned { dir: self.dir.clone(), reason: reason.clone() },
+            _ => JournalError::DiskFull { dir: self.dir.clone() },
         }
     }
 
@@ -446,10 +344,7 @@ impl Writer {
             bytes += next;
             frames += 1;
         }
-        assert!(
-            frames > 0,
-            "the payload limit lets several frames into a segment"
-        );
+        assert!(frames > 0, "the payload limit lets several frames into a segment");
         self.write_frames(bytes, frames)
     }
 
@@ -478,10 +373,7 @@ impl Writer {
             stamp(frame, self.active.seed);
             at += len;
         }
-        let mark = Mark {
-            frames: before + frames,
-            seals: self.mark.seals,
-        };
+        let mark = Mark { frames: before + frames, seals: self.mark.seals };
         // The rest of a batch that is larger than a segment waits behind the commit record.
         let rest_of_batch = self.batch.bytes.split_off(bytes);
         let written = self.write_batch(mark, content, last_time);
@@ -503,41 +395,51 @@ impl Writer {
     /// Writes `batch.bytes` and a commit record behind it, in one call.
     fn write_batch(&mut self, mark: Mark, content: Hash, last_time: i64) -> Result<()> {
         let bytes = self.batch.bytes.len();
-        let commit = Commit {
-            mark,
-            synced: self.synced,
-            bytes: bytes as u64,
-            content,
-        };
+        let commit = Commit { mark, synced: self.synced, bytes: bytes as u64, content };
         let mut record = commit.encode(last_time);
         stamp(&mut record, self.active.seed);
         self.batch.bytes.extend_from_slice(&record);
         let active = &mut self.active;
-        let end = active.offset + (bytes + COMMIT_RECORD_BYTES) as u64;
+        let mut end = active.offset + (bytes + COMMIT_RECORD_BYTES) as u64;
+        if self.padding {
+            let mut pad = pad(end, mark.frames, active.capacity);
+            if !pad.is_empty() {
+                stamp(&mut pad, active.seed);
+                self.batch.bytes.extend_from_slice(&pad);
+                end += pad.len() as u64;
+            }
+        }
         assert!(end <= active.capacity, "the batch fits its segment");
         if end > active.owned {
             // The segment was trimmed by a clean close.
-            active
-                .file
-                .set_len(active.capacity)
-                .map_err(JournalError::io("grow", &active.path))?;
+            active.file.set_len(active.capacity).map_err(JournalError::io("grow", &active.path))?;
             active.owned = active.capacity;
         }
-        active
-            .file
-            .write_at(&self.batch.bytes, active.offset)
-            .map_err(JournalError::io("write", &active.path))?;
+        active.file.write_at(&self.batch.bytes, active.offset).map_err(JournalError::io("write", &active.path))?;
         active.offset = end;
         Ok(())
+    }
+
+    /// Pads what earlier commits have written without one.
+    fn pad(&mut self) -> Result<()> {
+        let active = &mut self.active;
+        let mut pad = pad(active.offset, self.mark.frames, active.capacity);
+        if pad.is_empty() || self.synced == self.mark {
+            return Ok(());
+        }
+        stamp(&mut pad, active.seed);
+        assert!(active.owned == active.capacity, "something was written since it was opened");
+        let written = active.file.write_at(&pad, active.offset).map_err(JournalError::io("write", &active.path));
+        if written.is_ok() {
+            active.offset += pad.len() as u64;
+        }
+        self.fail_on_error(written)
     }
 
     /// Goes over to a new segment.
     fn rotate(&mut self) -> Result<()> {
         if matches!(self.state, State::Reserve) {
-            return Err(JournalError::NoReserve {
-                dir: self.dir.clone(),
-                reason: "it is used up",
-            });
+            return Err(JournalError::NoReserve { dir: self.dir.clone(), reason: "it is used up" });
         }
         if self.options.sync_segments {
             self.sync_segments()?;
@@ -545,11 +447,8 @@ impl Writer {
             let raised = self.high_water.raise(storage, self.synced, self.content);
             self.poison_on_error(raised)?;
         }
-        let header = self.next_header(
-            self.storage
-                .file_id()
-                .map_err(JournalError::io("number a segment of", &self.dir))?,
-        );
+        let header =
+            self.next_header(self.storage.file_id().map_err(JournalError::io("number a segment of", &self.dir))?);
         let file = publish(self.storage.as_ref(), &self.dir, &header)?;
         self.go_over_to(file, &header);
         Ok(())
@@ -588,10 +487,7 @@ impl Writer {
     /// The disk is full: the reserve becomes the next segment. Its blocks are owned already; only
     /// its first page is written and its name changed.
     fn use_reserve(&mut self) -> Result<()> {
-        let none = |reason| JournalError::NoReserve {
-            dir: self.dir.clone(),
-            reason,
-        };
+        let none = |reason| JournalError::NoReserve { dir: self.dir.clone(), reason };
         if !self.options.reserve {
             return Err(none("this journal was opened without one"));
         }
@@ -600,21 +496,13 @@ impl Writer {
             return Err(none("the file is not there"));
         };
         let reserve = SegmentHeader::read(file.as_ref(), &path)?;
-        let header = SegmentHeader {
-            capacity: reserve.capacity,
-            ..self.next_header(reserve.file_id)
-        };
+        let header = SegmentHeader { capacity: reserve.capacity, ..self.next_header(reserve.file_id) };
         let published = (|| {
             let name = self.dir.join(segment_name(header.number));
-            file.write_at(&header.encode(), 0)
-                .map_err(JournalError::io("write", &path))?;
+            file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &path))?;
             file.sync().map_err(JournalError::io("sync", &path))?;
-            self.storage
-                .rename(&path, &name)
-                .map_err(JournalError::io("rename", &path))?;
-            self.storage
-                .sync_dir(&self.dir)
-                .map_err(JournalError::io("sync", &self.dir))
+            self.storage.rename(&path, &name).map_err(JournalError::io("rename", &path))?;
+            self.storage.sync_dir(&self.dir).map_err(JournalError::io("sync", &self.dir))
         })();
         self.poison_on_error(published)?;
         self.go_over_to(file, &header);
@@ -629,10 +517,7 @@ impl Writer {
                 file.sync().map_err(JournalError::io("sync", path))?;
             }
             let active = &self.active;
-            active
-                .file
-                .sync()
-                .map_err(JournalError::io("sync", &active.path))
+            active.file.sync().map_err(JournalError::io("sync", &active.path))
         })();
         self.poison_on_error(synced)?;
         self.unsynced.clear();
@@ -656,14 +541,13 @@ impl Writer {
             flags: 0,
             stream: 0,
         };
+        self.padding = true;
         self.batch.bytes.extend_from_slice(&record.encode());
         self.batch.bytes.extend_from_slice(&seal.encode());
         stamp(&mut self.batch.bytes, self.active.seed);
-        let mark = Mark {
-            seals: self.mark.seals + 1,
-            ..self.mark
-        };
+        let mark = Mark { seals: self.mark.seals + 1, ..self.mark };
         let written = self.write_batch(mark, self.content, self.last_time.unwrap_or(0));
+        self.padding = false;
         self.batch.bytes.clear();
         written?;
         self.mark = mark;
@@ -671,23 +555,15 @@ impl Writer {
     }
 
     fn keep_seal(&mut self, seal: &Seal) -> Result<()> {
-        crate::recovery::write_seal_file(self.storage.as_ref(), &self.dir, seal)?;
-        self.high_water
-            .write_both(self.storage.as_ref(), self.mark, self.content)
+        crate::seal_files::write_seal_file(self.storage.as_ref(), &self.dir, seal)?;
+        self.high_water.write_both(self.storage.as_ref(), self.mark, self.content)
     }
 
     fn trim(&mut self) -> Result<()> {
         let active = &self.active;
-        active
-            .file
-            .set_len(active.offset)
-            .map_err(JournalError::io("trim", &active.path))?;
-        active
-            .file
-            .sync()
-            .map_err(JournalError::io("sync", &active.path))?;
-        self.high_water
-            .write_both(self.storage.as_ref(), self.mark, self.content)
+        active.file.set_len(active.offset).map_err(JournalError::io("trim", &active.path))?;
+        active.file.sync().map_err(JournalError::io("sync", &active.path))?;
+        self.high_water.write_both(self.storage.as_ref(), self.mark, self.content)
     }
 
     /// A failed write: a full disk leaves the reserve, everything else stops the writer for good.
@@ -711,53 +587,15 @@ impl Writer {
     }
 }
 
-impl Batch {
-    /// The journal's id, where this batch begins with frame 0.
-    fn id(&self) -> [u8; 16] {
-        let len = padded(u32_at(&self.bytes, 0) as usize);
-        journal_id(&self.bytes[..len])
-    }
-
-    fn blank_checksums(&mut self) {
-        let mut at = 0;
-        while at < self.bytes.len() {
-            let len = padded(u32_at(&self.bytes, at) as usize);
-            self.bytes[at + 4..at + 8].fill(0);
-            at += len;
-        }
-    }
-
-    fn drop_front(&mut self, bytes: usize, frames: u64, rest: Vec<u8>) {
-        self.frames -= frames;
-        self.links.retain(|link| *link > bytes);
-        self.links.iter_mut().for_each(|link| *link -= bytes);
-        if rest.is_empty() {
-            self.bytes.clear();
-            self.last_time = None;
-        } else {
-            self.bytes = rest;
-        }
-    }
-}
-
 /// Makes a segment complete under a temporary name, syncs it and gives it its own.
-pub(crate) fn publish(
-    storage: &dyn Storage,
-    dir: &Path,
-    header: &SegmentHeader,
-) -> Result<Box<dyn StorageFile>> {
+pub(crate) fn publish(storage: &dyn Storage, dir: &Path, header: &SegmentHeader) -> Result<Box<dyn StorageFile>> {
     let path = dir.join(segment_name(header.number));
     let temporary = dir.join(format!("{}{TEMPORARY_SUFFIX}", segment_name(header.number)));
     let made = (|| {
-        let file = storage
-            .create(&temporary, header.capacity)
-            .map_err(JournalError::io("create", &temporary))?;
-        file.write_at(&header.encode(), 0)
-            .map_err(JournalError::io("write", &temporary))?;
+        let file = storage.create(&temporary, header.capacity).map_err(JournalError::io("create", &temporary))?;
+        file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &temporary))?;
         file.sync().map_err(JournalError::io("sync", &temporary))?;
-        storage
-            .rename(&temporary, &path)
-            .map_err(JournalError::io("rename", &temporary))?;
+        storage.rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))?;
         Ok(file)
     })();
     if made.is_err() {
@@ -765,23 +603,6 @@ pub(crate) fn publish(
         let _ = storage.remove(&temporary);
     }
     let file = made?;
-    storage
-        .sync_dir(dir)
-        .map_err(JournalError::io("sync", dir))?;
+    storage.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
     Ok(file)
-}
-
-/// The id of a journal whose frame 0 has these bytes.
-pub(crate) fn journal_id(frame: &[u8]) -> [u8; 16] {
-    let mut canonical = frame.to_vec();
-    canonical[4..8].fill(0);
-    let hash = Hash::of(&canonical);
-    hash.0[..16].try_into().expect("16 of 32 bytes")
-}
-
-/// A quarter of a segment, less what goes around a frame.
-pub(crate) fn payload_limit(segment_bytes: u64) -> usize {
-    let quarter = usize::try_from(segment_bytes / 4).unwrap_or(usize::MAX);
-    let overhead = FRAME_HEADER_BYTES + COMMIT_RECORD_BYTES + SEGMENT_HEADER_BYTES / 4;
-    (quarter - overhead).min(PAYLOAD_BYTES_MAX)
 }

@@ -7,10 +7,7 @@ use daybook_journal::{Draft, Hash, Journal, JournalError, Options, Writer, flags
 use std::path::PathBuf;
 
 fn small() -> Options {
-    Options {
-        segment_bytes: 16 * 1024,
-        ..Options::default()
-    }
+    Options { segment_bytes: 16 * 1024, ..Options::default() }
 }
 
 fn payload(seq: u64) -> Vec<u8> {
@@ -19,22 +16,13 @@ fn payload(seq: u64) -> Vec<u8> {
 }
 
 fn draft(seq: u64) -> Draft {
-    Draft {
-        time: 1_000 + seq as i64,
-        kind: (seq % 5) as u16,
-        schema: 1,
-        flags: 0,
-        stream: seq as u32 % 3,
-    }
+    Draft { time: 1_000 + seq as i64, kind: (seq % 5) as u16, schema: 1, flags: 0, stream: seq as u32 % 3 }
 }
 
 fn write(dir: &std::path::Path, options: Options, frames: std::ops::Range<u64>, batch: u64) {
     let mut writer = Writer::open_or_create(dir, options).expect("opens");
     for seq in frames {
-        assert_eq!(
-            writer.append(draft(seq), &payload(seq)).expect("appends"),
-            seq
-        );
+        assert_eq!(writer.append(draft(seq), &payload(seq)).expect("appends"), seq);
         if seq % batch == 0 {
             writer.commit().expect("commits");
         }
@@ -52,11 +40,7 @@ fn assert_holds(journal: &Journal, frames: u64) {
         assert_eq!(frame.kind, draft(seq).kind);
         assert_eq!(frame.stream, draft(seq).stream);
         assert_eq!(frame.payload, payload(seq));
-        assert_eq!(
-            frame.payload.as_ptr() as usize % 8,
-            0,
-            "payloads are aligned"
-        );
+        assert_eq!(frame.payload.as_ptr() as usize % 8, 0, "payloads are aligned");
     }
     assert!(cursor.next().expect("sound").is_none());
 }
@@ -80,10 +64,7 @@ fn what_was_written_reads_back_across_segments_and_openings() {
         assert_eq!(kept.frame().payload, payload(seq));
         assert_eq!(kept.frame().seq, seq);
     }
-    assert!(matches!(
-        journal.frame(5000),
-        Err(JournalError::OutOfRange { .. })
-    ));
+    assert!(matches!(journal.frame(5000), Err(JournalError::OutOfRange { .. })));
 }
 
 #[test]
@@ -99,11 +80,7 @@ fn content_depends_on_frames_alone() {
     let mut seen: Vec<Hash> = Vec::new();
     for frames in [0, 1, 100, 101, 4095, 4096, 4097, 4499, 4500] {
         let content = one.content_at(frames).expect("hashes");
-        assert_eq!(
-            content,
-            other.content_at(frames).expect("hashes"),
-            "{frames} frames"
-        );
+        assert_eq!(content, other.content_at(frames).expect("hashes"), "{frames} frames");
         assert!(!seen.contains(&content), "prefixes differ");
         seen.push(content);
     }
@@ -115,14 +92,8 @@ fn time_steps_back_only_where_a_run_begins() {
     let mut writer = Writer::create(&dir, small()).expect("creates");
     writer.append(draft(10), b"").expect("appends");
     let error = writer.append(draft(9), b"").expect_err("steps back");
-    assert!(
-        error.to_string().contains("1009") && error.to_string().contains("1010"),
-        "{error}"
-    );
-    let run = Draft {
-        flags: flags::RUN_START,
-        ..draft(9)
-    };
+    assert!(error.to_string().contains("1009") && error.to_string().contains("1010"), "{error}");
+    let run = Draft { flags: flags::RUN_START, ..draft(9) };
     assert_eq!(writer.append(run, b"").expect("a run may"), 1);
     assert_eq!(writer.close().expect("closes").frames, 2);
 }
@@ -130,44 +101,23 @@ fn time_steps_back_only_where_a_run_begins() {
 #[test]
 fn what_is_not_a_journal_says_what_it_is() {
     let (keep, dir) = scratch();
-    assert!(matches!(
-        Journal::open(&dir),
-        Err(JournalError::Missing { .. })
-    ));
-    assert!(matches!(
-        Writer::open(&dir, small()),
-        Err(JournalError::Missing { .. })
-    ));
+    assert!(matches!(Journal::open(&dir), Err(JournalError::Missing { .. })));
+    assert!(matches!(Writer::open(&dir, small()), Err(JournalError::Missing { .. })));
     std::fs::create_dir(&dir).expect("makes");
-    assert!(matches!(
-        Journal::open(&dir),
-        Err(JournalError::Empty { .. })
-    ));
+    assert!(matches!(Journal::open(&dir), Err(JournalError::Empty { .. })));
     std::fs::write(dir.join("notes.txt"), "hello").expect("writes");
-    assert!(matches!(
-        Journal::open(&dir),
-        Err(JournalError::NotAJournal { .. })
-    ));
-    assert!(matches!(
-        Writer::create(&dir, small()),
-        Err(JournalError::AlreadyExists { .. })
-    ));
+    assert!(matches!(Journal::open(&dir), Err(JournalError::NotAJournal { .. })));
+    assert!(matches!(Writer::create(&dir, small()), Err(JournalError::AlreadyExists { .. })));
     let file = keep.path().join("file");
     std::fs::write(&file, "hello").expect("writes");
-    assert!(matches!(
-        Journal::open(&file),
-        Err(JournalError::NotAJournal { .. })
-    ));
+    assert!(matches!(Journal::open(&file), Err(JournalError::NotAJournal { .. })));
 }
 
 #[test]
 fn a_second_writer_is_refused() {
     let (_keep, dir) = scratch();
     let first = Writer::create(&dir, small()).expect("creates");
-    assert!(matches!(
-        Writer::open(&dir, small()),
-        Err(JournalError::Locked { .. })
-    ));
+    assert!(matches!(Writer::open(&dir, small()), Err(JournalError::Locked { .. })));
     drop(first);
     Writer::open(&dir, small()).expect("the lock is free");
 }
@@ -192,4 +142,83 @@ fn readers_see_committed_frames_only_and_follow() {
             assert_eq!(read, seq + 1);
         }
     }
+}
+
+#[test]
+fn a_follower_stays_with_a_journal_through_crashes() {
+    let (_keep, dir) = scratch();
+    let mut writer = Writer::create(&dir, small()).expect("creates");
+    let mut follow = Journal::open(&dir).expect("opens").follow(0);
+    let mut read = 0;
+    for life in 0..6 {
+        for seq in writer.next_seq()..writer.next_seq() + 150 {
+            writer.append(draft(seq), &payload(seq)).expect("appends");
+            if seq % 40 == life {
+                writer.sync().expect("syncs");
+            }
+        }
+        writer.commit().expect("commits");
+        let frames = writer.head().frames;
+        if life % 2 == 0 {
+            read = read_on(&mut follow, read);
+            assert_eq!(read, frames);
+        }
+        drop(writer);
+        writer = Writer::open(&dir, small()).expect("recovers");
+        assert!(writer.recovery().frames_copied > 0, "what was not synced moves");
+        assert_eq!(writer.head().frames, frames);
+        read = read_on(&mut follow, read);
+        assert_eq!(read, frames, "life {life}");
+    }
+}
+
+fn read_on(follow: &mut daybook_journal::Follow, mut read: u64) -> u64 {
+    while let Some(frame) = follow.next().expect("sound") {
+        assert_eq!(frame.seq, read);
+        assert_eq!(frame.payload, payload(read));
+        read += 1;
+    }
+    read
+}
+
+#[test]
+fn segments_may_grow_from_one_opening_to_the_next() {
+    let (_keep, dir) = scratch();
+    drop(Writer::create(&dir, small()).expect("creates"));
+    let mut writer = Writer::open(&dir, Options::default()).expect("opens");
+    let limit = writer.payload_limit();
+    let error = writer.append(draft(0), &vec![0; limit + 1]).expect_err("too long");
+    assert!(error.to_string().contains(&limit.to_string()), "{error}");
+    for seq in 0..3 {
+        writer.append(draft(seq), &vec![seq as u8; limit]).expect("appends");
+    }
+    writer.close().expect("closes");
+    let mut writer = Writer::open(&dir, small()).expect("opens");
+    assert!(writer.append(draft(3), &vec![0; limit]).is_err(), "small segments, small frames");
+    write_three(&mut writer);
+    writer.close().expect("closes");
+    let journal = Journal::open(&dir).expect("opens");
+    assert_eq!(journal.frame(2).expect("there").frame().payload, vec![2; limit]);
+    assert_eq!(journal.head().frames, 6);
+    assert!(daybook_journal::verify(&dir, None).expect("judges").is_sound());
+}
+
+fn write_three(writer: &mut Writer) {
+    for seq in 3..6 {
+        assert_eq!(writer.append(draft(seq), b"small").expect("appends"), seq);
+    }
+}
+
+#[test]
+fn options_out_of_range_are_named() {
+    let (_keep, dir) = scratch();
+    for segment_bytes in [0, 4096, 16 * 1024 + 1, u64::MAX] {
+        let options = Options { segment_bytes, ..Options::default() };
+        let error = Writer::create(&dir, options).expect_err("out of range");
+        assert!(error.to_string().contains("segment_bytes"), "{error}");
+    }
+    let mut writer = Writer::create(&dir, small()).expect("creates");
+    let reserved = Draft { kind: 0xFFF0, ..draft(0) };
+    assert!(matches!(writer.append(reserved, b""), Err(JournalError::ReservedKind { kind: 0xFFF0 })));
+    assert_eq!(writer.append(draft(0), b"").expect("a refused frame poisons nothing"), 0);
 }

@@ -6,17 +6,14 @@
 
 use daybook_journal::storage::{SimulatedDisk, Storage};
 use daybook_journal::{
-    Draft, Hash, Index, Journal, JournalError, MemoryIndex, Merge, Options, SledIndex, Snapshots,
-    Writer, catch_up, flags,
+    Draft, Hash, Index, Journal, JournalError, MemoryIndex, Merge, Options, SledIndex, Snapshots, Writer, catch_up,
+    flags,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn small() -> Options {
-    Options {
-        segment_bytes: 64 * 1024,
-        ..Options::default()
-    }
+    Options { segment_bytes: 64 * 1024, ..Options::default() }
 }
 
 fn scratch() -> (tempfile::TempDir, PathBuf) {
@@ -56,10 +53,7 @@ fn times(journal: &Journal) -> Vec<i64> {
 #[test]
 fn runs_and_times_are_found_with_and_without_the_sidecar() {
     let (_keep, dir) = scratch();
-    write_runs(
-        &dir,
-        &[(1_000, 9_000), (0, 1), (500, 5_000), (-70_000, 12_345)],
-    );
+    write_runs(&dir, &[(1_000, 9_000), (0, 1), (500, 5_000), (-70_000, 12_345)]);
     for round in 0..4 {
         let sidecar = dir.join("cache/sidecar");
         match round {
@@ -71,42 +65,21 @@ fn runs_and_times_are_found_with_and_without_the_sidecar() {
         let journal = Journal::open(&dir).expect("opens");
         let runs = journal.runs().expect("runs").to_vec();
         let frames: Vec<(u64, u64)> = runs.iter().map(|run| (run.first_seq, run.frames)).collect();
-        assert_eq!(
-            frames,
-            [(0, 9_000), (9_000, 1), (9_001, 5_000), (14_001, 12_345)]
-        );
+        assert_eq!(frames, [(0, 9_000), (9_000, 1), (9_001, 5_000), (14_001, 12_345)]);
         let times = times(&journal);
         for (number, run) in runs.iter().enumerate() {
             let range = run.first_seq as usize..run.end() as usize;
             let (first, last) = (times[range.start], times[range.end - 1]);
-            for time in [
-                i64::MIN,
-                first - 1,
-                first,
-                first + 5,
-                (first + last) / 2,
-                last,
-                last + 1,
-                i64::MAX,
-            ] {
+            for time in [i64::MIN, first - 1, first, first + 5, (first + last) / 2, last, last + 1, i64::MAX] {
                 let expected = range.start + times[range.clone()].partition_point(|at| *at < time);
                 let found = journal.seek_time(number, time).expect("seeks");
-                assert_eq!(
-                    found, expected as u64,
-                    "run {number}, time {time}, round {round}"
-                );
+                assert_eq!(found, expected as u64, "run {number}, time {time}, round {round}");
             }
         }
         for seq in [0, 4_095, 4_096, 8_192, 14_001, 26_345] {
-            assert_eq!(
-                journal.frame(seq).expect("there").frame().time,
-                times[seq as usize]
-            );
+            assert_eq!(journal.frame(seq).expect("there").frame().time, times[seq as usize]);
         }
-        assert!(matches!(
-            journal.seek_time(4, 0),
-            Err(JournalError::OutOfRange { .. })
-        ));
+        assert!(matches!(journal.seek_time(4, 0), Err(JournalError::OutOfRange { .. })));
     }
 }
 
@@ -114,14 +87,7 @@ fn runs_and_times_are_found_with_and_without_the_sidecar() {
 fn the_sidecar_grows_with_the_journal() {
     let (_keep, dir) = scratch();
     write_runs(&dir, &[(0, 5_000)]);
-    assert_eq!(
-        Journal::open(&dir)
-            .expect("opens")
-            .runs()
-            .expect("runs")
-            .len(),
-        1
-    );
+    assert_eq!(Journal::open(&dir).expect("opens").runs().expect("runs").len(), 1);
     write_runs(&dir, &[(7, 6_000), (3, 4)]);
     let journal = Journal::open(&dir).expect("opens");
     assert_eq!(journal.runs().expect("runs").len(), 3);
@@ -158,10 +124,7 @@ fn merge_equals_sorting() {
             assert_eq!((frame.time, from, frame.seq), (*time, *source, *seq));
         }
         assert!(merge.next().expect("sound").is_none());
-        assert!(
-            merge.next().expect("sound").is_none(),
-            "the end stays the end"
-        );
+        assert!(merge.next().expect("sound").is_none(), "the end stays the end");
     }
 }
 
@@ -182,29 +145,12 @@ fn check_index(index: &mut dyn Index, dir: &Path) {
     feed_all(index, &journal, 1);
     let round = index.prefix("round", b"").expect("lists");
     assert_eq!(round.len(), 50);
-    assert_eq!(
-        index.get("round", &4_900u32.to_be_bytes()).expect("gets"),
-        Some(4_900)
-    );
-    assert_eq!(
-        index.get("round", &4_901u32.to_be_bytes()).expect("gets"),
-        None
-    );
+    assert_eq!(index.get("round", &4_900u32.to_be_bytes()).expect("gets"), Some(4_900));
+    assert_eq!(index.get("round", &4_901u32.to_be_bytes()).expect("gets"), None);
     assert_eq!(index.get("rou", b"").expect("gets"), None);
-    assert_eq!(
-        index.prefix("kind", &0u16.to_be_bytes()).expect("lists"),
-        [(vec![0, 0], 4_998)]
-    );
-    assert_eq!(
-        feed_all(index, &journal, 1),
-        (0, false),
-        "nothing is fed twice"
-    );
-    assert_eq!(
-        feed_all(index, &journal, 2),
-        (5_000, true),
-        "another version starts anew"
-    );
+    assert_eq!(index.prefix("kind", &0u16.to_be_bytes()).expect("lists"), [(vec![0, 0], 4_998)]);
+    assert_eq!(feed_all(index, &journal, 1), (0, false), "nothing is fed twice");
+    assert_eq!(feed_all(index, &journal, 2), (5_000, true), "another version starts anew");
 }
 
 #[test]
@@ -212,10 +158,7 @@ fn both_indexes_give_the_same_answers() {
     let (_keep, dir) = scratch();
     write_runs(&dir, &[(0, 5_000)]);
     check_index(&mut MemoryIndex::new(), &dir);
-    check_index(
-        &mut SledIndex::open(&dir.join("cache")).expect("opens"),
-        &dir,
-    );
+    check_index(&mut SledIndex::open(&dir.join("cache")).expect("opens"), &dir);
 }
 
 #[test]
@@ -226,23 +169,13 @@ fn an_index_follows_its_journal_and_no_other() {
     let mut index = SledIndex::open(&cache).expect("opens");
     let journal = Journal::open(&dir).expect("opens");
     assert_eq!(feed_all(&mut index, &journal, 1), (5_000, false));
-    assert!(
-        matches!(SledIndex::open(&cache), Err(JournalError::Index { .. })),
-        "a store in use is not deleted"
-    );
+    assert!(matches!(SledIndex::open(&cache), Err(JournalError::Index { .. })), "a store in use is not deleted");
     drop(index);
     write_runs(&dir, &[(9, 100)]);
     let mut index = SledIndex::open(&cache).expect("opens");
     let journal = Journal::open(&dir).expect("opens");
-    assert_eq!(
-        feed_all(&mut index, &journal, 1),
-        (100, false),
-        "only the tail is fed"
-    );
-    assert_eq!(
-        index.get("kind", &2u16.to_be_bytes()).expect("gets"),
-        Some(5_098)
-    );
+    assert_eq!(feed_all(&mut index, &journal, 1), (100, false), "only the tail is fed");
+    assert_eq!(index.get("kind", &2u16.to_be_bytes()).expect("gets"), Some(5_098));
     // The same index beside another history: emptied.
     let (_keep_too, other) = scratch();
     write_runs(&other, &[(4, 7_000)]);
@@ -270,19 +203,12 @@ fn snapshots_are_found_by_key_and_thinned() {
     let (key, other) = (Hash::of(b"key"), Hash::of(b"other"));
     assert_eq!(snapshots.latest(key, u64::MAX).expect("lists"), None);
     for seq in [10, 20, 30, 40] {
-        snapshots
-            .save(key, seq, format!("state {seq}").as_bytes())
-            .expect("saves");
+        snapshots.save(key, seq, format!("state {seq}").as_bytes()).expect("saves");
     }
     snapshots.save(other, 35, b"another").expect("saves");
     assert_eq!(snapshots.all(key).expect("lists"), [20, 30, 40]);
     assert_eq!(snapshots.load(key, 30).as_deref(), Some(&b"state 30"[..]));
-    let latest = |max| {
-        snapshots
-            .latest(key, max)
-            .expect("lists")
-            .map(|(seq, _)| seq)
-    };
+    let latest = |max| snapshots.latest(key, max).expect("lists").map(|(seq, _)| seq);
     assert_eq!(latest(u64::MAX), Some(40));
     assert_eq!(latest(39), Some(30));
     assert_eq!(latest(19), None);
@@ -295,11 +221,9 @@ fn snapshots_are_found_by_key_and_thinned() {
         .expect("there");
     let path = Path::new("cache/snapshots").join(&entry.name);
     for bit in 0..entry.len as usize * 8 {
-        disk.edit(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8))
-            .expect("edits");
+        disk.edit(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8)).expect("edits");
         assert_eq!(latest(u64::MAX), Some(30), "bit {bit}");
-        disk.edit(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8))
-            .expect("edits");
+        disk.edit(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8)).expect("edits");
     }
     assert_eq!(latest(u64::MAX), Some(40));
 }

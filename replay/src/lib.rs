@@ -1,3 +1,34 @@
-//! The driver loop, its sources and sinks, ingest and reports.
+//! The driver loop, its sources and sinks.
+//!
+//! ```text
+//! history.rs ─► driver.rs ─► session.rs (backtest: write)      catalog.rs: what journals hold
+//!                  │    └──► audit.rs   (derive again, compare)
+//!               core.step                                      backtest.rs: wire it together
+//! ```
+//!
+//! - One loop serves backtest and audit; only where events come from and where results go differs.
+//! - Memory does not grow with the length of a journal.
+//! - Nothing here decides: decisions are the core's.
 
+mod audit;
+mod backtest;
+mod catalog;
+mod driver;
+mod error;
+mod history;
 pub mod ingest;
+mod plan;
+pub mod report;
+mod rundir;
+mod session;
+pub mod synthetic;
+
+pub use audit::{AuditReport, Difference, Recorded, audit};
+pub use backtest::{BacktestOptions, BacktestOutcome, Prepared, backtest};
+pub use catalog::{History, Selection, hex, select};
+pub use driver::{Outcome, Sink, run};
+pub use error::ReplayError;
+pub use history::{HistorySource, Position, Range};
+pub use plan::Plan;
+pub use rundir::{Conduct, conduct, recorded_inputs};
+pub use session::{Progress, Saved, SessionSink, Snapshotting};

@@ -4,6 +4,7 @@
 //! touched; then every limit that was touched. Of a stop and a target that were both touched the stop fills: the
 //! pessimistic reading.
 //! - An order works on candles that open no earlier than its decision: what it was decided on can never fill it.
+//! - An immediate-or-cancel order works on the first such candle, whatever it brings, and on no other.
 //! - A gap through a stop fills at the open, a gap through a limit fills at the better open.
 //! - Nothing here changes the account: it only answers at which price an order would trade.
 
@@ -27,6 +28,7 @@ impl Phase {
 }
 
 /// The price at which `order` trades at this station of `candle`; marks a stop that was touched.
+#[inline]
 pub fn trade_price(order: &mut Order, candle: &Candle, phase: Phase) -> Option<Price> {
     match phase {
         Phase::Open => at_open(order, candle.open()),

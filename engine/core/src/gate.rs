@@ -2,16 +2,25 @@
 //!
 //! - Every intent is judged, and the verdict is journaled with it.
 //! - An order that only reduces a position is never refused for want of cash.
+//! - It judges each order against the position as it stands, as if nothing else worked in the instrument: a stop and a
+//!   target that close the same position both pass. What a fill opens is paid for when it fills, or does not fill.
 
 use crate::ledger::{Book, Ledger};
 use crate::orders::OrderRequest;
-use daybook_vocabulary::{Instrument, Money, OrderType, Price, Verdict};
+use daybook_vocabulary::{Instrument, Money, OrderType, Price, TimeInForce, Verdict};
 
 /// The largest quantity an order or a position may reach: a quarter of the range, so that sums stay inside it.
 const QUANTITY_MAX: i64 = i64::MAX / 4;
 
-/// The verdict, and the cash to hold back when it is approved.
-pub fn judge(request: &OrderRequest, meta: &Instrument, book: &Book, ledger: &Ledger) -> (Verdict, Money) {
+/// The verdict, and the cash to hold back when it is approved. `closed` says that the session has no time left, so
+/// that an order for the day could never work.
+pub fn judge(
+    request: &OrderRequest,
+    meta: &Instrument,
+    book: &Book,
+    ledger: &Ledger,
+    closed: bool,
+) -> (Verdict, Money) {
     let refused = |verdict| (verdict, Money::ZERO);
     let quantity = request.quantity;
     let held = book.position.quantity;
@@ -27,6 +36,9 @@ pub fn judge(request: &OrderRequest, meta: &Instrument, book: &Book, ledger: &Le
     }
     if book.bars == 0 {
         return refused(Verdict::NoMarket);
+    }
+    if closed && request.time_in_force == TimeInForce::Day {
+        return refused(Verdict::ClosedSession);
     }
     let price = judged_at(request, book.last);
     let (needed, freed) = Ledger::need(&book.position, request.side, quantity, price);
@@ -72,7 +84,7 @@ mod tests {
     #[test]
     fn each_reason_has_its_verdict() {
         let (meta, book, ledger) = market();
-        let verdict = |request: OrderRequest| judge(&request, &meta, &book, &ledger).0;
+        let verdict = |request: OrderRequest| judge(&request, &meta, &book, &ledger, false).0;
         let units = Quantity::from_units;
         let buy = |quantity| OrderRequest::market(Side::Buy, quantity, "test");
         assert_eq!(verdict(buy(units(100))), Verdict::Approved);
@@ -83,8 +95,12 @@ mod tests {
         assert_eq!(verdict(buy(units(7))), Verdict::OffLot);
         assert_eq!(verdict(OrderRequest::limit(Side::Buy, units(5), Price::ZERO, "")), Verdict::BadPrice);
         assert_eq!(verdict(OrderRequest { stop: Some(Price(1)), ..buy(units(5)) }), Verdict::BadPrice);
+        let day = buy(units(5)).lasting(TimeInForce::Day);
+        assert_eq!(judge(&day, &meta, &book, &ledger, true).0, Verdict::ClosedSession);
+        assert_eq!(judge(&day, &meta, &book, &ledger, false).0, Verdict::Approved);
+        assert_eq!(judge(&buy(units(5)), &meta, &book, &ledger, true).0, Verdict::Approved, "it waits for tomorrow");
         let unseen = Book::default();
-        assert_eq!(judge(&buy(units(5)), &meta, &unseen, &ledger).0, Verdict::NoMarket);
+        assert_eq!(judge(&buy(units(5)), &meta, &unseen, &ledger, false).0, Verdict::NoMarket);
     }
 
     #[test]
@@ -93,8 +109,8 @@ mod tests {
         book.position = Position { quantity: Quantity::from_units(-50), basis: Money::from_units(-5_000) };
         ledger.cash = Money::from_units(-1);
         let cover = OrderRequest::market(Side::Buy, Quantity::from_units(50), "cover");
-        assert_eq!(judge(&cover, &meta, &book, &ledger), (Verdict::Approved, Money::ZERO));
+        assert_eq!(judge(&cover, &meta, &book, &ledger, false), (Verdict::Approved, Money::ZERO));
         let more = OrderRequest::market(Side::Buy, Quantity::from_units(500), "flip");
-        assert_eq!(judge(&more, &meta, &book, &ledger).0, Verdict::InsufficientCash);
+        assert_eq!(judge(&more, &meta, &book, &ledger, false).0, Verdict::InsufficientCash);
     }
 }

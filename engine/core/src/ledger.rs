@@ -5,13 +5,16 @@
 //! - Buying power is exact: cash, less what working orders hold back, less the collateral of shorts (a short locks
 //!   what it received and as much again).
 
+use crate::bars::Building;
 use crate::orders::Order;
 use crate::position::{OpenTrade, Position};
-use daybook_vocabulary::{Candle, Cause, Date, Money, Price, Quantity, Side};
+use daybook_vocabulary::{Cause, Date, Money, Price, Quantity, Side};
 use serde::{Deserialize, Serialize};
 
-/// Everything about one instrument.
+/// Everything about one instrument. What every candle touches comes first and lies together: with many instruments the
+/// time goes into fetching books.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Book {
     /// Last price; zero before the first candle.
     pub last: Price,
@@ -25,14 +28,40 @@ pub struct Book {
     pub position: Position,
     /// Value of the position at `last`, as it stands in the ledger's total.
     pub marked: Money,
-    /// The round trip in progress.
-    pub trade: Option<OpenTrade>,
     /// Working orders, in order of acceptance.
     pub working: Vec<Order>,
-    /// Session of the last sale out of the account: the depository charges once a day.
-    pub last_sale: Option<Date>,
+    /// The round trip in progress.
+    pub trade: Option<OpenTrade>,
+    /// What its session has seen of it.
+    pub day: Day,
     /// The bar being built, where a higher timeframe is configured.
-    pub partial: Option<Candle>,
+    pub building: Building,
+}
+
+/// What the session of the last fill has seen of an instrument: what was bought and sold within it is not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Day {
+    /// The session.
+    pub session: Option<Date>,
+    /// Held long when it began.
+    pub carried: Quantity,
+    /// True once a sale has reached into what was carried: the depository charges once a day.
+    pub delivered: bool,
+}
+
+impl Day {
+    /// The day as a fill finds it: a new one begins with what is held.
+    pub fn at(self, session: Date, held: Quantity) -> Self {
+        if self.session == Some(session) {
+            return self;
+        }
+        Self { session: Some(session), carried: held.max(Quantity::ZERO), delivered: false }
+    }
+
+    /// True for a sale that is the first to reach into what was carried into the day.
+    pub fn delivers(&self, side: Side, held: Quantity, quantity: Quantity) -> bool {
+        side == Side::Sell && !self.delivered && (held - quantity).max(Quantity::ZERO) < self.carried
+    }
 }
 
 /// The account's totals.
@@ -78,42 +107,42 @@ impl Ledger {
         self.cash - self.locked - self.reserved
     }
 
-    /// What an order for `quantity` at `price` would open rather than close, and the cash that the closing part frees.
+    /// Cash that an order for `quantity` at `price` wants for what it would open, and the cash that becomes free when
+    /// it closes the position on the way. An order that only reduces wants nothing.
     pub fn need(position: &Position, side: Side, quantity: Quantity, price: Price) -> (Money, Money) {
-        let held = position.quantity;
-        let against = !held.is_zero() && (held.0 > 0) != (side == Side::Buy);
-        let closing = if against { Quantity(quantity.0.min(held.0.abs())) } else { Quantity::ZERO };
+        let closing = position.closing(side, quantity);
+        if closing == quantity {
+            return (Money::ZERO, Money::ZERO);
+        }
         let opened = price.times(quantity - closing);
         if closing.is_zero() {
             return (opened, Money::ZERO);
         }
+        // It goes through zero, so all that is held is closed first.
         let value = price.times(closing);
-        if held.0 > 0 {
-            return (opened, value);
-        }
-        let unlocked =
-            collateral(position).times_ratio(closing.0.into(), held.0.unsigned_abs().into()).unwrap_or(Money::ZERO);
-        (opened, unlocked - value)
+        (opened, if side == Side::Sell { value } else { collateral(position) - value })
     }
 
-    /// Recomputes every total from the books and compares. A difference is a fault of this program, never of its
-    /// input, so it stops everything.
-    pub fn prove(&self, books: &[Book]) {
-        let mut marked = Money::ZERO;
+    /// Recomputes every total from the books and compares; hands back what it counted. A difference is a fault of this
+    /// program, never of its input, so it stops everything.
+    pub fn prove(&self, books: &[Book]) -> Holdings {
+        let mut holdings = Holdings::default();
         let mut basis = Money::ZERO;
         let mut locked = Money::ZERO;
         let mut reserved = Money::ZERO;
         for book in books {
-            marked += book.position.value(book.last);
-            basis += book.position.basis;
-            locked += collateral(&book.position);
             reserved += book.working.iter().map(|order| order.reserved).sum();
-            assert_eq!(
-                book.trade.is_some(),
-                !book.position.quantity.is_zero(),
-                "a position is a round trip in progress"
-            );
+            let held = !book.position.quantity.is_zero();
+            assert_eq!(book.trade.is_some(), held, "a position is a round trip in progress");
+            if held {
+                holdings.add(book.position.value(book.last));
+                basis += book.position.basis;
+                locked += collateral(&book.position);
+            } else {
+                assert!(book.position.basis.is_zero() && book.marked.is_zero(), "what is not held has no value");
+            }
         }
+        let marked = holdings.long_value - holdings.short_value;
         assert_eq!(self.marked, marked, "holdings kept incrementally differ from holdings counted");
         assert_eq!(self.locked, locked, "collateral kept incrementally differs from collateral counted");
         assert_eq!(self.reserved, reserved, "reserves kept incrementally differ from reserves counted");
@@ -123,6 +152,29 @@ impl Ledger {
             self.start + self.realised + unrealised - self.fees,
             "equity from cash differs from equity from trades"
         );
+        holdings
+    }
+}
+
+/// The positions counted and valued at their last prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holdings {
+    /// Value of the long ones.
+    pub long_value: Money,
+    /// Value of the short ones, positive.
+    pub short_value: Money,
+    /// How many there are.
+    pub positions: u32,
+}
+
+impl Holdings {
+    fn add(&mut self, value: Money) {
+        self.positions += 1;
+        if value > Money::ZERO {
+            self.long_value += value;
+        } else {
+            self.short_value -= value;
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! Input ──► Core::step ──► Outbox            input.rs: what it is told · outbox.rs: what it concludes
 //!             │
+//!             ├─ engine.rs       setup, state, sessions, slices · engine/desk.rs: orders judged, worked, booked
 //!             ├─ exchange.rs     where inside a candle a working order trades
 //!             ├─ transitions.rs  the one table of an order's life
 //!             ├─ position.rs     cost basis and round trips · ledger.rs: cash, reserves, the identities
@@ -27,11 +28,11 @@ mod position;
 pub mod strategy;
 mod transitions;
 
-pub use bars::{Span, span};
+pub use bars::{Building, Span, span};
 pub use engine::{Core, CoreError, Counts, DIGEST_EVERY, Setup};
 pub use exchange::{Phase, trade_price};
 pub use input::{Body, Input, SessionHours, Slice};
-pub use ledger::{Book, Ledger};
+pub use ledger::{Book, Day, Holdings, Ledger};
 pub use orders::{Order, OrderRequest, Request, Requests, Trigger};
 pub use outbox::{Conclusion, NO_STREAM, Outbox, Output};
 pub use position::{Applied, OpenTrade, Position};

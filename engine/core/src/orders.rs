@@ -160,6 +160,7 @@ impl Order {
     }
 
     /// How much is still to fill.
+    #[inline]
     pub fn remaining(&self) -> Quantity {
         self.quantity - self.filled
     }
@@ -172,6 +173,7 @@ impl Order {
     }
 
     /// True while it may still fill.
+    #[inline]
     pub fn is_working(&self) -> bool {
         !transitions::is_final(self.state)
     }

@@ -33,24 +33,25 @@ pub struct Applied {
 }
 
 impl Position {
+    /// How much of an order would reduce the position; the rest of it would open or enlarge one.
+    #[inline]
+    pub fn closing(&self, side: Side, quantity: Quantity) -> Quantity {
+        let against = !self.quantity.is_zero() && (self.quantity.0 > 0) != (side == Side::Buy);
+        if against { quantity.min(self.quantity.abs()) } else { Quantity::ZERO }
+    }
+
     /// Applies a fill. `value` is `price.times(quantity)`; closed and opened part add up to it exactly.
     pub fn apply(&mut self, side: Side, quantity: Quantity, price: Price, value: Money) -> Applied {
         assert!(quantity.0 > 0, "a fill has a positive quantity");
         let signed = side.signed(quantity);
-        let against = self.quantity.0 != 0 && (self.quantity.0 > 0) != (signed.0 > 0);
-        let closed = if against { Quantity(quantity.0.min(self.quantity.0.abs())) } else { Quantity::ZERO };
+        let closed = self.closing(side, quantity);
         let opened = quantity - closed;
         let closed_value = if opened.is_zero() { value } else { price.times(closed) };
         let opened_value = value - closed_value;
 
         let mut realised = Money::ZERO;
         if !closed.is_zero() {
-            let whole = self.quantity.0.abs();
-            let share = if closed.0 == whole {
-                self.basis
-            } else {
-                Money(divide_rounded(self.basis.0 * i128::from(closed.0), whole.into()))
-            };
+            let share = self.basis.share(closed, self.quantity.abs());
             let received = if self.quantity.0 > 0 { closed_value } else { -closed_value };
             realised = received - share;
             self.basis -= share;
@@ -64,6 +65,7 @@ impl Position {
     }
 
     /// Value at a price; negative for a short.
+    #[inline]
     pub fn value(&self, price: Price) -> Money {
         price.times(self.quantity)
     }

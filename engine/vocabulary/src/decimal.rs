@@ -125,6 +125,18 @@ pub fn divide_rounded(value: i128, divisor: i128) -> i128 {
     if remainder >= divisor.unsigned_abs() - remainder { quotient + value.signum() } else { quotient }
 }
 
+/// `value × part / whole`, rounded once, half away from zero; exact for every value, since `0 <= part <= whole` and
+/// the whole is taken out of the value before anything is multiplied.
+pub fn proportion(value: i128, part: i64, whole: i64) -> i128 {
+    assert!(0 <= part && part <= whole && 0 < whole, "proportion: a part lies inside its whole");
+    // Whole orders and whole positions are the common case: no division in 128 bits for them.
+    if part == whole || part == 0 {
+        return if part == 0 { 0 } else { value };
+    }
+    let (part, whole) = (i128::from(part), i128::from(whole));
+    value / whole * part + divide_rounded(value % whole * part, whole)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,7 +185,23 @@ mod tests {
         assert_eq!(divide_rounded(11, 3), 4);
     }
 
+    #[test]
+    fn a_proportion_of_the_largest_value_does_not_overflow() {
+        assert_eq!(proportion(i128::MAX, i64::MAX, i64::MAX), i128::MAX);
+        assert_eq!(proportion(i128::MIN, 0, 1), 0);
+        assert_eq!(proportion(i128::MAX, 1, 2), i128::MAX / 2 + 1, "a half rounds away from zero");
+        assert_eq!(proportion(-3, 1, 2), -2);
+        assert!(proportion(i128::MIN, i64::MAX - 1, i64::MAX) > i128::MIN);
+    }
+
     proptest! {
+        #[test]
+        fn a_proportion_is_the_rounded_fraction(value in any::<i64>(), whole in 1i64.., seed in any::<u64>()) {
+            let part = (seed % (whole as u64 + 1)) as i64;
+            let (value, exact) = (i128::from(value), i128::from(value) * i128::from(part));
+            prop_assert_eq!(proportion(value, part, whole), divide_rounded(exact, whole.into()));
+        }
+
         #[test]
         fn text_reads_back(units in any::<i64>()) {
             prop_assert_eq!(parse_i64(&text(units.into())), Ok(units));

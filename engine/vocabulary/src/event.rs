@@ -234,7 +234,7 @@ where
     T: rkyv::Archive,
     T::Archived: for<'a> CheckBytes<HighValidator<'a, RkyvError>> + rkyv::Deserialize<T, HighDeserializer<RkyvError>>,
 {
-    if payload.as_ptr() as usize % align_of::<T::Archived>() == 0 {
+    if payload.as_ptr().addr().is_multiple_of(align_of::<T::Archived>()) {
         rkyv::from_bytes(payload).ok()
     } else {
         let mut aligned = AlignedVec::<16>::with_capacity(payload.len());

@@ -84,6 +84,7 @@ impl Side {
     }
 
     /// The quantity as a change of position: positive for a buy.
+    #[inline]
     pub const fn signed(self, quantity: Quantity) -> Quantity {
         match self {
             Self::Buy => quantity,
@@ -179,7 +180,7 @@ words!(
     Verdict "kebab-case" {
         /// It may go.
         Approved = "approved",
-        /// Quantity zero or negative.
+        /// Quantity zero, negative, or more than a position may ever hold.
         BadQuantity = "bad-quantity",
         /// Quantity not a multiple of the lot.
         OffLot = "off-lot",
@@ -187,7 +188,7 @@ words!(
         BadPrice = "bad-price",
         /// The instrument has not traded yet: no price to judge the order by.
         NoMarket = "no-market",
-        /// The session has closed, or has not begun.
+        /// An order for the day, and the session has no time left for it.
         ClosedSession = "closed-session",
         /// Not enough free cash for it.
         InsufficientCash = "insufficient-cash",

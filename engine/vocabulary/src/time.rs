@@ -140,9 +140,9 @@ impl FromStr for Interval {
 pub struct Date(pub i32);
 
 impl Date {
-    /// Midnight UTC of this date.
+    /// Midnight UTC of this date; the end of time for a date beyond it.
     pub const fn midnight(self) -> Nanos {
-        Nanos(self.0 as i64 * DAY)
+        Nanos((self.0 as i64).saturating_mul(DAY))
     }
 
     /// The date of an instant, `offset` nanoseconds east of UTC.
@@ -163,7 +163,7 @@ impl Date {
 
     /// The next date.
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 
@@ -235,6 +235,9 @@ mod tests {
         assert_eq!(Date::of(Nanos(-1), 0), Date(-1));
         assert_eq!(Date::of("2025-01-31T20:00:00Z".parse().unwrap(), 5 * HOUR + 30 * MINUTE).to_string(), "2025-02-01");
         assert!("2025-02-30".parse::<Date>().is_err());
+        // A damaged header may hold any date.
+        assert_eq!((Date(i32::MAX).midnight(), Date(i32::MIN).midnight()), (Nanos::MAX, Nanos::MIN));
+        assert_eq!(Date(i32::MAX).next(), Date(i32::MAX));
     }
 
     #[test]

@@ -28,6 +28,7 @@ macro_rules! decimal_unit {
             }
 
             /// True for zero.
+            #[inline]
             pub const fn is_zero(self) -> bool {
                 self.0 == 0
             }
@@ -105,6 +106,7 @@ impl Price {
 
     /// The value of `quantity` at this price: exact product, rounded once to 1e-8, half away from zero. The sign is
     /// the quantity's.
+    #[inline]
     pub fn times(self, quantity: Quantity) -> Money {
         if quantity.0 % SCALE == 0 {
             // Whole units, the common case: exact without a division in 128 bits.
@@ -130,6 +132,7 @@ impl Quantity {
     }
 
     /// The magnitude.
+    #[inline]
     pub const fn abs(self) -> Self {
         Self(self.0.abs())
     }
@@ -155,6 +158,7 @@ impl Money {
     }
 
     /// True for zero.
+    #[inline]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
@@ -162,6 +166,13 @@ impl Money {
     /// The nearest float, for statistics and pictures only.
     pub fn to_f64(self) -> f64 {
         decimal::to_f64(self.0)
+    }
+
+    /// The share of this amount that falls to `part` of `whole`, rounded once, half away from zero. Never overflows.
+    /// Panics unless `0 <= part <= whole` and `0 < whole`.
+    #[inline]
+    pub fn share(self, part: Quantity, whole: Quantity) -> Self {
+        Self(decimal::proportion(self.0, part.0, whole.0))
     }
 
     /// This amount × `numerator` / `denominator`, rounded once, half away from zero. `None` when it does not fit.
@@ -204,28 +215,33 @@ macro_rules! arithmetic {
     ($($name:ident),*) => {$(
         impl Add for $name {
             type Output = Self;
+            #[inline]
             fn add(self, other: Self) -> Self {
                 Self(self.0.checked_add(other.0).expect(concat!(stringify!($name), " overflow in addition")))
             }
         }
         impl Sub for $name {
             type Output = Self;
+            #[inline]
             fn sub(self, other: Self) -> Self {
                 Self(self.0.checked_sub(other.0).expect(concat!(stringify!($name), " overflow in subtraction")))
             }
         }
         impl Neg for $name {
             type Output = Self;
+            #[inline]
             fn neg(self) -> Self {
                 Self(self.0.checked_neg().expect(concat!(stringify!($name), " overflow in negation")))
             }
         }
         impl AddAssign for $name {
+            #[inline]
             fn add_assign(&mut self, other: Self) {
                 *self = *self + other;
             }
         }
         impl SubAssign for $name {
+            #[inline]
             fn sub_assign(&mut self, other: Self) {
                 *self = *self - other;
             }

@@ -30,12 +30,10 @@ impl SledIndex {
         let path = cache_dir.join("index");
         std::fs::create_dir_all(cache_dir).map_err(JournalError::io("create", cache_dir))?;
         // Our own lock: a store that another process has open must not look like a broken one.
-        let lock = Files::new()
-            .lock(&cache_dir.join("index.lock"))
-            .map_err(|error| JournalError::Index {
-                path: path.clone(),
-                reason: format!("another process has it open, or its lock failed ({error})"),
-            })?;
+        let lock = Files::new().lock(&cache_dir.join("index.lock")).map_err(|error| JournalError::Index {
+            path: path.clone(),
+            reason: format!("another process has it open, or its lock failed ({error})"),
+        })?;
         let store = match open(&path) {
             Ok(store) => store,
             Err(_) => {
@@ -43,53 +41,32 @@ impl SledIndex {
                 open(&path).map_err(failed(&path))?
             }
         };
-        Ok(SledIndex {
-            store,
-            path,
-            _lock: lock,
-        })
+        Ok(SledIndex { store, path, _lock: lock })
     }
 }
 
 fn open(path: &Path) -> sled::Result<sled::Db> {
-    sled::Config::new()
-        .path(path)
-        .cache_capacity(CACHE_BYTES)
-        .open()
+    sled::Config::new().path(path).cache_capacity(CACHE_BYTES).open()
 }
 
 /// Removes whatever lies at the store's path.
 fn remove(path: &Path) -> Result<()> {
-    let removed = if path.is_dir() {
-        std::fs::remove_dir_all(path)
-    } else {
-        std::fs::remove_file(path)
-    };
+    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(JournalError::io("remove", path)(error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(JournalError::io("remove", path)(error)),
         _ => Ok(()),
     }
 }
 
 fn failed(path: &Path) -> impl Fn(sled::Error) -> JournalError {
     let path = path.to_owned();
-    move |error| JournalError::Index {
-        path: path.clone(),
-        reason: error.to_string(),
-    }
+    move |error| JournalError::Index { path: path.clone(), reason: error.to_string() }
 }
 
 impl Index for SledIndex {
     fn get(&self, name: &str, key: &[u8]) -> Result<Option<u64>> {
-        let value = self
-            .store
-            .get(composite(name, key))
-            .map_err(failed(&self.path))?;
-        Ok(value
-            .filter(|value| value.len() == 8)
-            .map(|value| u64_at(&value, 0)))
+        let value = self.store.get(composite(name, key)).map_err(failed(&self.path))?;
+        Ok(value.filter(|value| value.len() == 8).map(|value| u64_at(&value, 0)))
     }
 
     fn prefix(&self, name: &str, prefix: &[u8]) -> Result<Vec<(Vec<u8>, u64)>> {
@@ -106,13 +83,11 @@ impl Index for SledIndex {
 
     fn head(&self) -> Result<Option<IndexHead>> {
         let value = self.store.get(HEAD_KEY).map_err(failed(&self.path))?;
-        Ok(value
-            .filter(|value| value.len() == 48)
-            .map(|value| IndexHead {
-                frames: u64_at(&value, 0),
-                version: u64_at(&value, 8),
-                content: Hash(value[16..48].try_into().expect("32 bytes")),
-            }))
+        Ok(value.filter(|value| value.len() == 48).map(|value| IndexHead {
+            frames: u64_at(&value, 0),
+            version: u64_at(&value, 8),
+            content: Hash(value[16..48].try_into().expect("32 bytes")),
+        }))
     }
 
     fn apply(&mut self, entries: &Entries, head: IndexHead) -> Result<()> {

@@ -43,12 +43,7 @@ impl Countdown {
     pub fn new(inner: Arc<dyn Storage>, k: u64, kind: io::ErrorKind) -> Countdown {
         Countdown {
             inner,
-            fault: Arc::new(Fault {
-                calls: AtomicU64::new(0),
-                at: k,
-                kind,
-                fired: AtomicBool::new(false),
-            }),
+            fault: Arc::new(Fault { calls: AtomicU64::new(0), at: k, kind, fired: AtomicBool::new(false) }),
         }
     }
 
@@ -63,10 +58,7 @@ impl Countdown {
     }
 
     fn wrap(&self, file: Box<dyn StorageFile>) -> Box<dyn StorageFile> {
-        Box::new(CountedFile {
-            inner: file,
-            fault: self.fault.clone(),
-        })
+        Box::new(CountedFile { inner: file, fault: self.fault.clone() })
     }
 }
 

@@ -23,9 +23,7 @@ impl Files {
     /// The file system of the machine.
     #[expect(clippy::new_without_default, reason = "it reads the clock")]
     pub fn new() -> Files {
-        Files {
-            started: Instant::now(),
-        }
+        Files { started: Instant::now() }
     }
 }
 
@@ -39,10 +37,7 @@ impl Storage for Files {
             let entry = entry?;
             let metadata = entry.metadata()?;
             if metadata.is_file() {
-                entries.push(Entry {
-                    name: entry.file_name().to_string_lossy().into_owned(),
-                    len: metadata.len(),
-                });
+                entries.push(Entry { name: entry.file_name().to_string_lossy().into_owned(), len: metadata.len() });
             }
         }
         entries.sort();
@@ -59,12 +54,7 @@ impl Storage for Files {
     }
 
     fn create(&self, path: &Path, len: u64) -> io::Result<Box<dyn StorageFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         reserve(&file, 0, len)?;
         Ok(Box::new(OpenFile(file)))
     }
@@ -82,12 +72,7 @@ impl Storage for Files {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(file))
     }
@@ -141,13 +126,7 @@ impl StorageFile for OpenFile {
         // zeroes (zeros are read as zeros: the checksum of each frame is computed over the very
         // bytes handed out, and fails). Deleting the file keeps the map alive. What remains is
         // another program rewriting or cutting a journal in use, which no reader can prevent.
-        let map = unsafe {
-            memmap2::MmapOptions::new()
-                .offset(offset)
-                .len(len)
-                .populate()
-                .map(&self.0)?
-        };
+        let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(len).map(&self.0)? };
         Ok(Window::mapped(map))
     }
 }

@@ -88,21 +88,14 @@ impl Default for SimulatedDisk {
 impl SimulatedDisk {
     /// An empty disk of unlimited size.
     pub fn new() -> SimulatedDisk {
-        SimulatedDisk {
-            state: Arc::new(Mutex::new(Disk {
-                next_file_id: 0x1000,
-                ..Disk::default()
-            })),
-        }
+        SimulatedDisk { state: Arc::new(Mutex::new(Disk { next_file_id: 0x1000, ..Disk::default() })) }
     }
 
     /// A copy that shares nothing: the same programs can be tried on it again.
     pub fn fork(&self) -> SimulatedDisk {
         let mut copy = self.disk().clone();
         copy.locks.clear();
-        SimulatedDisk {
-            state: Arc::new(Mutex::new(copy)),
-        }
+        SimulatedDisk { state: Arc::new(Mutex::new(copy)) }
     }
 
     /// Files may own so many bytes together from now on; `None` is unlimited.
@@ -135,6 +128,14 @@ impl SimulatedDisk {
         self.disk().unsynced()
     }
 
+    /// What a failed sync does on a real system: what was not on the platter is still to be read, but
+    /// counts as written; no later sync brings it there, only writing it again.
+    pub fn forget_unsynced(&self) {
+        for inode in self.disk().inodes.values_mut() {
+            inode.dirty.clear();
+        }
+    }
+
     /// The disk as the next start finds it, `fate` deciding about everything un-synced.
     pub fn power_cut(&self, mut fate: impl FnMut(&Unsynced) -> Fate) -> SimulatedDisk {
         let mut disk = self.disk().clone();
@@ -143,15 +144,16 @@ impl SimulatedDisk {
             disk.settle(&what, fate);
         }
         disk.names.clone_from(&disk.durable_names);
-        disk.moved_dirs.clear();
+        for (from, to) in std::mem::take(&mut disk.moved_dirs) {
+            disk.dirs.remove(&to);
+            disk.dirs.insert(from);
+        }
         disk.locks.clear();
         for inode in disk.inodes.values_mut() {
             inode.bytes.clone_from(&inode.durable);
             inode.dirty.clear();
         }
-        SimulatedDisk {
-            state: Arc::new(Mutex::new(disk)),
-        }
+        SimulatedDisk { state: Arc::new(Mutex::new(disk)) }
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -162,9 +164,7 @@ impl SimulatedDisk {
 impl Disk {
     fn inode_mut(&mut self, path: &Path) -> io::Result<&mut Inode> {
         let inode = *self.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        self.inodes
-            .get_mut(&inode)
-            .ok_or(io::ErrorKind::NotFound.into())
+        self.inodes.get_mut(&inode).ok_or(io::ErrorKind::NotFound.into())
     }
 
     fn unsynced(&self) -> Vec<Unsynced> {
@@ -174,16 +174,10 @@ impl Disk {
             if inode.bytes.len() != inode.durable.len() {
                 all.push(Unsynced::Length { path: path.clone() });
             }
-            all.extend(inode.dirty.iter().map(|sector| Unsynced::Sector {
-                path: path.clone(),
-                sector: *sector,
-            }));
+            all.extend(inode.dirty.iter().map(|sector| Unsynced::Sector { path: path.clone(), sector: *sector }));
         }
-        let mut dirs: BTreeSet<PathBuf> = self
-            .moved_dirs
-            .iter()
-            .filter_map(|(from, _)| from.parent().map(Path::to_owned))
-            .collect();
+        let mut dirs: BTreeSet<PathBuf> =
+            self.moved_dirs.iter().filter_map(|(from, _)| from.parent().map(Path::to_owned)).collect();
         for (path, inode) in &self.names {
             if self.durable_names.get(path) != Some(inode) {
                 dirs.extend(path.parent().map(Path::to_owned));
@@ -228,15 +222,13 @@ impl Disk {
     }
 
     fn sync_names(&mut self, dir: &Path) {
-        let (here, elsewhere): (Vec<_>, Vec<_>) = std::mem::take(&mut self.moved_dirs)
-            .into_iter()
-            .partition(|(from, _)| from.parent() == Some(dir));
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.moved_dirs).into_iter().partition(|(from, _)| from.parent() == Some(dir));
         self.moved_dirs = elsewhere;
         for (from, to) in here {
             move_names(&mut self.durable_names, &from, &to);
         }
-        self.durable_names
-            .retain(|path, _| path.parent() != Some(dir));
+        self.durable_names.retain(|path, _| path.parent() != Some(dir));
         for (path, inode) in &self.names {
             if path.parent() == Some(dir) {
                 self.durable_names.insert(path.clone(), *inode);
@@ -249,11 +241,7 @@ impl Disk {
         let Some(capacity) = self.capacity else {
             return Ok(());
         };
-        let used: u64 = self
-            .names
-            .values()
-            .map(|inode| self.inodes[inode].bytes.len() as u64)
-            .sum();
+        let used: u64 = self.names.values().map(|inode| self.inodes[inode].bytes.len() as u64).sum();
         if used + growth > capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -262,11 +250,7 @@ impl Disk {
 }
 
 fn move_names(names: &mut BTreeMap<PathBuf, u64>, from: &Path, to: &Path) {
-    let moved: Vec<PathBuf> = names
-        .keys()
-        .filter(|path| path.starts_with(from))
-        .cloned()
-        .collect();
+    let moved: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
     for path in moved {
         let inode = names.remove(&path).expect("just listed");
         let rest = path.strip_prefix(from).expect("just filtered");
@@ -283,11 +267,7 @@ struct SimulatedFile {
 impl SimulatedFile {
     fn with<T>(&self, work: impl FnOnce(&mut Inode) -> io::Result<T>) -> io::Result<T> {
         let mut disk = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        work(
-            disk.inodes
-                .get_mut(&self.inode)
-                .ok_or(io::ErrorKind::NotFound)?,
-        )
+        work(disk.inodes.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?)
     }
 }
 
@@ -315,10 +295,7 @@ impl Storage for SimulatedDisk {
             .iter()
             .filter(|(path, _)| path.parent() == Some(dir))
             .filter_map(|(path, inode)| {
-                Some(Entry {
-                    name: path.file_name()?.to_str()?.to_owned(),
-                    len: disk.inodes[inode].bytes.len() as u64,
-                })
+                Some(Entry { name: path.file_name()?.to_str()?.to_owned(), len: disk.inodes[inode].bytes.len() as u64 })
             })
             .collect();
         if entries.is_empty() && !disk.dirs.contains(dir) {
@@ -335,10 +312,7 @@ impl Storage for SimulatedDisk {
     fn open(&self, path: &Path, _write: bool) -> io::Result<Box<dyn StorageFile>> {
         let disk = self.disk();
         let inode = *disk.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(SimulatedFile {
-            state: self.state.clone(),
-            inode,
-        }))
+        Ok(Box::new(SimulatedFile { state: self.state.clone(), inode }))
     }
 
     fn create(&self, path: &Path, len: u64) -> io::Result<Box<dyn StorageFile>> {
@@ -347,16 +321,10 @@ impl Storage for SimulatedDisk {
         let inode = disk.next_inode;
         disk.next_inode += 1;
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let fresh = Inode {
-            bytes: vec![0; len],
-            ..Inode::default()
-        };
+        let fresh = Inode { bytes: vec![0; len], ..Inode::default() };
         disk.inodes.insert(inode, fresh);
         disk.names.insert(path.to_owned(), inode);
-        Ok(Box::new(SimulatedFile {
-            state: self.state.clone(),
-            inode,
-        }))
+        Ok(Box::new(SimulatedFile { state: self.state.clone(), inode }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -395,10 +363,7 @@ impl Storage for SimulatedDisk {
         if !disk.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Box::new(SimulatedLock {
-            state: self.state.clone(),
-            path: path.to_owned(),
-        }))
+        Ok(Box::new(SimulatedLock { state: self.state.clone(), path: path.to_owned() }))
     }
 
     fn file_id(&self) -> io::Result<u64> {
@@ -420,9 +385,7 @@ impl StorageFile for SimulatedFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         self.with(|inode| {
             let start = usize::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-            let source = start
-                .checked_add(bytes.len())
-                .and_then(|end| inode.bytes.get(start..end));
+            let source = start.checked_add(bytes.len()).and_then(|end| inode.bytes.get(start..end));
             bytes.copy_from_slice(source.ok_or(io::ErrorKind::UnexpectedEof)?);
             Ok(())
         })
@@ -437,9 +400,7 @@ impl StorageFile for SimulatedFile {
             }
             inode.bytes[start..end].copy_from_slice(bytes);
             if !bytes.is_empty() {
-                inode
-                    .dirty
-                    .extend(start / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
+                inode.dirty.extend(start / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
             }
             Ok(())
         })
@@ -449,10 +410,7 @@ impl StorageFile for SimulatedFile {
         let mut disk = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = disk.inodes[&self.inode].bytes.len() as u64;
         disk.claim(len.saturating_sub(now))?;
-        let inode = disk
-            .inodes
-            .get_mut(&self.inode)
-            .ok_or(io::ErrorKind::NotFound)?;
+        let inode = disk.inodes.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?;
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
         inode.bytes.resize(len, 0);
         Ok(())
@@ -460,8 +418,12 @@ impl StorageFile for SimulatedFile {
 
     fn sync(&self) -> io::Result<()> {
         self.with(|inode| {
-            inode.durable.clone_from(&inode.bytes);
-            inode.dirty.clear();
+            inode.durable.resize(inode.bytes.len(), 0);
+            for sector in std::mem::take(&mut inode.dirty) {
+                let start = (sector * SECTOR_BYTES).min(inode.bytes.len());
+                let end = (start + SECTOR_BYTES).min(inode.bytes.len());
+                inode.durable[start..end].copy_from_slice(&inode.bytes[start..end]);
+            }
             Ok(())
         })
     }

@@ -2,13 +2,15 @@
 //!
 //! - Long when the close is above its 20-bar mean and the 14-bar RSI above 55; short when below the mean and under 45;
 //!   otherwise flat.
-//! - No entries and every position left from `square_off_minutes` before the session's close, on short days too.
+//! - No entries and every position left from `square_off_minutes` before the session's close, on short days too: the
+//!   entry that still works is cancelled, the exit works until it has filled.
+//! - Orders that enter last a day: what could not fill today is not wanted tomorrow. On daily bars it never trades.
 
 use super::{Parameter, ParameterError, Parameters, Rule, View};
 use crate::orders::{OrderRequest, Requests};
 use daybook_features::{Rsi, Sma};
 use daybook_vocabulary::time::MINUTE;
-use daybook_vocabulary::{Candle, Price, Quantity, Side};
+use daybook_vocabulary::{Candle, Price, Quantity, Side, TimeInForce};
 use serde::{Deserialize, Serialize};
 
 /// An intraday trend follower in one instrument.
@@ -43,7 +45,7 @@ impl Rule for Intraday {
             quantity: parameters.quantity("quantity")?,
             long_above: percent("long_above")?,
             short_below: percent("short_below")?,
-            square_off_minutes: parameters.integer("square_off_minutes", 0..=720)?,
+            square_off_minutes: parameters.integer("square_off_minutes", 1..=720)?,
             short: parameters.choice("short", &["yes", "no"])? == "yes",
             mean: Sma::new(parameters.integer("mean", 2..=10_000)? as usize),
             momentum: Rsi::new(parameters.integer("rsi", 2..=10_000)? as usize),
@@ -63,18 +65,13 @@ impl Rule for Intraday {
     }
 
     fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
-        if view.is_pending() {
-            return;
-        }
         // An order fills at the next bar's open, so the last bar that may decide is one bar earlier.
         let closing = view.until_close() - view.interval.nanos() < i64::from(self.square_off_minutes) * MINUTE;
-        let (want, reason) = if closing { (0, "square-off") } else { self.signal() };
-        let target = Quantity(self.quantity.0 * want);
-        let change = target - view.position();
-        if change.0 > 0 {
-            requests.place(OrderRequest::market(Side::Buy, change, reason));
-        } else if change.0 < 0 {
-            requests.place(OrderRequest::market(Side::Sell, change.abs(), reason));
+        if closing {
+            square_off(view, requests);
+        } else if !view.is_pending() {
+            let (want, reason) = self.signal();
+            trade(Quantity(self.quantity.0 * want) - view.position(), TimeInForce::Day, reason, requests);
         }
     }
 }
@@ -90,5 +87,24 @@ impl Intraday {
         } else {
             (0, "no-trend")
         }
+    }
+}
+
+/// Cancels what works and leaves what is held, unless that is already under way.
+fn square_off(view: &View<'_>, requests: &mut Requests) {
+    const REASON: &str = "square-off";
+    if view.working().iter().any(|order| order.reason.as_str() == REASON) {
+        return;
+    }
+    if view.is_pending() {
+        requests.cancel_all(REASON);
+    }
+    trade(-view.position(), TimeInForce::Gtc, REASON, requests);
+}
+
+fn trade(change: Quantity, lasting: TimeInForce, reason: &str, requests: &mut Requests) {
+    if !change.is_zero() {
+        let side = if change.0 > 0 { Side::Buy } else { Side::Sell };
+        requests.place(OrderRequest::market(side, change.abs(), reason).lasting(lasting));
     }
 }

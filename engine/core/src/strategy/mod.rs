@@ -80,13 +80,12 @@ impl<R: Rule> Strategy for PerInstrument<R> {
     }
 
     fn save(&self, out: &mut Vec<u8>) {
-        let bytes = postcard::to_stdvec(&self.rules).expect("a rule's state is plain data");
-        out.extend_from_slice(&bytes);
+        *out = postcard::to_extend(&self.rules, std::mem::take(out)).expect("a rule's state is plain data");
     }
 
     fn load(&mut self, saved: &[u8]) -> bool {
-        match postcard::from_bytes::<Vec<R>>(saved) {
-            Ok(rules) if rules.len() == self.rules.len() => {
+        match postcard::take_from_bytes::<Vec<R>>(saved) {
+            Ok((rules, [])) if rules.len() == self.rules.len() => {
                 self.rules = rules;
                 true
             }
@@ -97,7 +96,7 @@ impl<R: Rule> Strategy for PerInstrument<R> {
 
 /// What a strategy sees when it decides about one instrument.
 pub struct View<'a> {
-    /// The decision's time: the close of the bar just learned.
+    /// The decision's time: the close of the candle that closed the bar just learned.
     pub now: Nanos,
     /// Which instrument.
     pub instrument: InstrumentId,
@@ -171,8 +170,10 @@ pub struct Entry {
     pub about: &'static str,
     /// What `--set` takes.
     pub parameters: &'static [Parameter],
-    build: fn(&Parameters, usize) -> Result<Box<dyn Strategy>, ParameterError>,
+    build: Build,
 }
+
+type Build = fn(&Parameters, usize) -> Result<Box<dyn Strategy>, ParameterError>;
 
 impl Entry {
     const fn of<R: Rule>() -> Self {

@@ -5,6 +5,7 @@
 //!   open, never at the level.
 //! - `exits=close`: the levels are compared with closes only, and with the open of a bar that gapped through one; the
 //!   exit is a market order and fills at the next open.
+//! - Exits always cover what is held: an entry or a target that filled in parts gets new ones for the rest.
 //! - One reason per exit: `stop`, `target`, `gap-stop`, `gap-target`, `max-hold`.
 
 use super::sma_cross::CrossingAverages;
@@ -12,7 +13,7 @@ use super::{Parameter, ParameterError, Parameters, Rule, View};
 use crate::orders::{OrderRequest, Requests};
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
 use daybook_vocabulary::time::DAY;
-use daybook_vocabulary::{Candle, Price, Quantity, Side};
+use daybook_vocabulary::{Candle, OrderType, Price, Quantity, Side};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -120,32 +121,35 @@ impl Swing {
         let entry = view.average_price();
         let away = |percent: Price| {
             let scale = i128::from(100 * SCALE);
-            Price(divide_rounded(i128::from(entry.0) * i128::from(percent.0), scale) as i64)
+            divide_rounded(i128::from(entry.0) * i128::from(percent.0), scale) as i64
         };
+        // Percentages are below a hundred, so nothing goes below zero; at the end of the range a level stays there.
+        let (stop, target) = (away(self.stop_pct), away(self.target_pct));
         if view.position().0 > 0 {
-            (entry - away(self.stop_pct), entry + away(self.target_pct))
+            (Price(entry.0 - stop), Price(entry.0.saturating_add(target)))
         } else {
-            (entry + away(self.stop_pct), entry - away(self.target_pct))
+            (Price(entry.0.saturating_add(stop)), Price(entry.0 - target))
         }
     }
 
-    /// Rests a stop and a target at the exchange, once.
+    /// Keeps a stop and a target at the exchange, each for all that is held.
     fn protect(&self, view: &View<'_>, requests: &mut Requests) {
-        if view.is_pending() {
+        let (side, quantity) = exit(view);
+        let exits = || view.working().iter().filter(|order| order.side == side);
+        let covers = |order_type| exits().any(|order| order.order_type == order_type && order.remaining() == quantity);
+        if is_leaving(view) || (covers(OrderType::Stop) && covers(OrderType::Limit)) {
             return;
         }
+        for order in exits() {
+            requests.cancel(order.id, "position-changed");
+        }
         let (stop, target) = self.levels(view);
-        let side = if view.position().0 > 0 { Side::Sell } else { Side::Buy };
-        let quantity = view.position().abs();
         requests.place(OrderRequest::stop(side, quantity, stop, "stop").in_group(1));
         requests.place(OrderRequest::limit(side, quantity, target, "target").in_group(1));
     }
 
     /// Compares the levels with the bar's open (a gap) and its close.
     fn watch(&self, view: &View<'_>, requests: &mut Requests) {
-        if view.is_pending() {
-            return;
-        }
         let (stop, target) = self.levels(view);
         let long = view.position().0 > 0;
         let beyond_stop = |price: Price| if long { price <= stop } else { price >= stop };
@@ -166,11 +170,24 @@ impl Swing {
     }
 }
 
+/// Gives up every order and leaves at the next open, unless that is already under way.
 fn leave(view: &View<'_>, reason: &str, requests: &mut Requests) {
-    if view.working().iter().any(|order| order.reason.as_str() == reason) {
+    if is_leaving(view) {
         return;
     }
-    requests.cancel_all(reason);
-    let side = if view.position().0 > 0 { Side::Sell } else { Side::Buy };
-    requests.place(OrderRequest::market(side, view.position().abs(), reason));
+    if view.is_pending() {
+        requests.cancel_all(reason);
+    }
+    let (side, quantity) = exit(view);
+    requests.place(OrderRequest::market(side, quantity, reason));
+}
+
+/// Side and quantity of the order that would end the position.
+fn exit(view: &View<'_>) -> (Side, Quantity) {
+    (if view.position().0 > 0 { Side::Sell } else { Side::Buy }, view.position().abs())
+}
+
+fn is_leaving(view: &View<'_>) -> bool {
+    let (side, _) = exit(view);
+    view.working().iter().any(|order| order.side == side && order.order_type == OrderType::Market)
 }

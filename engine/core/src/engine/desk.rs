@@ -1,0 +1,344 @@
+//! The desk: judges what a strategy asks for, works orders along a candle's path, books their fills.
+//!
+//! - Every request leaves a trace: an intent with its verdict, or an update.
+//! - A fill moves order, position, cash, reserves and charges in one place, [`Core::fill`], or none of them.
+//! - What a fill would open must be paid for when it fills, whatever the gate thought; what it closes always may.
+
+use super::{Core, State};
+use crate::exchange::{Phase, trade_price};
+use crate::gate;
+use crate::input::SessionHours;
+use crate::ledger::{Ledger, collateral};
+use crate::orders::{Order, OrderRequest, Request};
+use crate::outbox::{Conclusion, Outbox};
+use crate::position::{Applied, Closing, OpenTrade};
+use daybook_config::fees::FeeInput;
+use daybook_vocabulary::{
+    Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId,
+    OrderIntent, OrderUpdate, Price, Quantity, Side, TimeInForce, Verdict,
+};
+
+/// A trade at the simulated exchange, before it is booked.
+#[derive(Clone, Copy)]
+struct Trade {
+    cause: Cause,
+    id: InstrumentId,
+    price: Price,
+    quantity: Quantity,
+    time: Nanos,
+}
+
+impl Core {
+    /// Does what the strategy asked for, in its order.
+    pub(super) fn act(&mut self, id: InstrumentId, session: &SessionHours, out: &mut Outbox) {
+        let mut list = std::mem::take(&mut self.requests.list);
+        for request in list.drain(..) {
+            match request {
+                Request::Place(order) => self.place(id, order, session, out),
+                Request::Cancel(which, reason) => {
+                    self.end_orders(id, out, |order| (order.id == which).then_some((OrderEvent::Cancelled, reason)));
+                }
+                Request::CancelAll(reason) => {
+                    self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
+                }
+            }
+        }
+        self.requests.list = list;
+    }
+
+    /// Ends the orders that last a day.
+    pub(super) fn expire_day_orders(&mut self, id: InstrumentId, out: &mut Outbox) {
+        let reason = Label::new("session-closed");
+        self.end_orders(id, out, |order| {
+            (order.time_in_force == TimeInForce::Day).then_some((OrderEvent::Expired, reason))
+        });
+    }
+
+    /// Judges an order, journals the intent with its verdict, and hands it to the simulated exchange.
+    fn place(&mut self, id: InstrumentId, mut request: OrderRequest, session: &SessionHours, out: &mut Outbox) {
+        let meta = &self.setup.instruments[id.index()];
+        request.limit = request.limit.map(|price| price.round_to(meta.tick));
+        request.stop = request.stop.map(|price| price.round_to(meta.tick));
+        let now = self.state.now;
+        let book = &mut self.state.books[id.index()];
+        let (verdict, reserve) = gate::judge(&request, meta, book, &self.state.ledger, now >= session.close);
+        self.state.counts.orders += 1;
+        let mut order = Order::new(OrderId(self.state.counts.orders), &request, now);
+        let intent = OrderIntent {
+            cause: book.cause,
+            order: order.id,
+            side: order.side,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            verdict,
+            quantity: order.quantity,
+            limit: order.limit,
+            stop: order.stop,
+            reference: book.last,
+            reason: order.reason,
+        };
+        out.push(id, Conclusion::Intent(intent));
+        if verdict != Verdict::Approved {
+            return;
+        }
+        for event in [OrderEvent::Sent, OrderEvent::Accepted] {
+            assert!(!order.happens(event), "a new order is sent and accepted without surprise");
+        }
+        order.reserved = reserve;
+        self.state.ledger.reserved += reserve;
+        out.push(id, Conclusion::Update(update(book.cause, &order, OrderEvent::Accepted, Label::NONE)));
+        book.working.push(order);
+    }
+
+    /// Ends the working orders that `choose` names, for its reason.
+    fn end_orders(
+        &mut self,
+        id: InstrumentId,
+        out: &mut Outbox,
+        choose: impl Fn(&Order) -> Option<(OrderEvent, Label)>,
+    ) {
+        let book = &mut self.state.books[id.index()];
+        let (cause, ledger) = (book.cause, &mut self.state.ledger);
+        book.working.retain_mut(|order| {
+            let Some((event, reason)) = choose(order) else { return true };
+            end_order(id, cause, order, event, reason, ledger, out);
+            false
+        });
+    }
+
+    /// Works the orders of one instrument along a candle's path.
+    pub(super) fn work(&mut self, cause: Cause, id: InstrumentId, candle: &Candle, out: &mut Outbox) {
+        // Taken out so that fills may touch the rest of the state; put back below, with its memory.
+        let mut working = std::mem::take(&mut self.state.books[id.index()].working);
+        let mut left = match self.setup.participation_bps {
+            None => Quantity(i64::MAX),
+            Some(bps) => self.tradable(id, candle, bps),
+        };
+        for phase in Phase::PATH {
+            for index in 0..working.len() {
+                let order = &mut working[index];
+                if !order.is_working() || candle.open_time() < order.decided {
+                    continue;
+                }
+                let Some(price) = trade_price(order, candle, phase) else { continue };
+                let quantity = order.remaining().min(left);
+                if quantity.is_zero() {
+                    continue;
+                }
+                let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
+                let filled = self.fill(Trade { cause, id, price, quantity, time }, order, out);
+                left = Quantity(left.0 - filled.0);
+                let (group, which) = (order.group, order.id);
+                if group != 0 && !filled.is_zero() {
+                    self.cancel_group(id, cause, &mut working, group, which, out);
+                }
+            }
+        }
+        for order in &mut working {
+            if order.time_in_force == TimeInForce::Ioc && order.is_working() && candle.open_time() >= order.decided {
+                let reason = Label::new("immediate-or-cancel");
+                end_order(id, cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
+            }
+        }
+        working.retain(Order::is_working);
+        self.state.books[id.index()].working = working;
+    }
+
+    /// How much of a candle's volume may fill, in whole lots.
+    fn tradable(&self, id: InstrumentId, candle: &Candle, bps: u32) -> Quantity {
+        let share = i128::from(candle.volume().0) * i128::from(bps) / 10_000;
+        Quantity(i64::try_from(share).unwrap_or(i64::MAX)).round_down_to(self.setup.instruments[id.index()].lot)
+    }
+
+    fn cancel_group(
+        &mut self,
+        id: InstrumentId,
+        cause: Cause,
+        working: &mut [Order],
+        group: u32,
+        filled: OrderId,
+        out: &mut Outbox,
+    ) {
+        for order in working.iter_mut().filter(|order| order.group == group && order.id != filled && order.is_working())
+        {
+            let reason = Label::new("one-cancels-other");
+            end_order(id, cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
+        }
+    }
+
+    /// Books one fill and says how much of it there was. Where the cash does not do, what closes the position fills
+    /// all the same, and the rest of the order is cancelled.
+    fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Quantity {
+        let mut charges = self.charges(&trade, order);
+        let affordable = self.can_pay(&trade, order, charges.total());
+        if !affordable {
+            let closing = self.state.books[trade.id.index()].position.closing(order.side, trade.quantity);
+            if closing.is_zero() {
+                self.cancel_for_cash(&trade, order, out);
+                return Quantity::ZERO;
+            }
+            trade.quantity = closing;
+            charges = self.charges(&trade, order);
+        }
+        self.book_fill(trade, charges, order, out);
+        if !affordable {
+            self.cancel_for_cash(&trade, order, out);
+        }
+        trade.quantity
+    }
+
+    /// What a fill costs by the rates of its session.
+    fn charges(&self, trade: &Trade, order: &Order) -> Charges {
+        let (Some(rates), Some(session)) = (&self.rates, &self.state.session) else { return Charges::default() };
+        let book = &self.state.books[trade.id.index()];
+        let held = book.position.quantity;
+        rates.charge(FeeInput {
+            side: order.side,
+            price: trade.price,
+            quantity: trade.quantity,
+            order_value_before: order.value,
+            order_brokerage_before: order.brokerage,
+            first_delivery_sale_of_day: book.day.at(session.date, held).delivers(order.side, held, trade.quantity),
+        })
+    }
+
+    fn can_pay(&self, trade: &Trade, order: &Order, fees: Money) -> bool {
+        let position = &self.state.books[trade.id.index()].position;
+        let (needed, freed) = Ledger::need(position, order.side, trade.quantity, trade.price);
+        needed.is_zero() || needed + fees <= self.state.ledger.free() + order.reserved + freed
+    }
+
+    fn cancel_for_cash(&mut self, trade: &Trade, order: &mut Order, out: &mut Outbox) {
+        let reason = Label::new("insufficient-cash");
+        end_order(trade.id, trade.cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
+    }
+
+    fn book_fill(&mut self, trade: Trade, charges: Charges, order: &mut Order, out: &mut Outbox) {
+        let Trade { cause, id, price, quantity, time } = trade;
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
+        let value = price.times(quantity);
+        let fees = charges.total();
+        let before = order.remaining();
+        order.filled += quantity;
+        order.value += value;
+        order.brokerage += charges.brokerage;
+        let event = if order.remaining().is_zero() { OrderEvent::Filled } else { OrderEvent::PartiallyFilled };
+        let surprised = order.happens(event);
+        let kept = order.reserved.share(order.remaining(), before);
+        state.ledger.reserved -= order.reserved - kept;
+        order.reserved = kept;
+
+        if let Some(session) = &state.session {
+            let held = book.position.quantity;
+            book.day = book.day.at(session.date, held);
+            book.day.delivered |= book.day.delivers(order.side, held, quantity);
+        }
+        let locked = collateral(&book.position);
+        let applied = book.position.apply(order.side, quantity, price, value);
+        let ledger = &mut state.ledger;
+        ledger.locked += collateral(&book.position) - locked;
+        ledger.cash -= if order.side == Side::Buy { value } else { -value };
+        ledger.cash -= fees;
+        ledger.fees += fees;
+        ledger.realised += applied.realised;
+        // Marked at the last price before this candle; the candle's own close moves it on.
+        let marked = book.position.value(book.last);
+        ledger.marked += marked - book.marked;
+        book.marked = marked;
+
+        state.counts.fills += 1;
+        let fill = Fill {
+            cause,
+            order: order.id,
+            side: order.side,
+            state: order.state,
+            quantity,
+            price,
+            reference_price: price,
+            slippage_bps: BasisPoints::ZERO,
+            model: Label::new("none"),
+            exchange_time: time,
+            position: book.position.quantity,
+            charges,
+        };
+        out.push(id, Conclusion::Fill(fill));
+        if surprised {
+            out.push(id, Conclusion::Alarm(contradiction(cause, order, event)));
+        }
+        round_trip(state, trade, order, &applied, fees, out);
+    }
+}
+
+/// Follows the round trip a fill belongs to; a fill through zero ends one and begins the next.
+fn round_trip(state: &mut State, trade: Trade, order: &Order, applied: &Applied, fees: Money, out: &mut Outbox) {
+    let id = trade.id;
+    let book = &mut state.books[id.index()];
+    let closing_fees = fees.share(applied.closed, trade.quantity);
+    if !applied.closed.is_zero() {
+        let round = book.trade.as_mut().expect("a position that closes is a round trip in progress");
+        round.exit_value += applied.closed_value;
+        round.gross += applied.realised;
+        round.fees += closing_fees;
+        if book.position.quantity.is_zero() || !applied.opened.is_zero() {
+            state.counts.trades += 1;
+            let closing = Closing {
+                cause: trade.cause,
+                trade: state.counts.trades,
+                order: order.id,
+                time: trade.time,
+                reason: order.reason,
+                bars: book.bars,
+            };
+            out.push(id, Conclusion::Trade(round.close(closing)));
+            book.trade = None;
+        }
+    }
+    if !applied.opened.is_zero() {
+        let round = book.trade.get_or_insert(OpenTrade {
+            side: order.side,
+            entered: Quantity::ZERO,
+            entry_value: Money::ZERO,
+            exit_value: Money::ZERO,
+            fees: Money::ZERO,
+            gross: Money::ZERO,
+            entry_time: trade.time,
+            entry_order: order.id,
+            entry_reason: order.reason,
+            bars_before: book.bars,
+        });
+        round.entered += applied.opened;
+        round.entry_value += applied.opened_value;
+        round.fees += fees - closing_fees;
+    }
+}
+
+fn end_order(
+    id: InstrumentId,
+    cause: Cause,
+    order: &mut Order,
+    event: OrderEvent,
+    reason: Label,
+    ledger: &mut Ledger,
+    out: &mut Outbox,
+) {
+    let surprised = order.happens(event);
+    ledger.reserved -= order.reserved;
+    order.reserved = Money::ZERO;
+    out.push(id, Conclusion::Update(update(cause, order, event, reason)));
+    if surprised {
+        out.push(id, Conclusion::Alarm(contradiction(cause, order, event)));
+    }
+}
+
+fn update(cause: Cause, order: &Order, event: OrderEvent, reason: Label) -> OrderUpdate {
+    OrderUpdate { cause, order: order.id, event, state: order.state, filled: order.filled, reason }
+}
+
+fn contradiction(cause: Cause, order: &Order, event: OrderEvent) -> Alarm {
+    Alarm {
+        cause,
+        code: Label::new("order-contradiction"),
+        text: format!("order {} is {} and was told '{event}'", order.id, order.state),
+    }
+}

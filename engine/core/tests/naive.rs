@@ -1,0 +1,597 @@
+//! The naive twin: the simulated exchange and the account once more, in the most obvious code, against the real core.
+//!
+//! - It keeps every order and every fill ever made and works everything out from those lists, each time anew.
+//! - Random worlds (gaps, holes, dojis, late candles, huge and tiny numbers, every order type) must give equal outputs.
+//! - A failure names its seed: `DAYBOOK_SEED=… cargo test -p daybook-core --test naive` runs that world alone.
+
+mod worlds;
+
+use daybook_config::fees::{FeeInput, FeeSchedule};
+use daybook_core::{Conclusion, NO_STREAM, OrderRequest, Output, Request, SessionHours};
+use daybook_vocabulary::candle::CandleParts;
+use daybook_vocabulary::{
+    Account, Bar, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId,
+    OrderIntent, OrderState, OrderType, OrderUpdate, Price, Quantity, Side, TimeInForce, TradeClosed, Verdict,
+};
+use std::cmp::Ordering;
+use worlds::{Seen, Step, World};
+
+const UNIT: i128 = 100_000_000;
+
+struct NaiveOrder {
+    instrument: usize,
+    request: OrderRequest,
+    decided: Nanos,
+    held_back: i128,
+    /// The candle of its instrument in which its stop was touched, and whether at the open.
+    touched: Option<(u64, bool)>,
+    ended: Option<OrderState>,
+}
+
+struct NaiveFill {
+    instrument: usize,
+    order: usize,
+    price: i128,
+    /// Positive for a buy.
+    change: i128,
+    charges: Charges,
+    time: Nanos,
+    session: SessionHours,
+    /// Candles of the instrument before this one.
+    bars: u64,
+}
+
+/// What one walk over the fills of an instrument finds: what is held, what it cost, what was earned.
+#[derive(Default)]
+struct Walk {
+    held: i128,
+    basis: i128,
+    realised: i128,
+    /// The round trip in progress.
+    trip: Trip,
+    /// The one that the last fill ended.
+    ended: Option<Trip>,
+}
+
+#[derive(Default)]
+struct Trip {
+    entry: Option<usize>,
+    entered: i128,
+    entry_worth: i128,
+    exit_worth: i128,
+    fees: i128,
+}
+
+struct Naive<'a> {
+    world: &'a World,
+    fees: FeeSchedule,
+    orders: Vec<NaiveOrder>,
+    fills: Vec<NaiveFill>,
+    trades: u64,
+    candles: Vec<Vec<(Cause, Candle)>>,
+    learned: Vec<u64>,
+    /// Number and candles of the bar being built; session and number of the last one finished.
+    building: Vec<(i64, Vec<Candle>)>,
+    finished: Vec<Option<(SessionHours, i64)>>,
+    fresh: Vec<usize>,
+    decisions: usize,
+    session: Option<SessionHours>,
+    last_cause: Cause,
+    now: Nanos,
+    out: Vec<Output>,
+}
+
+/// Half away from zero.
+fn rounded(value: i128, divisor: i128) -> i128 {
+    value.signum() * ((value.abs() * 2 + divisor) / (2 * divisor))
+}
+
+fn worth(price: i128, quantity: i128) -> i128 {
+    rounded(price * quantity, UNIT)
+}
+
+impl<'a> Naive<'a> {
+    fn new(world: &'a World) -> Self {
+        let count = world.instruments.len();
+        Self {
+            world,
+            fees: FeeSchedule::parse(&world.costs).unwrap(),
+            orders: Vec::new(),
+            fills: Vec::new(),
+            trades: 0,
+            candles: vec![Vec::new(); count],
+            learned: vec![0; count],
+            building: vec![(0, Vec::new()); count],
+            finished: vec![None; count],
+            fresh: Vec::new(),
+            decisions: 0,
+            session: None,
+            last_cause: Cause::default(),
+            now: Nanos::MIN,
+            out: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.now = step.time();
+        match step {
+            Step::Opened { hours } => self.session = Some(*hours),
+            Step::Candle { cause, instrument, candle, late, .. } => self.candle(*cause, *instrument, candle, *late),
+            Step::Slice { .. } => self.decide(),
+            Step::Closed { .. } => self.close_session(),
+        }
+    }
+
+    fn say(&mut self, instrument: usize, body: Conclusion) {
+        self.out.push(Output { stream: InstrumentId(instrument as u32), body });
+    }
+
+    fn walk(&self, instrument: usize) -> Walk {
+        let mut walk = Walk::default();
+        for (index, fill) in self.fills.iter().enumerate().filter(|(_, fill)| fill.instrument == instrument) {
+            let (size, sign) = (fill.change.abs(), fill.change.signum());
+            let closed = if walk.held * sign < 0 { size.min(walk.held.abs()) } else { 0 };
+            let closed_worth = worth(fill.price, closed);
+            let closing_fees = rounded(fill.charges.total().0 * closed, size);
+            walk.ended = None;
+            if closed > 0 {
+                let share = rounded(walk.basis * closed, walk.held.abs());
+                walk.realised += -sign * closed_worth - share;
+                walk.basis -= share;
+                walk.held += sign * closed;
+                walk.trip.exit_worth += closed_worth;
+                walk.trip.fees += closing_fees;
+                if walk.held == 0 {
+                    walk.ended = Some(std::mem::take(&mut walk.trip));
+                }
+            }
+            if size > closed {
+                let opened_worth = worth(fill.price, size) - closed_worth;
+                walk.held += sign * (size - closed);
+                walk.basis += sign * opened_worth;
+                walk.trip.entry.get_or_insert(index);
+                walk.trip.entered += size - closed;
+                walk.trip.entry_worth += opened_worth;
+                walk.trip.fees += fill.charges.total().0 - closing_fees;
+            }
+        }
+        walk
+    }
+
+    fn fills_of(&self, order: usize) -> impl Iterator<Item = &NaiveFill> {
+        self.fills.iter().filter(move |fill| fill.order == order)
+    }
+
+    fn remaining(&self, order: usize) -> i128 {
+        let filled: i128 = self.fills_of(order).map(|fill| fill.change.abs()).sum();
+        i128::from(self.orders[order].request.quantity.0) - filled
+    }
+
+    /// What an order still holds back: its reserve, less the share of every fill.
+    fn reserve(&self, order: usize) -> i128 {
+        if self.orders[order].ended.is_some() {
+            return 0;
+        }
+        let begins = (self.orders[order].held_back, i128::from(self.orders[order].request.quantity.0));
+        let after = |(reserve, remaining): (i128, i128), fill: &NaiveFill| {
+            let then = remaining - fill.change.abs();
+            (rounded(reserve * then, remaining), then)
+        };
+        self.fills_of(order).fold(begins, after).0
+    }
+
+    fn cash(&self) -> i128 {
+        let moved = |fill: &NaiveFill| fill.change.signum() * worth(fill.price, fill.change.abs());
+        let paid: i128 = self.fills.iter().map(|fill| moved(fill) + fill.charges.total().0).sum();
+        self.world.cash.0 - paid
+    }
+
+    fn locked(&self, instrument: usize) -> i128 {
+        let walk = self.walk(instrument);
+        if walk.held < 0 { 2 * walk.basis.abs() } else { 0 }
+    }
+
+    fn free(&self) -> i128 {
+        let reserved: i128 = (0..self.orders.len()).map(|order| self.reserve(order)).sum();
+        let locked: i128 = (0..self.candles.len()).map(|instrument| self.locked(instrument)).sum();
+        self.cash() - locked - reserved
+    }
+
+    fn last(&self, instrument: usize) -> i128 {
+        self.candles[instrument].last().map_or(0, |(_, candle)| candle.close().0.into())
+    }
+
+    fn cause(&self, instrument: usize) -> Cause {
+        self.candles[instrument].last().unwrap().0
+    }
+
+    fn live(&self, instrument: usize) -> Vec<usize> {
+        let live = |order: &usize| self.orders[*order].instrument == instrument && self.orders[*order].ended.is_none();
+        (0..self.orders.len()).filter(live).collect()
+    }
+
+    /// How much of an order would close what is held.
+    fn closes(&self, instrument: usize, side: Side, size: i128) -> i128 {
+        let held = self.walk(instrument).held;
+        let against = (held > 0 && side == Side::Sell) || (held < 0 && side == Side::Buy);
+        if against { size.min(held.abs()) } else { 0 }
+    }
+
+    /// Cash an order wants for what it opens, and what closing everything on the way there sets free.
+    fn wants(&self, instrument: usize, side: Side, size: i128, price: i128) -> (i128, i128) {
+        let closes = self.closes(instrument, side, size);
+        let freed = worth(price, closes) * if side == Side::Sell { 1 } else { -1 } + self.locked(instrument);
+        match closes {
+            0 => (worth(price, size), 0),
+            _ if closes == size => (0, 0),
+            _ => (worth(price, size - closes), freed),
+        }
+    }
+
+    fn end(&mut self, cause: Cause, order: usize, event: OrderEvent, state: OrderState, reason: &str) {
+        self.orders[order].ended = Some(state);
+        let filled = Quantity((i128::from(self.orders[order].request.quantity.0) - self.remaining(order)) as i64);
+        let (id, reason) = (OrderId(order as u64 + 1), Label::new(reason));
+        let update = OrderUpdate { cause, order: id, event, state, filled, reason };
+        self.say(self.orders[order].instrument, Conclusion::Update(update));
+    }
+
+    fn cancel(&mut self, cause: Cause, order: usize, reason: &str) {
+        self.end(cause, order, OrderEvent::Cancelled, OrderState::Cancelled, reason);
+    }
+
+    /// Where an order trades at a station of a candle: 0 its open, 1 stops, 2 limits.
+    fn trades_at(&mut self, order: usize, candle: &Candle, station: usize, number: u64) -> Option<Price> {
+        let NaiveOrder { request, touched, .. } = &mut self.orders[order];
+        let buy = request.side == Side::Buy;
+        let (best, worst) = if buy { (candle.low(), candle.high()) } else { (candle.high(), candle.low()) };
+        let reaches = |price: Price, stop: Price| if buy { price >= stop } else { price <= stop };
+        let limit = request.limit.unwrap_or(Price(if buy { i64::MAX } else { 0 }));
+        let allowed = |price: Price| if buy { price <= limit } else { price >= limit };
+        if let (0, Some(stop), None) = (station, request.stop, *touched)
+            && reaches(candle.open(), stop)
+        {
+            *touched = Some((number, true));
+        }
+        let live = request.stop.is_none() || touched.is_some_and(|(when, at_open)| when < number || at_open);
+        match station {
+            0 if live && allowed(candle.open()) => Some(candle.open()),
+            1 if touched.is_none() && request.stop.is_some_and(|stop| reaches(worst, stop)) => {
+                *touched = Some((number, false));
+                let stop = request.stop.unwrap();
+                if allowed(stop) { Some(stop) } else { request.limit.filter(|_| allowed(candle.close())) }
+            }
+            2 if live && allowed(best) => request.limit,
+            _ => None,
+        }
+    }
+
+    fn charges(&self, order: usize, price: i128, size: i128) -> Charges {
+        let NaiveOrder { instrument, request, .. } = &self.orders[order];
+        let date = self.session.unwrap().date;
+        let today = |fill: &&NaiveFill| fill.instrument == *instrument && fill.session.date == date;
+        let moved: i128 = self.fills.iter().filter(today).map(|fill| fill.change).sum();
+        let held = self.walk(*instrument).held;
+        let carried = (held - moved).max(0);
+        let mut running = held - moved;
+        let mut charged = false;
+        for fill in self.fills.iter().filter(today) {
+            running += fill.change;
+            charged |= fill.change < 0 && running.max(0) < carried;
+        }
+        self.fees.rates(date).unwrap().charge(FeeInput {
+            side: request.side,
+            price: Price(price as i64),
+            quantity: Quantity(size as i64),
+            order_value_before: Money(self.fills_of(order).map(|fill| worth(fill.price, fill.change.abs())).sum()),
+            order_brokerage_before: self.fills_of(order).map(|fill| fill.charges.brokerage).sum(),
+            first_delivery_sale_of_day: request.side == Side::Sell && !charged && (held - size).max(0) < carried,
+        })
+    }
+
+    /// Fills an order and says how much of it.
+    fn fill(&mut self, cause: Cause, order: usize, price: i128, mut size: i128, time: Nanos) -> i128 {
+        let (instrument, side) = (self.orders[order].instrument, self.orders[order].request.side);
+        let mut charges = self.charges(order, price, size);
+        let (wanted, freed) = self.wants(instrument, side, size, price);
+        let payable = wanted == 0 || wanted + charges.total().0 <= self.free() + self.reserve(order) + freed;
+        if !payable {
+            size = self.closes(instrument, side, size);
+            if size == 0 {
+                self.cancel(cause, order, "insufficient-cash");
+                return 0;
+            }
+            charges = self.charges(order, price, size);
+        }
+        let change = if side == Side::Buy { size } else { -size };
+        let (session, bars) = (self.session.unwrap(), self.candles[instrument].len() as u64);
+        self.fills.push(NaiveFill { instrument, order, price, change, charges, time, session, bars });
+        let whole = self.remaining(order) == 0;
+        let state = if whole { OrderState::Filled } else { OrderState::PartiallyFilled };
+        self.orders[order].ended = whole.then_some(state);
+        let walk = self.walk(instrument);
+        let fill = Fill {
+            cause,
+            order: OrderId(order as u64 + 1),
+            side,
+            state,
+            quantity: Quantity(size as i64),
+            price: Price(price as i64),
+            reference_price: Price(price as i64),
+            slippage_bps: BasisPoints::ZERO,
+            model: Label::new("none"),
+            exchange_time: time,
+            position: Quantity(walk.held as i64),
+            charges,
+        };
+        self.say(instrument, Conclusion::Fill(fill));
+        if let Some(trip) = walk.ended {
+            self.trade(cause, order, trip);
+        }
+        if !payable {
+            self.cancel(cause, order, "insufficient-cash");
+        }
+        size
+    }
+
+    fn trade(&mut self, cause: Cause, order: usize, trip: Trip) {
+        let (entry, exit) = (&self.fills[trip.entry.unwrap()], self.fills.last().unwrap());
+        let request = &self.orders[entry.order].request;
+        let average = |worth: i128| Price(i64::try_from(rounded(worth * UNIT, trip.entered)).unwrap());
+        let trade = TradeClosed {
+            cause,
+            trade: self.trades + 1,
+            side: request.side,
+            quantity: Quantity(trip.entered as i64),
+            entry_order: OrderId(entry.order as u64 + 1),
+            exit_order: OrderId(order as u64 + 1),
+            entry_time: entry.time,
+            exit_time: exit.time,
+            entry_price: average(trip.entry_worth),
+            exit_price: average(trip.exit_worth),
+            gross: Money((trip.exit_worth - trip.entry_worth) * entry.change.signum()),
+            fees: Money(trip.fees),
+            bars: exit.bars - entry.bars,
+            entry_reason: request.reason,
+            exit_reason: self.orders[order].request.reason,
+        };
+        self.trades += 1;
+        self.say(exit.instrument, Conclusion::Trade(trade));
+    }
+
+    fn candle(&mut self, cause: Cause, instrument: usize, candle: &Candle, late: bool) {
+        let number = self.candles[instrument].len() as u64;
+        let lot = i128::from(self.world.instruments[instrument].lot.0).max(1);
+        let share = |bps: u32| i128::from(candle.volume().0) * i128::from(bps) / 10_000 / lot * lot;
+        let mut left = self.world.participation_bps.map_or(i128::MAX, share);
+        let waiting: Vec<_> = self.live(instrument);
+        let eligible = |order: &NaiveOrder| order.ended.is_none() && order.decided <= candle.open_time();
+        for station in 0..3 {
+            for &order in &waiting {
+                if !eligible(&self.orders[order]) {
+                    continue;
+                }
+                let Some(price) = self.trades_at(order, candle, station, number) else { continue };
+                let wanted = self.remaining(order).min(left);
+                if wanted == 0 {
+                    continue;
+                }
+                let time = if station == 0 { candle.open_time() } else { self.now };
+                let size = self.fill(cause, order, price.0.into(), wanted, time);
+                left -= size;
+                let group = self.orders[order].request.group;
+                for other in self.live(instrument) {
+                    if size > 0 && group != 0 && other != order && self.orders[other].request.group == group {
+                        self.cancel(cause, other, "one-cancels-other");
+                    }
+                }
+            }
+        }
+        for &order in &waiting {
+            if self.orders[order].request.time_in_force == TimeInForce::Ioc && eligible(&self.orders[order]) {
+                self.cancel(cause, order, "immediate-or-cancel");
+            }
+        }
+        self.candles[instrument].push((cause, *candle));
+        self.last_cause = cause;
+        if self.learns(instrument, candle) && !late {
+            self.fresh.push(instrument);
+        }
+    }
+
+    /// Builds bars where there is a timeframe; says whether the strategy has learned one.
+    fn learns(&mut self, instrument: usize, candle: &Candle) -> bool {
+        let before = self.learned[instrument];
+        let Some(timeframe) = self.world.timeframe else {
+            self.learned[instrument] += 1;
+            return true;
+        };
+        let session = self.session.unwrap();
+        let length = if timeframe.is_daily() { session.close - session.open } else { timeframe.nanos() };
+        let number = (candle.open_time() - session.open) / length;
+        if self.finished[instrument].is_some_and(|(of, last)| of.date == session.date && number <= last) {
+            return false;
+        }
+        if !self.building[instrument].1.is_empty() {
+            match self.building[instrument].0.cmp(&number) {
+                Ordering::Less => self.finish_bar(instrument),
+                Ordering::Equal => {}
+                Ordering::Greater => return false,
+            }
+        }
+        self.building[instrument].0 = number;
+        self.building[instrument].1.push(*candle);
+        if self.now.0 >= (session.open.0 + (number + 1) * length).min(session.close.0) {
+            self.finish_bar(instrument);
+        }
+        self.learned[instrument] > before
+    }
+
+    fn finish_bar(&mut self, instrument: usize) {
+        let (session, timeframe) = (self.session.unwrap(), self.world.timeframe.unwrap());
+        let (number, candles) = std::mem::take(&mut self.building[instrument]);
+        self.finished[instrument] = Some((session, number));
+        let bar = Candle::new(CandleParts {
+            open_time: session.open + number * timeframe.nanos(),
+            interval: timeframe,
+            open: candles[0].open(),
+            high: candles.iter().map(Candle::high).max().unwrap(),
+            low: candles.iter().map(Candle::low).min().unwrap(),
+            close: candles.last().unwrap().close(),
+            volume: candles.iter().map(Candle::volume).sum(),
+            revises: false,
+        });
+        self.learned[instrument] += 1;
+        let cause = self.cause(instrument);
+        self.say(instrument, Conclusion::Bar(Bar::new(cause, bar)));
+    }
+
+    fn decide(&mut self) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.sort_unstable();
+        fresh.dedup();
+        for instrument in fresh {
+            if self.now < self.world.decide_from || self.learned[instrument] <= self.world.warmup_bars {
+                continue;
+            }
+            let requests = self.world.script.get(self.decisions).map_or(&[][..], Vec::as_slice);
+            self.decisions += 1;
+            let cause = self.cause(instrument);
+            for request in requests {
+                let (which, reason) = match *request {
+                    Request::Place(order) => {
+                        self.place(instrument, cause, order);
+                        continue;
+                    }
+                    Request::Cancel(OrderId(id), reason) => (Some(id as usize), reason),
+                    Request::CancelAll(reason) => (None, reason),
+                };
+                for order in self.live(instrument) {
+                    if which.is_none_or(|id| id == order + 1) {
+                        self.cancel(cause, order, reason.as_str());
+                    }
+                }
+            }
+        }
+    }
+
+    fn place(&mut self, instrument: usize, cause: Cause, mut request: OrderRequest) {
+        let tick = i128::from(self.world.instruments[instrument].tick.0);
+        let nearest = |price: Price| i64::try_from(rounded(price.0.into(), tick.max(1)) * tick.max(1));
+        let on_tick = |price: Price| nearest(price).map_or(price, Price);
+        request.limit = request.limit.map(on_tick);
+        request.stop = request.stop.map(on_tick);
+        let (verdict, held_back) = self.judge(instrument, &request);
+        let order = OrderId(self.orders.len() as u64 + 1);
+        let OrderRequest { side, quantity, order_type, time_in_force, limit, stop, reason, .. } = request;
+        let reference = Price(self.last(instrument) as i64);
+        let intent = OrderIntent {
+            cause,
+            order,
+            side,
+            order_type,
+            time_in_force,
+            verdict,
+            quantity,
+            limit,
+            stop,
+            reference,
+            reason,
+        };
+        self.say(instrument, Conclusion::Intent(intent));
+        let ended = (verdict != Verdict::Approved).then_some(OrderState::Refused);
+        self.orders.push(NaiveOrder { instrument, request, decided: self.now, held_back, touched: None, ended });
+        if verdict == Verdict::Approved {
+            let (event, state) = (OrderEvent::Accepted, OrderState::Open);
+            let update = OrderUpdate { cause, order, event, state, filled: Quantity::ZERO, reason: Label::NONE };
+            self.say(instrument, Conclusion::Update(update));
+        }
+    }
+
+    fn judge(&self, instrument: usize, request: &OrderRequest) -> (Verdict, i128) {
+        let size = i128::from(request.quantity.0);
+        let working: i128 = self.live(instrument).into_iter().map(|order| self.remaining(order)).sum();
+        if size <= 0 || size + working + self.walk(instrument).held.abs() > i128::from(i64::MAX / 4) {
+            return (Verdict::BadQuantity, 0);
+        }
+        if size % i128::from(self.world.instruments[instrument].lot.0).max(1) != 0 {
+            return (Verdict::OffLot, 0);
+        }
+        let limited = matches!(request.order_type, OrderType::Limit | OrderType::StopLimit);
+        let stopped = matches!(request.order_type, OrderType::Stop | OrderType::StopLimit);
+        let fits = |price: Option<Price>, wanted: bool| price.map_or(!wanted, |price| wanted && price > Price::ZERO);
+        if !fits(request.limit, limited) || !fits(request.stop, stopped) {
+            return (Verdict::BadPrice, 0);
+        }
+        if request.time_in_force == TimeInForce::Day && self.now >= self.session.unwrap().close {
+            return (Verdict::ClosedSession, 0);
+        }
+        let price = request.limit.or(request.stop).map_or(self.last(instrument), |price| price.0.into());
+        let (wanted, freed) = self.wants(instrument, request.side, size, price);
+        if wanted > 0 && wanted > self.free() + freed {
+            return (Verdict::InsufficientCash, 0);
+        }
+        (Verdict::Approved, wanted)
+    }
+
+    fn close_session(&mut self) {
+        let session = self.session.unwrap();
+        self.fresh.clear();
+        for instrument in 0..self.candles.len() {
+            for order in self.live(instrument) {
+                if self.orders[order].request.time_in_force == TimeInForce::Day {
+                    let cause = self.cause(instrument);
+                    self.end(cause, order, OrderEvent::Expired, OrderState::Expired, "session-closed");
+                }
+            }
+            if !self.building[instrument].1.is_empty() {
+                self.finish_bar(instrument);
+                self.fresh.push(instrument);
+            }
+        }
+        self.decide();
+        self.session = None;
+        let walks: Vec<_> = (0..self.candles.len()).map(|instrument| self.walk(instrument)).collect();
+        let value = |(instrument, walk): (usize, &Walk)| worth(self.last(instrument), walk.held);
+        let values: Vec<i128> = walks.iter().enumerate().map(value).collect();
+        let basis: i128 = walks.iter().map(|walk| walk.basis).sum();
+        let account = Account {
+            cause: self.last_cause,
+            session: session.date,
+            cash: Money(self.cash()),
+            equity: Money(self.cash() + values.iter().sum::<i128>()),
+            long_value: Money(values.iter().filter(|&&value| value > 0).sum()),
+            short_value: Money(-values.iter().filter(|&&value| value < 0).sum::<i128>()),
+            realised: Money(walks.iter().map(|walk| walk.realised).sum()),
+            unrealised: Money(values.iter().sum::<i128>() - basis),
+            fees: self.fills.iter().map(|fill| fill.charges.total()).sum(),
+            positions: walks.iter().filter(|walk| walk.held != 0).count() as u32,
+        };
+        self.out.push(Output { stream: NO_STREAM, body: Conclusion::Account(account) });
+    }
+}
+
+#[test]
+fn the_core_equals_its_naive_twin() {
+    let mut seen = Seen::default();
+    for seed in worlds::seeds(2_000) {
+        let world = World::random(seed);
+        let mut core = world.core(world.scripted());
+        let mut naive = Naive::new(&world);
+        for (number, step) in world.steps.iter().enumerate() {
+            let context = || format!("DAYBOOK_SEED={seed}, input {number}: {step:?}");
+            let outputs = worlds::step(&mut core, step).unwrap_or_else(|error| panic!("{error}, {}", context()));
+            let before = naive.out.len();
+            naive.step(step);
+            assert_eq!(outputs, naive.out[before..], "{}", context());
+            let ledger = core.ledger();
+            assert_eq!((ledger.cash.0, ledger.free().0), (naive.cash(), naive.free()), "cash, {}", context());
+            for instrument in 0..world.instruments.len() {
+                let (position, walk) = (core.book(InstrumentId(instrument as u32)).position, naive.walk(instrument));
+                assert_eq!((position.quantity.0.into(), position.basis.0), (walk.held, walk.basis), "{}", context());
+            }
+            seen.note(&outputs);
+        }
+    }
+    seen.assert_everything();
+}

@@ -1,0 +1,345 @@
+//! Golden bytes: every kind and schema has a checked-in example, so that a change of format shows up in review.
+//!
+//! - `tests/golden/KIND.vSCHEMA.hex` holds the payload of [`example`]; a kind without a file fails, and says how to
+//!   write one. A file that exists is never overwritten: journals on disk hold those bytes.
+//! - Damaged payloads decode to an error or to another value; they never panic, not even when they are printed.
+
+use daybook_vocabulary::candle::CandleParts;
+use daybook_vocabulary::{
+    Account, Alarm, Bar, BasisPoints, Candle, Cause, Charges, Date, Event, Fill, Hash, InputFilter, InputJournal,
+    Instrument, InstrumentId, Interval, Kind, Label, Money, Nanos, OrderEvent, OrderId, OrderIntent, OrderState,
+    OrderType, OrderUpdate, PayloadBuffer, Price, Quantity, Quarantine, RunEnded, RunStarted, Series, SessionHeader,
+    SessionMode, Side, StateDigest, TimeInForce, TradeClosed, Verdict,
+};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// Set it to write the files that are missing.
+const WRITE: &str = "DAYBOOK_WRITE_GOLDEN";
+
+#[test]
+fn every_kind_has_its_golden_bytes() {
+    let mut faults = Vec::new();
+    for &kind in Kind::ALL {
+        let event = example(kind);
+        assert_eq!(event.kind(), kind, "the example of {kind} is of another kind");
+        let (schema, payload) = encode(&event);
+        let name = format!("{kind}.v{schema}.hex");
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(&name);
+        if std::env::var_os(WRITE).is_some() && !path.exists() {
+            std::fs::write(&path, to_hex(&payload)).expect("the folder of golden files can be written");
+        }
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            faults.push(format!("{name} is missing: run `{WRITE}=1 cargo test -p daybook-vocabulary` and check it in"));
+            continue;
+        };
+        let golden = from_hex(&text);
+        if golden.as_slice() != payload.as_slice() {
+            faults.push(format!(
+                "{name}: the bytes of {kind} changed. Journals hold the old ones: give the struct a new schema number"
+            ));
+        }
+        let decoded = Event::decode(kind.number(), schema, &golden);
+        assert_eq!(decoded.as_ref(), Ok(&event), "{name} decodes to another value");
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_golden_file_belongs_to_a_kind_and_decodes() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&folder).expect("the golden files are checked in") {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let (word, schema) = name.strip_suffix(".hex").and_then(|stem| stem.split_once(".v")).expect(&name);
+        let kind: Kind = word.parse().expect(&name);
+        let schema: u8 = schema.parse().expect(&name);
+        let text = std::fs::read_to_string(folder.join(&name)).unwrap();
+        let payload = from_hex(&text);
+        assert!(Event::decode(kind.number(), schema, &payload).is_ok(), "{name} no longer decodes");
+        seen += 1;
+    }
+    assert!(seen > 0, "the golden files are checked in");
+}
+
+#[test]
+fn a_payload_decodes_wherever_it_lies() {
+    for &kind in Kind::ALL {
+        let event = example(kind);
+        let (schema, payload) = encode(&event);
+        for offset in 0..8 {
+            let mut shifted = PayloadBuffer::new();
+            shifted.extend_from_slice(&vec![0xaa; offset]);
+            shifted.extend_from_slice(&payload);
+            let decoded = Event::decode(kind.number(), schema, &shifted[offset..]);
+            assert_eq!(decoded.as_ref(), Ok(&event), "{kind} at offset {offset}");
+        }
+    }
+}
+
+#[test]
+fn damaged_payloads_never_panic() {
+    let mut refused = 0u32;
+    let mut look = |kind: Kind, schema: u8, payload: &[u8]| match Event::decode(kind.number(), schema, payload) {
+        // What passes must also be printable: `journal cat` shows it before anyone verified the file.
+        Ok(event) => assert!(!serde_json::to_string(&event).expect("every event prints").is_empty()),
+        Err(_) => refused += 1,
+    };
+    for &kind in Kind::ALL {
+        let (schema, payload) = encode(&example(kind));
+        for length in 0..payload.len() {
+            look(kind, schema, &payload[..length]);
+        }
+        for index in 0..payload.len() {
+            for mask in [1u8, 2, 4, 8, 16, 32, 64, 128, 255] {
+                let mut damaged = PayloadBuffer::new();
+                damaged.extend_from_slice(&payload);
+                damaged[index] ^= mask;
+                look(kind, schema, &damaged);
+            }
+        }
+    }
+    assert!(refused > 1_000, "damage that is never noticed was not damage: {refused}");
+}
+
+#[test]
+fn unknown_kinds_and_schemas_say_what_to_do() {
+    for kind in (0..=u16::from(u8::MAX)).filter(|&number| Kind::from_number(number).is_none()) {
+        let error = Event::decode(kind, 1, &[]).unwrap_err().to_string();
+        assert!(error.contains(&kind.to_string()) && error.contains("upgrade"), "{error}");
+    }
+    for &kind in Kind::ALL {
+        for schema in (0..=u8::MAX).filter(|&schema| schema != encode(&example(kind)).0) {
+            let error = Event::decode(kind.number(), schema, &[]).unwrap_err().to_string();
+            assert!(error.contains(kind.word()) && error.contains("upgrade"), "{error}");
+        }
+    }
+}
+
+/// A payload begins at a multiple of eight in the journal and is read there: nothing in it may want more.
+#[test]
+fn no_payload_wants_more_than_eight_byte_alignment() {
+    macro_rules! archived {
+        ($($payload:ty),* $(,)?) => {$(
+            assert!(align_of::<rkyv::Archived<$payload>>() <= 8, "{} in the journal", stringify!($payload));
+        )*};
+    }
+    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(TradeClosed, Account, StateDigest, Alarm);
+    assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
+}
+
+fn encode(event: &Event) -> (u8, PayloadBuffer) {
+    let mut payload = PayloadBuffer::new();
+    let schema = event.encode(&mut payload);
+    (schema, payload)
+}
+
+/// Thirty-two bytes a line, so that a diff shows where they changed.
+fn to_hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for line in bytes.chunks(32) {
+        for byte in line {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn from_hex(text: &str) -> PayloadBuffer {
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let mut bytes = PayloadBuffer::new();
+    for pair in digits.chunks(2) {
+        bytes.push(u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).expect("two hexadecimal digits"));
+    }
+    bytes
+}
+
+const CAUSE: Cause = Cause { rank: 1, seq: 0x0102_0304_0506 };
+
+fn hash(byte: u8) -> Hash {
+    Hash([byte; 32])
+}
+
+fn candle() -> Candle {
+    Candle::new(CandleParts {
+        open_time: Nanos(1_738_295_100_000_000_000),
+        interval: Interval::minutes(5),
+        open: Price(162_705_000_000),
+        high: Price(163_000_000_000),
+        low: Price(162_500_000_001),
+        close: Price(162_999_000_000),
+        volume: Quantity(1_234_500_000_000),
+        revises: true,
+    })
+}
+
+fn instrument() -> Instrument {
+    Instrument { market: "nse".into(), symbol: "RELIANCE".into(), tick: Price(5_000_000), lot: Quantity(100_000_000) }
+}
+
+/// The fixed example of a kind. A new kind gets its line here and its file.
+fn example(kind: Kind) -> Event {
+    match kind {
+        Kind::SessionHeader => Event::SessionHeader(session_header()),
+        Kind::RunStarted => Event::RunStarted(RunStarted {
+            command: "ingest".into(),
+            id: hash(1),
+            revises: true,
+            files: vec![hash(2), hash(3)],
+        }),
+        Kind::RunEnded => Event::RunEnded(run_ended()),
+        Kind::Instrument => Event::Instrument(instrument()),
+        Kind::Candle => Event::Candle(candle()),
+        Kind::Quarantine => Event::Quarantine(Quarantine {
+            file: hash(4),
+            line: 17,
+            reason: "outside_session".into(),
+            row: "2025-01-31 08:00:00,1,2,3,4,₹".into(),
+        }),
+        Kind::Bar => Event::Bar(Bar::new(CAUSE, candle())),
+        Kind::OrderIntent => Event::OrderIntent(order_intent()),
+        Kind::OrderUpdate => Event::OrderUpdate(OrderUpdate {
+            cause: CAUSE,
+            order: OrderId(7),
+            event: OrderEvent::Cancelled,
+            state: OrderState::PendingCancel,
+            filled: Quantity(300_000_000),
+            reason: Label::new("one-cancels-other"),
+        }),
+        Kind::Fill => Event::Fill(fill()),
+        Kind::TradeClosed => Event::TradeClosed(trade_closed()),
+        Kind::Account => Event::Account(account()),
+        Kind::StateDigest => Event::StateDigest(StateDigest {
+            cause: CAUSE,
+            inputs: 65_536,
+            digest: Hash(std::array::from_fn(|i| i as u8)),
+        }),
+        Kind::Alarm => Event::Alarm(Alarm {
+            cause: CAUSE,
+            code: Label::new("order-contradiction"),
+            text: "order 7 is filled and was told 'cancelled'".into(),
+        }),
+    }
+}
+
+fn session_header() -> SessionHeader {
+    SessionHeader {
+        mode: SessionMode::Backtest,
+        binary: hash(5),
+        config: hash(6),
+        calendar: hash(7),
+        strategy: "sma-cross".into(),
+        settings: r#"{"parameters":{"fast":"10"}}"#.into(),
+        seed: 0x5eed,
+        inputs: vec![InputJournal {
+            rank: 1,
+            id: "00112233445566778899aabbccddeeff".into(),
+            last_seq: 99,
+            content: hash(8),
+        }],
+        filter: InputFilter {
+            symbols: vec!["INFY".into(), "RELIANCE".into()],
+            interval: Interval::minutes(5),
+            from: Some(Date(20_119)),
+            to: None,
+            warmup: 29,
+        },
+    }
+}
+
+fn run_ended() -> RunEnded {
+    RunEnded {
+        id: hash(1),
+        rows: 1_000,
+        kept: 990,
+        duplicates: 4,
+        merged: 1,
+        quarantined: vec![("broken_ohlc".into(), 2), ("outside_session".into(), 3)],
+        series: vec![Series {
+            instrument: InstrumentId(1),
+            definition: instrument(),
+            interval: Interval::DAY,
+            candles: 990,
+            first: Nanos(-86_400_000_000_000),
+            last: Nanos(1_738_295_100_000_000_000),
+        }],
+    }
+}
+
+fn order_intent() -> OrderIntent {
+    OrderIntent {
+        cause: CAUSE,
+        order: OrderId(7),
+        side: Side::Sell,
+        order_type: OrderType::StopLimit,
+        time_in_force: TimeInForce::Ioc,
+        verdict: Verdict::InsufficientCash,
+        quantity: Quantity(1_000_000_000),
+        limit: Some(Price(162_500_000_000)),
+        stop: None,
+        reference: Price(162_999_000_000),
+        reason: Label::new("cross-down"),
+    }
+}
+
+fn fill() -> Fill {
+    Fill {
+        cause: CAUSE,
+        order: OrderId(7),
+        side: Side::Buy,
+        state: OrderState::PartiallyFilled,
+        quantity: Quantity(300_000_000),
+        price: Price(162_705_000_000),
+        reference_price: Price(162_700_000_000),
+        slippage_bps: BasisPoints(3_073_140),
+        model: Label::new("none"),
+        exchange_time: Nanos(1_738_295_100_000_000_000),
+        position: Quantity(-700_000_000),
+        charges: Charges {
+            brokerage: Money(2_000_000_000),
+            transaction_tax: Money(1),
+            exchange_fee: Money(-2),
+            regulator_fee: Money(i128::MAX),
+            stamp_duty: Money(i128::MIN),
+            service_tax: Money(1 << 64),
+            depository_fee: Money(1_534_000_000),
+        },
+    }
+}
+
+fn trade_closed() -> TradeClosed {
+    TradeClosed {
+        cause: CAUSE,
+        trade: 3,
+        side: Side::Sell,
+        quantity: Quantity(1_000_000_000),
+        entry_order: OrderId(5),
+        exit_order: OrderId(7),
+        entry_time: Nanos(1_738_208_700_000_000_000),
+        exit_time: Nanos(1_738_295_100_000_000_000),
+        entry_price: Price(163_000_000_000),
+        exit_price: Price(162_705_000_000),
+        gross: Money(2_950_000_000),
+        fees: Money(4_000_000_000),
+        bars: 75,
+        entry_reason: Label::new("cross-down"),
+        exit_reason: Label::new("max-hold"),
+    }
+}
+
+fn account() -> Account {
+    Account {
+        cause: CAUSE,
+        session: Date(-1),
+        cash: Money(-5),
+        equity: Money::from_units(10_000_000),
+        long_value: Money(1 << 100),
+        short_value: Money(6),
+        realised: Money(-7),
+        unrealised: Money(8),
+        fees: Money(9),
+        positions: 2,
+    }
+}

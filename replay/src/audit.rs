@@ -1,0 +1,286 @@
+//! `audit`: derive every output of a session again and compare it with what was recorded, byte for byte.
+//!
+//! - Everything comes from the run header and the input journals it names; nothing of this machine's settings counts.
+//! - An input that is missing, or is not what the session read, is an error that names it, never a difference.
+
+use crate::backtest::Prepared;
+use crate::catalog::{History, Selection, decode};
+use crate::driver::{CHECK_EVERY, Sink, run};
+use crate::error::ReplayError;
+use crate::history::HistorySource;
+use crate::plan::Plan;
+use crate::session::{Progress, Saved};
+use daybook_core::{Core, Outbox, Output};
+use daybook_journal::{Cursor, Frame, Journal, Snapshots};
+use daybook_vocabulary::{Event, Hash, Instrument, InstrumentId, Nanos, PayloadBuffer, SessionHeader};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AuditReport {
+    /// `equal` or `different`.
+    pub verdict: &'static str,
+    /// Outputs compared.
+    pub compared: u64,
+    /// Where record and derivation part.
+    pub first_difference: Option<Difference>,
+    /// Snapshots from which the rest was derived as well.
+    pub snapshots: u64,
+    /// `same` when this executable wrote the session, else `differs`.
+    pub binary: &'static str,
+}
+
+/// The first output that differs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// Sequence number in the session's journal.
+    pub seq: u64,
+    /// Kind of the output that was recorded, or of the one derived where nothing was recorded.
+    pub kind: String,
+    /// The field that differs.
+    pub field: String,
+    /// What the journal says.
+    pub recorded: serde_json::Value,
+    /// What was derived.
+    pub derived: serde_json::Value,
+}
+
+/// A session's journal: header, instruments, and where its outputs begin.
+pub struct Recorded {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The journal.
+    pub journal: Journal,
+    /// Its header.
+    pub header: SessionHeader,
+    /// Its instruments, by id.
+    pub instruments: Vec<Instrument>,
+    /// Sequence number of the first output.
+    pub outputs: u64,
+}
+
+impl Recorded {
+    /// Opens a session's journal.
+    pub fn open(path: &Path) -> Result<Self, ReplayError> {
+        let journal = Journal::open(path)?;
+        let not_a_run = |reason: &str| ReplayError::NotARun { run: path.to_owned(), reason: reason.to_owned() };
+        let mut cursor = journal.cursor(0);
+        let header = match cursor.next()?.map(|frame| decode(path, frame)).transpose()? {
+            Some(Event::SessionHeader(header)) => header,
+            Some(_) => return Err(not_a_run("it is a journal of history, not of a session")),
+            None => return Err(not_a_run("its journal is empty")),
+        };
+        let mut instruments = Vec::new();
+        while let Some(frame) = cursor.next()? {
+            match decode(path, frame)? {
+                Event::Instrument(instrument) => instruments.push(instrument),
+                _ => break,
+            }
+        }
+        let outputs = 1 + instruments.len() as u64;
+        Ok(Self { path: path.to_owned(), journal, header, instruments, outputs })
+    }
+}
+
+/// Audits a session against journals found at `candidates`, in which the inputs are looked up by id.
+pub fn audit(
+    recorded: &Recorded,
+    candidates: &[PathBuf],
+    binary: Hash,
+    snapshots: Option<&Snapshots>,
+    progress: Progress<'_>,
+) -> Result<AuditReport, ReplayError> {
+    let header = &recorded.header;
+    let plan = Plan::read(&header.strategy, &header.settings)?;
+    let histories = find_inputs(header, candidates)?;
+    let selection = Selection { instruments: recorded.instruments.clone(), interval: header.filter.interval };
+    let calendar = plan.calendar(&selection)?;
+    if calendar.hash() != header.calendar {
+        return Err(ReplayError::Header(format!(
+            "the session used the calendar {}, this program has {}: run the version that wrote it, or give the same calendar.file",
+            header.calendar,
+            calendar.hash()
+        )));
+    }
+    let prepared = Prepared::new(histories, selection, calendar, header.filter.clone());
+    let new_core = || -> Result<Core, ReplayError> {
+        Ok(Core::new(plan.setup(&prepared.selection, &prepared.filter, prepared.range)?))
+    };
+    let same = binary == header.binary;
+    let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
+    run(&mut prepared.source(&plan)?, &mut new_core()?, &mut sink, CHECK_EVERY)?;
+    let mut report = sink.finish(same)?;
+    let Some(snapshots) = snapshots else { return Ok(report) };
+    let key = Saved::key(header);
+    for seq in snapshots.all(key)? {
+        let Some(saved) = snapshots.load(key, seq).and_then(|bytes| postcard::from_bytes::<Saved>(&bytes).ok()) else {
+            continue;
+        };
+        let mut core = new_core()?;
+        core.load(&saved.core)?;
+        let mut source = prepared.resume(saved.source)?;
+        let mut sink = AuditSink::new(recorded, seq, progress);
+        run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
+        report.snapshots += 1;
+        let found = sink.finish(same)?;
+        if report.first_difference.is_none() && found.first_difference.is_some() {
+            report.verdict = found.verdict;
+            report.first_difference = found.first_difference;
+        }
+    }
+    Ok(report)
+}
+
+/// Opens the journals a header names, from wherever they are found, as far as the session read them.
+fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<History>, ReplayError> {
+    let mut histories = Vec::with_capacity(header.inputs.len());
+    for input in &header.inputs {
+        let mut tried = Vec::new();
+        let mut found = None;
+        for path in candidates {
+            match Journal::open(path) {
+                Ok(journal) if journal.id().is_some_and(|id| crate::catalog::hex(&id) == input.id) => {
+                    found = Some(path);
+                    break;
+                }
+                Ok(_) => tried.push(format!("{} is another journal", path.display())),
+                Err(error) => tried.push(error.to_string()),
+            }
+        }
+        let Some(path) = found else {
+            let tried = if tried.is_empty() { "no place was given".to_owned() } else { tried.join("; ") };
+            return Err(ReplayError::InputMissing(format!(
+                "the input journal {} (rank {}) was not found: {tried}; give its place with --journal DIR",
+                input.id, input.rank
+            )));
+        };
+        let history = History::open_until(path, input.last_seq + 1)?;
+        let content = history.journal.content_at(input.last_seq + 1)?;
+        if content.0 != input.content.0 {
+            return Err(ReplayError::InputMissing(format!(
+                "{} is not what the session read: its first {} frames have content {content}, the session recorded {}",
+                path.display(),
+                input.last_seq + 1,
+                input.content
+            )));
+        }
+        histories.push(history);
+    }
+    Ok(histories)
+}
+
+/// Compares outputs with the recorded frames.
+struct AuditSink<'a> {
+    recorded: &'a Recorded,
+    cursor: Cursor,
+    buffer: PayloadBuffer,
+    compared: u64,
+    difference: Option<Difference>,
+    progress: Progress<'a>,
+}
+
+impl<'a> AuditSink<'a> {
+    fn new(recorded: &'a Recorded, from: u64, progress: Progress<'a>) -> Self {
+        Self {
+            recorded,
+            cursor: recorded.journal.cursor(from),
+            buffer: PayloadBuffer::new(),
+            compared: 0,
+            difference: None,
+            progress,
+        }
+    }
+
+    fn compare(&mut self, time: Nanos, output: &Output) -> Result<bool, ReplayError> {
+        self.buffer.clear();
+        let schema = output.body.encode(&mut self.buffer);
+        let derived = Frame {
+            seq: self.cursor.next_seq(),
+            time: time.0,
+            kind: output.body.kind().number(),
+            schema,
+            flags: 0,
+            stream: output.stream.0,
+            payload: &self.buffer,
+        };
+        let recorded = self.cursor.next()?;
+        if recorded == Some(derived) {
+            self.compared += 1;
+            return Ok(true);
+        }
+        self.difference = Some(difference(&self.recorded.path, recorded, Some(derived))?);
+        Ok(false)
+    }
+
+    fn finish(mut self, same_binary: bool) -> Result<AuditReport, ReplayError> {
+        if self.difference.is_none()
+            && let Some(extra) = self.cursor.next()?
+        {
+            self.difference = Some(difference(&self.recorded.path, Some(extra), None)?);
+        }
+        Ok(AuditReport {
+            verdict: if self.difference.is_none() { "equal" } else { "different" },
+            compared: self.compared,
+            first_difference: self.difference,
+            snapshots: 0,
+            binary: if same_binary { "same" } else { "differs" },
+        })
+    }
+}
+
+impl Sink for AuditSink<'_> {
+    fn commit(&mut self, time: Nanos, out: &mut Outbox) -> Result<bool, ReplayError> {
+        for output in out.outputs() {
+            if !self.compare(time, output)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn checkpoint(&mut self, core: &Core, _: &HistorySource) -> Result<(), ReplayError> {
+        (self.progress)(core.counts().inputs);
+        Ok(())
+    }
+}
+
+fn difference(path: &Path, recorded: Option<Frame<'_>>, derived: Option<Frame<'_>>) -> Result<Difference, ReplayError> {
+    let describe = |frame: Option<Frame<'_>>| -> Result<serde_json::Value, ReplayError> {
+        let Some(frame) = frame else { return Ok(serde_json::Value::Null) };
+        let event = decode(path, frame)?;
+        let payload = serde_json::to_value(&event).unwrap_or_default();
+        Ok(serde_json::json!({
+            "kind": event.kind().word(),
+            "time": Nanos(frame.time).to_string(),
+            "stream": InstrumentId(frame.stream),
+            "payload": payload,
+        }))
+    };
+    let (left, right) = (describe(recorded)?, describe(derived)?);
+    let present = if recorded.is_some() { &left } else { &right };
+    let kind = present.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
+    let seq = recorded.or(derived).map_or(0, |frame| frame.seq);
+    let (field, recorded, derived) = first_field(&left, &right);
+    Ok(Difference { seq, kind, field, recorded, derived })
+}
+
+/// The first field in which two values differ, as a dotted path, with both sides of it.
+fn first_field(left: &serde_json::Value, right: &serde_json::Value) -> (String, serde_json::Value, serde_json::Value) {
+    if let (Some(left), Some(right)) = (left.as_object(), right.as_object()) {
+        let differing = left.iter().find(|(name, value)| right.get(name.as_str()) != Some(value));
+        if let Some((name, value)) = differing {
+            let null = serde_json::Value::Null;
+            let other = right.get(name).unwrap_or(&null);
+            let (inner, recorded, derived) = first_field(value, other);
+            let name = if name == "payload" { String::new() } else { name.clone() };
+            let path = match (name.is_empty(), inner.is_empty()) {
+                (true, _) => inner,
+                (false, true) => name,
+                (false, false) => format!("{name}.{inner}"),
+            };
+            return (path, recorded, derived);
+        }
+    }
+    (String::new(), left.clone(), right.clone())
+}

@@ -1,0 +1,195 @@
+//! `backtest`: history through the core into a session of its own.
+//!
+//! - A run is built beside its place and moved there when it is whole: an interrupted backtest leaves no half run.
+//! - Nothing of this machine or moment enters the journal: two runs of the same thing are byte-identical.
+
+use crate::catalog::{History, Selection, select};
+use crate::driver::run;
+use crate::error::ReplayError;
+use crate::history::{HistorySource, Position, Range};
+use crate::plan::Plan;
+use crate::session::{Progress, SessionSink, Snapshotting};
+use daybook_config::Calendar;
+use daybook_core::{Core, Counts};
+use daybook_journal::{Options, SealKey, Writer};
+use daybook_vocabulary::{Date, Hash, InputFilter, InputJournal, Interval, Money, Nanos, SessionHeader, SessionMode};
+use std::path::{Path, PathBuf};
+
+/// What to test, on what, and where the result goes.
+#[derive(Debug, Clone)]
+pub struct BacktestOptions {
+    /// Journals of history, by rank.
+    pub journals: Vec<PathBuf>,
+    /// Strategy, parameters and settings.
+    pub plan: Plan,
+    /// Symbols; all when empty.
+    pub symbols: Vec<String>,
+    /// Interval of the candles; needed when the journals hold several.
+    pub interval: Option<Interval>,
+    /// First session, inclusive.
+    pub from: Option<Date>,
+    /// Last session, inclusive.
+    pub to: Option<Date>,
+    /// Bars that decide nothing; what the strategy needs when absent.
+    pub warmup: Option<u32>,
+    /// Directory of the run.
+    pub out: PathBuf,
+    /// Replace a run that is there.
+    pub force: bool,
+    /// Hash of the executable.
+    pub binary: Hash,
+}
+
+/// What a session did, as far as its journal does not say it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BacktestOutcome {
+    /// How much happened.
+    pub counts: Counts,
+    /// The session's header.
+    pub header: SessionHeader,
+    /// Cash at the start.
+    pub cash: Money,
+    /// The last state digest.
+    pub digest: Hash,
+    /// Frames and content of the session's journal.
+    pub head: daybook_journal::Head,
+    /// Some dates are not in the calendar.
+    pub calendar_unknown: bool,
+}
+
+/// Everything a session reads, opened and chosen.
+pub struct Prepared {
+    /// Journals of history, by rank.
+    pub histories: Vec<History>,
+    /// Instruments and interval.
+    pub selection: Selection,
+    /// The calendar in force.
+    pub calendar: Calendar,
+    /// What is read.
+    pub filter: InputFilter,
+    /// The same in time.
+    pub range: Range,
+}
+
+/// Runs the backtest and writes the session's journal at `journal`.
+pub fn backtest(
+    options: &BacktestOptions,
+    journal: &Path,
+    snapshots: Snapshotting,
+    seal: Option<&SealKey>,
+    progress: Progress<'_>,
+) -> Result<(BacktestOutcome, Prepared), ReplayError> {
+    let prepared = Prepared::open(options)?;
+    let outcome = prepared.replay(options, journal, snapshots, seal, progress)?;
+    Ok((outcome, prepared))
+}
+
+impl Prepared {
+    /// Opens the journals and chooses what is read.
+    pub fn open(options: &BacktestOptions) -> Result<Self, ReplayError> {
+        let histories = options.journals.iter().map(|path| History::open(path)).collect::<Result<Vec<_>, _>>()?;
+        let selection = select(&histories, &options.symbols, options.interval)?;
+        let calendar = options.plan.calendar(&selection)?;
+        let warmup = match options.warmup {
+            Some(bars) => bars,
+            None => options.plan.build(1)?.warmup(),
+        };
+        let filter = InputFilter {
+            symbols: selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
+            interval: selection.interval,
+            from: options.from,
+            to: options.to,
+            warmup,
+        };
+        Ok(Self::new(histories, selection, calendar, filter))
+    }
+
+    pub(crate) fn new(histories: Vec<History>, selection: Selection, calendar: Calendar, filter: InputFilter) -> Self {
+        let range = Range::of_dates(&calendar, filter.from, filter.to);
+        Self { histories, selection, calendar, filter, range }
+    }
+
+    /// The session's inputs, from the start.
+    pub fn source(&self, plan: &Plan) -> Result<HistorySource, ReplayError> {
+        let warmup = plan.warmup_candles(&self.selection, &self.filter);
+        HistorySource::new(&self.histories, &self.selection, self.calendar.clone(), self.range, warmup)
+    }
+
+    /// The session's inputs, from where they stood.
+    pub(crate) fn resume(&self, position: Position) -> Result<HistorySource, ReplayError> {
+        HistorySource::resume(&self.histories, &self.selection, self.calendar.clone(), self.range, position)
+    }
+
+    /// Drives the inputs through a new core into a session's journal.
+    pub fn replay(
+        &self,
+        options: &BacktestOptions,
+        journal: &Path,
+        snapshots: Snapshotting,
+        seal: Option<&SealKey>,
+        progress: Progress<'_>,
+    ) -> Result<BacktestOutcome, ReplayError> {
+        let plan = &options.plan;
+        let mut source = self.source(plan)?;
+        let Some(begins) = source.begins() else { return Err(empty_range(self, options)) };
+        let header = SessionHeader {
+            mode: SessionMode::Backtest,
+            binary: options.binary,
+            config: plan.hash(),
+            calendar: self.calendar.hash(),
+            strategy: plan.strategy.clone(),
+            settings: plan.written(),
+            seed: plan.settings.seed,
+            inputs: inputs(&self.histories),
+            filter: self.filter.clone(),
+        };
+        let mut core = Core::new(plan.setup(&self.selection, &self.filter, self.range)?);
+        let writer = Writer::create(journal, Options::session())?;
+        let mut sink = SessionSink::begin(writer, &header, &self.selection.instruments, begins, snapshots, progress)?;
+        let check_every = sink.check_every();
+        run(&mut source, &mut core, &mut sink, check_every)?;
+        let mut writer = sink.end()?;
+        if let Some(key) = seal {
+            writer.seal(key)?;
+        }
+        let head = writer.close()?;
+        Ok(BacktestOutcome {
+            counts: core.counts(),
+            cash: core.ledger().start,
+            header,
+            digest: core.last_digest(),
+            head,
+            calendar_unknown: source.met_unknown_dates(),
+        })
+    }
+}
+
+fn inputs(histories: &[History]) -> Vec<InputJournal> {
+    let input = |(index, history): (usize, &History)| {
+        let head = history.journal.head();
+        InputJournal {
+            rank: index as u32 + 1,
+            id: history.id(),
+            last_seq: head.frames.saturating_sub(1),
+            content: Hash(head.content.0),
+        }
+    };
+    histories.iter().enumerate().map(input).collect()
+}
+
+fn empty_range(prepared: &Prepared, options: &BacktestOptions) -> ReplayError {
+    let chosen = || {
+        prepared.histories.iter().flat_map(|history| &history.series).filter(|series| {
+            series.interval == prepared.selection.interval
+                && prepared.filter.symbols.contains(&series.definition.symbol)
+        })
+    };
+    let date = |time: Option<Nanos>| time.map(|time| prepared.calendar.date_of(time).to_string()).unwrap_or_default();
+    let bound = |date: Option<Date>, open: &str| date.map_or_else(|| open.to_owned(), |date| date.to_string());
+    ReplayError::EmptyRange {
+        from: bound(options.from, "the beginning"),
+        to: bound(options.to, "the end"),
+        first: date(chosen().map(|series| series.first).min()),
+        last: date(chosen().map(|series| series.last).max()),
+    }
+}

@@ -1,0 +1,109 @@
+//! What a session is told once: from the command line for a backtest, from the run header for an audit.
+//!
+//! - The header alone rebuilds the setup: nothing that changes a result lives elsewhere.
+
+use crate::catalog::Selection;
+use crate::error::ReplayError;
+use crate::history::Range;
+use daybook_config::{Calendar, FeeSchedule, Settings};
+use daybook_core::Setup;
+use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
+use daybook_vocabulary::{Hash, InputFilter, Nanos};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Strategy, parameters and settings of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Name of the strategy.
+    pub strategy: String,
+    /// Its parameters, defaults filled in.
+    pub parameters: Parameters,
+    /// Settings that change results.
+    pub settings: Settings,
+}
+
+/// How a plan is written in a header: canonical JSON, keys sorted.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    parameters: BTreeMap<String, String>,
+    settings: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// Checks the strategy's name and parameters.
+    pub fn new(name: &str, given: &BTreeMap<String, String>, settings: Settings) -> Result<Self, ReplayError> {
+        let Some(entry) = strategy::find(name) else { return Err(unknown_strategy(name)) };
+        let parameters = Parameters::resolve(name, entry.parameters, given)?;
+        // Built once for nothing, so that a bad value is known before any work is done.
+        entry.build(&parameters, 0)?;
+        Ok(Self { strategy: name.to_owned(), parameters, settings })
+    }
+
+    /// Canonical text for the header.
+    pub fn written(&self) -> String {
+        let settings = serde_json::from_str(&self.settings.canonical_json()).unwrap_or_default();
+        let written = Written { parameters: self.parameters.values().clone(), settings };
+        serde_json::to_string(&written).expect("a map of texts is always JSON")
+    }
+
+    /// blake3 of the canonical text.
+    pub fn hash(&self) -> Hash {
+        Hash(*blake3::hash(self.written().as_bytes()).as_bytes())
+    }
+
+    /// The plan a header holds.
+    pub fn read(strategy: &str, written: &str) -> Result<Self, ReplayError> {
+        let Written { parameters, settings } = serde_json::from_str(written)
+            .map_err(|error| ReplayError::Header(format!("its settings do not parse: {error}")))?;
+        let settings = serde_json::to_string(&settings).expect("a map of texts is always JSON");
+        Self::new(strategy, &parameters, Settings::from_canonical_json(&settings)?)
+    }
+
+    /// The strategy, for a number of instruments.
+    pub fn build(&self, instruments: usize) -> Result<Box<dyn Strategy>, ReplayError> {
+        let entry = strategy::find(&self.strategy).ok_or_else(|| unknown_strategy(&self.strategy))?;
+        Ok(entry.build(&self.parameters, instruments)?)
+    }
+
+    /// What the core is told.
+    pub fn setup(&self, selection: &Selection, filter: &InputFilter, range: Range) -> Result<Setup, ReplayError> {
+        let bounded = filter.from.is_some();
+        Ok(Setup {
+            instruments: selection.instruments.clone(),
+            interval: selection.interval,
+            timeframe: self.settings.engine_timeframe.filter(|timeframe| *timeframe != selection.interval),
+            cash: self.settings.cash,
+            fees: FeeSchedule::parse(self.settings.costs.as_str())?,
+            participation_bps: self.settings.exchange_participation_bps,
+            decide_from: if bounded { range.from } else { Nanos::MIN },
+            warmup_bars: if bounded { 0 } else { u64::from(filter.warmup) },
+            strategy: self.build(selection.instruments.len())?,
+        })
+    }
+
+    /// Candles of the input that the warm-up of a bounded range takes: bars of the strategy's timeframe, in candles.
+    pub fn warmup_candles(&self, selection: &Selection, filter: &InputFilter) -> u64 {
+        let timeframe = self.settings.engine_timeframe.unwrap_or(selection.interval);
+        u64::from(filter.warmup) * u64::from(timeframe.0.div_ceil(selection.interval.0.max(1)).max(1))
+    }
+
+    /// The calendar of the selection's market, with the years the user adds.
+    pub fn calendar(&self, selection: &Selection) -> Result<Calendar, ReplayError> {
+        let market = selection.instruments.first().map_or("generic", |instrument| instrument.market.as_str());
+        let mut calendar = Calendar::by_market(market)?;
+        if let Some(file) = &self.settings.calendar_file {
+            calendar.extend_from_file(file)?;
+        }
+        Ok(calendar)
+    }
+}
+
+fn unknown_strategy(name: &str) -> ReplayError {
+    let names = || STRATEGIES.iter().map(|entry| entry.name);
+    ReplayError::UnknownStrategy {
+        name: name.to_owned(),
+        nearest: daybook_config::nearest_first(name, names()).first().copied().unwrap_or_default().to_owned(),
+        known: names().collect::<Vec<_>>().join(", "),
+    }
+}

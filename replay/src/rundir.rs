@@ -1,0 +1,184 @@
+//! A run on disk: `RUN/journal`, tables, summary, report, manifest.
+//!
+//! - It is built in a hidden sibling and moved to its place when it is whole: what bears a run's name is a run.
+//! - Everything beside the journal is derived from it and from facts of the loop.
+
+use crate::backtest::{BacktestOptions, BacktestOutcome, Prepared, backtest};
+use crate::catalog::{History, decode};
+use crate::error::ReplayError;
+use crate::history::{Range, candles_of};
+use crate::report::{
+    self, CandleSource, EventAt, Manifest, ReportError, ReportOptions, RunFacts, SessionEvents, Summary,
+};
+use crate::session::{Progress, Snapshotting};
+use daybook_journal::{Journal, SealKey, Snapshots};
+use daybook_vocabulary::{Candle, Hash, Instrument, InstrumentId, Interval, Nanos};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a backtest needs beside its options.
+pub struct Conduct<'a> {
+    /// Key that seals the session's journal.
+    pub seal: Option<&'a SealKey>,
+    /// Inputs between two snapshots, and how many are kept.
+    pub snapshots: (u64, usize),
+    /// Trades the report draws.
+    pub chart_trades: usize,
+    /// Seconds since the command began: durations are shown, they enter no result.
+    pub seconds: &'a dyn Fn() -> f64,
+    /// Told how many inputs were stepped through.
+    pub progress: Progress<'a>,
+}
+
+/// Runs a backtest into `options.out`: journal, tables, summary, report and manifest.
+pub fn conduct(options: &BacktestOptions, conduct: Conduct<'_>) -> Result<Summary, ReplayError> {
+    let run = &options.out;
+    if run.exists() {
+        refuse_to_replace(run, options.force)?;
+    }
+    let building = sibling(run, "partial")?;
+    remove(&building)?;
+    fs::create_dir_all(&building).map_err(ReplayError::file(&building))?;
+
+    let journal = building.join("journal");
+    let (every, keep) = conduct.snapshots;
+    let snapshots = Snapshotting { store: Snapshots::new(&building.join("cache"), keep), every };
+    let started = (conduct.seconds)();
+    let (outcome, prepared) = backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?;
+    let wall_seconds = (conduct.seconds)() - started;
+    let summary = describe(&building, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
+    let inputs: Vec<_> = prepared
+        .histories
+        .iter()
+        .enumerate()
+        .map(|(index, history)| (index as u32 + 1, history.id(), history.path.clone()))
+        .collect();
+    Manifest::write(&building, &inputs).map_err(|error| ReplayError::Report(error.to_string()))?;
+    replace(&building, run)?;
+    Ok(summary)
+}
+
+fn describe(
+    building: &Path,
+    outcome: &BacktestOutcome,
+    prepared: &Prepared,
+    wall_seconds: f64,
+    chart_trades: usize,
+) -> Result<Summary, ReplayError> {
+    let counts = outcome.counts;
+    let facts = RunFacts {
+        events: counts.inputs,
+        bars: counts.bars,
+        bars_in_market: counts.bars_in_market,
+        wall_seconds,
+        events_per_second: if wall_seconds > 0.0 { counts.inputs as f64 / wall_seconds } else { 0.0 },
+        state_digest: outcome.digest,
+        journal_head: Hash(outcome.head.content.0),
+        initial_cash: outcome.cash,
+        sessions_per_year: prepared.calendar.sessions_per_year(),
+        zone_offset_ns: prepared.calendar.zone_offset(),
+        zone: if prepared.calendar.zone_offset() == 0 { "UTC".to_owned() } else { "IST".to_owned() },
+        calendar_unknown: outcome.calendar_unknown,
+        warnings: Vec::new(),
+    };
+    let path = building.join("journal");
+    let mut events = Events { journal: Journal::open(&path)?, path };
+    let mut candles = Candles {
+        histories: &prepared.histories,
+        instruments: &prepared.selection.instruments,
+        interval: prepared.selection.interval,
+    };
+    let options = ReportOptions { chart_trades, ..ReportOptions::default() };
+    let report = report::write(building, &outcome.header, &facts, &mut events, Some(&mut candles), options)
+        .map_err(|error| ReplayError::Report(error.to_string()))?;
+    Ok(report.summary)
+}
+
+/// The places a run's manifest recorded for its input journals; nothing where there is no readable manifest.
+pub fn recorded_inputs(run: &Path) -> Vec<PathBuf> {
+    Manifest::read(run)
+        .map(|manifest| manifest.inputs.iter().map(|input| run.join(&input.path)).collect())
+        .unwrap_or_default()
+}
+
+/// The session's journal as the report reads it.
+struct Events {
+    journal: Journal,
+    path: PathBuf,
+}
+
+impl SessionEvents for Events {
+    fn for_each(&mut self, take: &mut dyn FnMut(EventAt<'_>) -> Result<(), ReportError>) -> Result<(), ReportError> {
+        let failed = |error: ReplayError| ReportError::Journal { reason: error.to_string() };
+        let mut cursor = self.journal.cursor(0);
+        while let Some(frame) = cursor.next().map_err(|error| failed(error.into()))? {
+            let event = decode(&self.path, frame).map_err(failed)?;
+            take(EventAt { seq: frame.seq, time: Nanos(frame.time), stream: frame.stream, event: &event })?;
+        }
+        Ok(())
+    }
+}
+
+/// The candles behind the trades.
+struct Candles<'a> {
+    histories: &'a [History],
+    instruments: &'a [Instrument],
+    interval: Interval,
+}
+
+impl CandleSource for Candles<'_> {
+    fn candles(
+        &mut self,
+        instrument: InstrumentId,
+        from: Nanos,
+        to: Nanos,
+        take: &mut dyn FnMut(&Candle),
+    ) -> Result<(), ReportError> {
+        let range = Range { from, until: to + 1 };
+        candles_of(self.histories, &self.instruments[instrument.index()], self.interval, range, take)
+            .map_err(|error| ReportError::Journal { reason: error.to_string() })
+    }
+}
+
+/// Only a run is ever replaced, and only when asked for.
+fn refuse_to_replace(run: &Path, force: bool) -> Result<(), ReplayError> {
+    let is_run = run.join("manifest.json").is_file() && run.join("journal").is_dir();
+    let is_empty = fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
+    match (is_run || is_empty, force) {
+        (true, true) => Ok(()),
+        (true, false) => Err(ReplayError::RunExists { run: run.to_owned() }),
+        (false, _) => Err(ReplayError::NotARun {
+            run: run.to_owned(),
+            reason: "it holds something else and will not be replaced; choose another --out".to_owned(),
+        }),
+    }
+}
+
+/// A hidden directory beside `path`.
+fn sibling(path: &Path, suffix: &str) -> Result<PathBuf, ReplayError> {
+    let bad = || ReplayError::NotARun { run: path.to_owned(), reason: "the path names no directory".to_owned() };
+    let name = path.file_name().ok_or_else(bad)?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(".");
+    hidden.push(suffix);
+    Ok(path.with_file_name(hidden))
+}
+
+fn remove(path: &Path) -> Result<(), ReplayError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ReplayError::file(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a finished run in its place. The old one goes only when the new one is whole.
+fn replace(building: &Path, run: &Path) -> Result<(), ReplayError> {
+    let old = sibling(run, "old")?;
+    remove(&old)?;
+    if run.exists() {
+        fs::rename(run, &old).map_err(ReplayError::file(run))?;
+    }
+    fs::rename(building, run).map_err(ReplayError::file(run))?;
+    remove(&old)
+}

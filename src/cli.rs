@@ -1,0 +1,275 @@
+//! The command line. Flag names are a contract.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use daybook_vocabulary::{Date, Interval, Kind, Nanos};
+use std::path::PathBuf;
+
+/// An event-sourced trading engine: one journal, one core, for backtest and audit.
+#[derive(Debug, Parser)]
+#[command(name = "daybook", version, propagate_version = true)]
+pub struct Cli {
+    /// Settings file; `daybook.toml` in the working directory when not given.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What is printed on stdout.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Log filter for stderr, such as `info` or `daybook=debug`.
+    #[arg(long, global = true, value_name = "FILTER", default_value = "warn")]
+    pub log: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object (`journal cat`: one a line).
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make up a market and run the main job on it: journal, backtest, audit, report.
+    Demo(Demo),
+    /// Read candles from CSV, Parquet and Arrow files into a journal.
+    Ingest(Ingest),
+    /// Replay history through the core with a strategy.
+    Backtest(Backtest),
+    /// Derive every output of a run again and compare it with what was recorded.
+    Audit(Audit),
+    /// Check every byte of a journal or a run.
+    Verify(Verify),
+    /// Look inside a journal.
+    #[command(subcommand)]
+    Journal(Journal),
+    /// Settings and where they come from.
+    #[command(subcommand)]
+    Config(Config),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where it goes; replaced each time.
+    #[arg(long, value_name = "DIR", default_value = "daybook-demo")]
+    pub out: PathBuf,
+    /// Seed of the made-up market.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
+
+/// Arguments of `ingest`.
+#[derive(Debug, Args)]
+pub struct Ingest {
+    /// Files: CSV, CSV.gz, Parquet, Arrow.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The journal; made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub journal: PathBuf,
+    /// The market's calendar: `nse`, `generic`, or a calendar file.
+    #[arg(long, default_value = "generic", value_name = "NAME|FILE")]
+    pub market: String,
+    /// Symbol of all rows; else from a column or the file's name.
+    #[arg(long)]
+    pub symbol: Option<String>,
+    /// Interval of all rows; else from the file's name and the spacing of its rows.
+    #[arg(long)]
+    pub interval: Option<Interval>,
+    /// Zone of times without one, such as `Asia/Kolkata`; the market's when not given.
+    #[arg(long, value_name = "ZONE")]
+    pub tz: Option<String>,
+    /// Whether a row's time is its bar's start or end.
+    #[arg(long, value_enum, default_value_t = Stamp::Start)]
+    pub stamp: Stamp,
+    /// What becomes of rows with one stamp and different values.
+    #[arg(long, value_enum, default_value_t = Duplicates::Quarantine)]
+    pub duplicates: Duplicates,
+    /// Let these rows supersede what the journal holds.
+    #[arg(long)]
+    pub revise: bool,
+}
+
+/// What a row's time means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Stamp {
+    /// The bar's start.
+    Start,
+    /// The bar's end.
+    End,
+}
+
+/// What becomes of rows with one stamp and different values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Duplicates {
+    /// All of them are quarantined.
+    Quarantine,
+    /// The first is kept.
+    First,
+    /// They are merged into one bar.
+    Merge,
+}
+
+/// Arguments of `backtest`.
+#[derive(Debug, Args)]
+pub struct Backtest {
+    /// Journals of history.
+    #[arg(long, required = true, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
+    /// The strategy; `--strategy help` lists them.
+    #[arg(long, value_name = "NAME")]
+    pub strategy: String,
+    /// A parameter of the strategy, or a setting by its dotted name.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Symbols, separated by commas; all when not given.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub symbols: Vec<String>,
+    /// Interval of the candles.
+    #[arg(long)]
+    pub interval: Option<Interval>,
+    /// First session, inclusive, in the exchange's zone.
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<Date>,
+    /// Last session, inclusive.
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<Date>,
+    /// Bars that decide nothing; what the strategy needs when not given.
+    #[arg(long, value_name = "N")]
+    pub warmup: Option<u32>,
+    /// Cash at the start.
+    #[arg(long, value_name = "AMOUNT")]
+    pub cash: Option<String>,
+    /// Fee schedule: none, bps:N, per-share:N, zerodha-intraday, zerodha-delivery.
+    #[arg(long, value_name = "SCHEDULE")]
+    pub costs: Option<String>,
+    /// How the simulated exchange fills.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Replace a run that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Seal the run's journal with this machine's key.
+    #[arg(long)]
+    pub seal: bool,
+    /// Directory of the run.
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// The run.
+    pub run: PathBuf,
+    /// Places to look for the input journals, after the recorded ones.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
+    /// Derive the outputs from each of the run's snapshots as well.
+    #[arg(long)]
+    pub snapshots: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// A journal or a run.
+    pub path: PathBuf,
+    /// Accept only seals made with this key.
+    #[arg(long, value_name = "FILE")]
+    pub public_key: Option<PathBuf>,
+}
+
+/// The commands of `journal`.
+#[derive(Debug, Subcommand)]
+pub enum Journal {
+    /// How much there is of what.
+    Stat(Stat),
+    /// Print events.
+    Cat(Cat),
+    /// Write events to Parquet files.
+    Export(Export),
+}
+
+/// Arguments of `journal stat`.
+#[derive(Debug, Args)]
+pub struct Stat {
+    /// A journal or a run.
+    pub path: PathBuf,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct Choice {
+    /// Only this kind, such as `candle` or `fill`.
+    #[arg(long)]
+    pub kind: Option<Kind>,
+    /// Only this symbol.
+    #[arg(long)]
+    pub symbol: Option<String>,
+    /// First sequence number.
+    #[arg(long, value_name = "SEQ")]
+    pub from_seq: Option<u64>,
+    /// Last sequence number.
+    #[arg(long, value_name = "SEQ")]
+    pub to_seq: Option<u64>,
+    /// First time, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub from_time: Option<Nanos>,
+    /// Last time, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub to_time: Option<Nanos>,
+}
+
+/// Arguments of `journal cat`.
+#[derive(Debug, Args)]
+pub struct Cat {
+    /// A journal or a run.
+    pub path: PathBuf,
+    /// Which events.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// At most so many.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// Arguments of `journal export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// A journal or a run.
+    pub path: PathBuf,
+    /// Which events.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Directory of the files.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+}
+
+/// The commands of `config`.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Every effective value and where it came from.
+    Show(Show),
+}
+
+/// Arguments of `config show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A setting by its dotted name.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("'{text}' is not KEY=VALUE, such as fast=10")),
+    }
+}

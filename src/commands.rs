@@ -1,0 +1,49 @@
+//! One small file per command: parse, wire the parts together, print.
+
+mod audit;
+mod backtest;
+mod config;
+mod demo;
+mod ingest;
+mod journal;
+mod verify;
+
+use crate::cli::{Cli, Command, Config, Journal};
+use daybook_config::{Resolved, Settings, Sources};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What a command returns: an exit code, or an error that is printed in one line.
+pub type Verdict = Result<ExitCode, Box<dyn Error>>;
+
+/// Runs the command that was given.
+pub fn dispatch(cli: &Cli) -> Verdict {
+    match &cli.command {
+        Command::Demo(arguments) => demo::run(cli, arguments),
+        Command::Ingest(arguments) => ingest::run(cli, arguments),
+        Command::Backtest(arguments) => backtest::run(cli, arguments),
+        Command::Audit(arguments) => audit::run(cli, arguments),
+        Command::Verify(arguments) => verify::run(cli, arguments),
+        Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
+        Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),
+        Command::Journal(Journal::Export(arguments)) => journal::export(cli, arguments),
+        Command::Config(Config::Show(arguments)) => config::show(cli, arguments),
+    }
+}
+
+/// The settings in force, with what the command line adds.
+fn settings(cli: &Cli, overrides: Vec<(String, String)>) -> Result<Resolved, Box<dyn Error>> {
+    let sources = Sources::ambient(Path::new("."), cli.config.clone(), overrides);
+    Ok(Settings::resolve(sources)?)
+}
+
+/// The journal of a run, or the journal itself: every command that takes a journal also takes a run.
+fn journal_of(path: &Path) -> PathBuf {
+    let inside = path.join("journal");
+    if path.join("manifest.json").exists() || (inside.is_dir() && !path.join("lock").exists()) {
+        inside
+    } else {
+        path.to_owned()
+    }
+}

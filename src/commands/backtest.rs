@@ -1,0 +1,136 @@
+//! `backtest`: replay history through the core with a strategy, and report.
+
+use super::Verdict;
+use crate::cli::{Backtest, Cli, Format};
+use crate::output::{self, Stopwatch};
+use daybook_core::strategy::STRATEGIES;
+use daybook_journal::SealKey;
+use daybook_replay::report::Summary;
+use daybook_replay::{BacktestOptions, Conduct, History, Plan, conduct};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::process::ExitCode;
+
+pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
+    if arguments.strategy == "help" {
+        list_strategies();
+        return Ok(ExitCode::SUCCESS);
+    }
+    let watch = Stopwatch::start();
+    let (parameters, overrides) = split(arguments);
+    let resolved = super::settings(cli, overrides)?;
+    let settings = resolved.settings.clone();
+    let options = BacktestOptions {
+        journals: arguments.journal.iter().map(|path| super::journal_of(path)).collect(),
+        plan: Plan::new(&arguments.strategy, &parameters, resolved.settings)?,
+        symbols: arguments.symbols.clone(),
+        interval: arguments.interval,
+        from: arguments.from,
+        to: arguments.to,
+        warmup: arguments.warmup,
+        out: arguments.out.clone(),
+        force: arguments.force,
+        binary: output::binary_hash()?,
+    };
+    let seal = if arguments.seal { Some(seal_key(&settings)?) } else { None };
+    let bar = output::progress(expected_inputs(&options), "inputs");
+    bar.set_message("replaying");
+    let mut progress = |inputs: u64| bar.set_position(inputs);
+    let summary = conduct(
+        &options,
+        Conduct {
+            seal: seal.as_ref(),
+            snapshots: (settings.snapshot_every, settings.snapshot_keep as usize),
+            chart_trades: settings.report_chart_trades as usize,
+            seconds: &|| watch.seconds(),
+            progress: &mut progress,
+        },
+    );
+    bar.finish_and_clear();
+    let summary = summary?;
+    if cli.format == Format::Json {
+        output::json(&summary)?;
+    } else {
+        print(&summary, &options);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Parameters of the strategy, and settings: dotted names and flags of their own.
+fn split(arguments: &Backtest) -> (BTreeMap<String, String>, Vec<(String, String)>) {
+    let mut parameters = BTreeMap::new();
+    let mut overrides = Vec::new();
+    for (key, value) in &arguments.set {
+        if key.contains('.') {
+            overrides.push((key.clone(), value.clone()));
+        } else {
+            parameters.insert(key.clone(), value.clone());
+        }
+    }
+    let flags = [("cash", &arguments.cash), ("costs", &arguments.costs), ("profile", &arguments.profile)];
+    for (key, value) in flags {
+        if let Some(value) = value {
+            overrides.push((key.to_owned(), value.clone()));
+        }
+    }
+    (parameters, overrides)
+}
+
+/// The key that seals journals, made on first use.
+pub fn seal_key(settings: &daybook_config::Settings) -> Result<SealKey, Box<dyn Error>> {
+    let path = settings.seal_key_file.as_ref().ok_or(
+        "no place for the sealing key: neither XDG_CONFIG_HOME nor HOME is set; give one with --set seal.key_file=FILE",
+    )?;
+    Ok(SealKey::load_or_create(path)?)
+}
+
+/// How long the bar is: candles and their slices, as far as the journals say at once.
+fn expected_inputs(options: &BacktestOptions) -> u64 {
+    let candles =
+        |path| History::open(path).map_or(0, |history| history.series.iter().map(|series| series.candles).sum());
+    options.journals.iter().map(|path| candles(path)).sum::<u64>()
+}
+
+fn list_strategies() {
+    for entry in STRATEGIES {
+        output::line(format_args!("{}: {}", entry.name, entry.about));
+        for parameter in entry.parameters {
+            output::line(format_args!("    {}={}  {}", parameter.name, parameter.default, parameter.about));
+        }
+    }
+}
+
+/// The summary for people.
+pub fn print(summary: &Summary, options: &BacktestOptions) {
+    let percent = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.2} %", ratio * 100.0));
+    let number = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+    output::line(format_args!(
+        "{} bars, {} orders, {} fills, {} trades",
+        output::grouped(summary.bars),
+        output::grouped(summary.orders),
+        output::grouped(summary.fills),
+        output::grouped(summary.trades)
+    ));
+    output::line(format_args!("final equity   {}  (charges {})", summary.final_equity, summary.fees_total));
+    output::line(format_args!("total return   {}  cagr {}", percent(summary.total_return), percent(summary.cagr)));
+    output::line(format_args!(
+        "max drawdown   {}  sharpe {}  sortino {}  calmar {}",
+        percent(summary.max_drawdown),
+        number(summary.sharpe),
+        number(summary.sortino),
+        number(summary.calmar)
+    ));
+    output::line(format_args!(
+        "win rate       {}  profit factor {}  exposure {}  turnover {}",
+        percent(summary.win_rate),
+        number(summary.profit_factor),
+        percent(summary.exposure),
+        number(summary.turnover)
+    ));
+    output::line(format_args!(
+        "replayed in    {:.3} s, {} events/s",
+        summary.wall_seconds,
+        output::grouped(summary.events_per_second as u64)
+    ));
+    output::line(format_args!("report         {}", options.out.join("report.html").display()));
+}

@@ -1,0 +1,87 @@
+//! `verify`: check every byte of a journal or a run; reads only.
+
+use super::Verdict;
+use crate::cli::{Cli, Format, Verify};
+use crate::output;
+use daybook_journal::{PublicKey, Verdict as Found, verify};
+use daybook_replay::report::Manifest;
+use serde::Serialize;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What is printed.
+#[derive(Serialize)]
+struct Finding {
+    verdict: &'static str,
+    file: Option<String>,
+    offset: Option<u64>,
+    seq: Option<u64>,
+    reason: Option<String>,
+}
+
+pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
+    let key = arguments.public_key.as_deref().map(PublicKey::load).transpose()?;
+    let journal = super::journal_of(&arguments.path);
+    let (finding, summary) = match verify(&journal, key.as_ref()) {
+        Ok(Found::Sound(verified)) => {
+            let summary = format!(
+                "{} frames, {} bytes, {} seal(s), content {}",
+                output::grouped(verified.head.frames),
+                output::grouped(verified.bytes),
+                verified.seals.len(),
+                verified.head.content
+            );
+            (manifest(&arguments.path, &journal), summary)
+        }
+        Ok(Found::Damaged { file, offset, seq, reason }) => (
+            Finding {
+                verdict: "damaged",
+                file: Some(file.display().to_string()),
+                offset: Some(offset),
+                seq: Some(seq),
+                reason: Some(reason),
+            },
+            String::new(),
+        ),
+        Err(error) => (damaged(&journal, error.to_string()), String::new()),
+    };
+    let sound = finding.verdict == "sound";
+    if cli.format == Format::Json {
+        output::json(&finding)?;
+    } else if sound {
+        output::line(format_args!("sound: {summary}"));
+    } else {
+        let place = |name: &str, value: Option<u64>| value.map(|value| format!(", {name} {value}")).unwrap_or_default();
+        output::line(format_args!(
+            "{}: {}{}{}: {}",
+            finding.verdict,
+            finding.file.as_deref().unwrap_or_default(),
+            place("offset", finding.offset),
+            place("seq", finding.seq),
+            finding.reason.as_deref().unwrap_or_default()
+        ));
+    }
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A run's other files, against its manifest.
+fn manifest(path: &Path, journal: &Path) -> Finding {
+    let sound = Finding { verdict: "sound", file: None, offset: None, seq: None, reason: None };
+    if journal == path {
+        return sound;
+    }
+    match Manifest::verify(path) {
+        Ok(_) => sound,
+        Err(fault) => damaged(&path.join(&fault.file), fault.reason),
+    }
+}
+
+fn damaged(file: &Path, reason: String) -> Finding {
+    Finding {
+        verdict: "damaged",
+        file: Some(file.display().to_string()),
+        offset: None,
+        seq: None,
+        reason: Some(reason),
+    }
+}

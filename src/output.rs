@@ -1,0 +1,77 @@
+//! What people and programs see: progress on stderr, results on stdout, the log.
+//!
+//! - Progress is drawn only where a person watches.
+//! - The wall clock is read here and nowhere else in the binary: for durations that are shown, never for results.
+
+use daybook_vocabulary::Hash;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// A stopwatch for what is shown to people.
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts it.
+    #[expect(clippy::disallowed_methods, reason = "durations are shown to people and enter no result")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds so far.
+    pub fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
+/// Sends logs to stderr.
+pub fn start_logging(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// A bar for work of known length, in `unit`s; hidden where nobody watches.
+pub fn progress(total: u64, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let template = format!("{{msg:>9}} {{bar:40}} {{human_pos}}/{{human_len}} {unit} {{per_sec}} {{eta}}");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Prints a line to stdout; a closed pipe ends the program quietly, as for any Unix tool.
+pub fn line(text: impl std::fmt::Display) {
+    if writeln!(std::io::stdout().lock(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Prints a value as one line of JSON.
+pub fn json(value: &impl serde::Serialize) -> Result<(), String> {
+    line(serde_json::to_string(value).map_err(|error| format!("cannot print the result as JSON: {error}"))?);
+    Ok(())
+}
+
+/// blake3 of this executable: what wrote a session.
+pub fn binary_hash() -> Result<Hash, String> {
+    let path = std::env::current_exe().map_err(|error| format!("cannot find the running executable: {error}"))?;
+    let file = std::fs::File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Hash(*hasher.finalize().as_bytes()))
+}
+
+/// A whole number with separators, for people.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

@@ -1,0 +1,324 @@
+//! The main job as a user does it, with the real binary: market → journal → backtest → audit → verify → look inside.
+//!
+//! - Every test works in a directory of its own, on a small made-up market; none needs network or data from outside.
+//! - Source rows: BT-01, BT-05, BT-06, BT-07, SQ-19, SQ-21, SQ-33 (one core, equal results, next-open fills).
+
+use daybook_config::Calendar;
+use daybook_journal::{Options, Writer};
+use daybook_replay::synthetic::{self, Market};
+use daybook_vocabulary::{Interval, Price};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+struct Desk {
+    dir: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs the binary in this directory, away from the settings of whoever runs the tests.
+    fn daybook(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_daybook"))
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .output()
+            .expect("the binary runs")
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.daybook(&[arguments, &["--format", "json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("one JSON object")
+    }
+
+    fn fails(&self, arguments: &[&str], code: i32, says: &[&str]) {
+        let output = self.daybook(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        for text in says {
+            assert!(stderr.contains(text), "{arguments:?} should say {text:?}, says: {stderr}");
+        }
+    }
+
+    /// A market of two symbols over `days` January days of 2024.
+    fn market(&self, name: &str, symbols: &[&str], last: &str) {
+        let market = Market {
+            seed: 11,
+            symbols: symbols.iter().map(|symbol| ((*symbol).to_owned(), Price::from_units(500))).collect(),
+            tick: Price(5_000_000),
+            interval: Interval::minutes(5),
+            from: "2024-01-01".parse().unwrap(),
+            to: last.parse().unwrap(),
+        };
+        let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
+        let mut writer = Writer::create(&self.path(name), options).expect("a new journal");
+        synthetic::write(&market, &Calendar::nse(), &mut writer).expect("a market");
+        writer.close().expect("a whole journal");
+    }
+}
+
+const CROSS: [&str; 8] = ["--strategy", "sma-cross", "--set", "fast=5", "--set", "slow=20", "--set", "quantity=10"];
+
+fn backtest<'a>(journals: &[&'a str], out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["backtest", "--journal"], journals, &CROSS, &["--out", out], more].concat()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn two_runs_are_the_same_to_the_byte_and_an_audit_says_equal() {
+    let desk = Desk::new();
+    desk.market("m", &["ALFA", "BETA"], "2024-02-15");
+    let every = ["--costs", "zerodha-intraday", "--set", "snapshot.every=700"];
+    let first = desk.json(&backtest(&["m"], "one", &every));
+    let second = desk.json(&backtest(&["m"], "two", &every));
+    assert!(first["fills"].as_u64().unwrap() > 20, "a test without fills proves nothing: {first}");
+    for table in ["orders", "fills", "trades", "equity"] {
+        for ending in ["csv", "parquet"] {
+            let name = format!("{table}.{ending}");
+            let (left, right) = (fs::read(desk.path("one").join(&name)), fs::read(desk.path("two").join(&name)));
+            assert_eq!(left.unwrap(), right.unwrap(), "{name}");
+        }
+    }
+    let timeless = |mut summary: Value| {
+        summary["wall_seconds"] = Value::Null;
+        summary["events_per_second"] = Value::Null;
+        summary
+    };
+    assert_eq!(timeless(first.clone()), timeless(second));
+    assert_eq!(timeless(serde_json::from_str(&read(&desk.path("one/summary.json"))).unwrap()), timeless(first));
+
+    let audit = desk.json(&["audit", "one", "--snapshots"]);
+    assert_eq!(audit["verdict"], "equal");
+    assert_eq!(audit["binary"], "same");
+    assert!(audit["snapshots"].as_u64().unwrap() > 2, "equality from every snapshot: {audit}");
+    assert!(audit["compared"].as_u64().unwrap() > 60);
+}
+
+#[test]
+fn neither_the_number_nor_the_order_of_journals_changes_a_trade() {
+    let desk = Desk::new();
+    desk.market("alone", &["ALFA"], "2024-01-31");
+    // The same walk under another name, so that the two journals hold different symbols.
+    desk.market("other", &["BETA"], "2024-01-31");
+    desk.json(&backtest(&["alone", "other"], "ab", &[]));
+    desk.json(&backtest(&["other", "alone"], "ba", &[]));
+    let strip_seq = |run: &str| -> Vec<String> {
+        let csv = read(&desk.path(run).join("fills.csv"));
+        csv.lines().map(str::to_owned).collect()
+    };
+    assert!(strip_seq("ab").len() > 20);
+    assert_eq!(strip_seq("ab"), strip_seq("ba"));
+    assert_eq!(read(&desk.path("ab/equity.csv")), read(&desk.path("ba/equity.csv")));
+}
+
+#[test]
+fn a_bounded_range_decides_as_the_whole_does_from_there_on() {
+    let desk = Desk::new();
+    desk.market("m", &["ALFA"], "2024-02-15");
+    desk.json(&backtest(&["m"], "late", &["--from", "2024-02-01"]));
+    let late = read(&desk.path("late/fills.csv"));
+    let first = late.lines().nth(1).expect("a fill").to_owned();
+    assert!(first.contains("2024-02-01"), "the warm-up lies before the range, so the first day trades: {first}");
+    // Nothing is decided on a bar before the range.
+    assert!(!late.contains("2024-01-"), "{late}");
+}
+
+#[test]
+fn every_flipped_bit_of_a_run_is_found_with_its_place() {
+    let desk = Desk::new();
+    desk.market("m", &["ALFA"], "2024-01-10");
+    desk.json(&backtest(&["m"], "run", &[]));
+    assert!(desk.daybook(&["verify", "run"]).status.success());
+    assert!(desk.daybook(&["verify", "m"]).status.success());
+    for root in ["run", "m"] {
+        let mut files = Vec::new();
+        list(&desk.path(root), &mut files);
+        assert!(files.len() > 2, "{files:?}");
+        for file in files {
+            let sound = fs::read(&file).unwrap();
+            // A spread of places in each file, its ends included; the journal's own tests flip every bit.
+            let step = (sound.len() / 5).max(1);
+            for at in (0..sound.len()).step_by(step).chain([sound.len().saturating_sub(1)]) {
+                if sound.is_empty() {
+                    continue;
+                }
+                let mut damaged = sound.clone();
+                damaged[at] ^= 1 << (at % 8);
+                fs::write(&file, &damaged).unwrap();
+                let output = desk.daybook(&["verify", root, "--format", "json"]);
+                let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+                assert_eq!(output.status.code(), Some(1), "{} at {at}", file.display());
+                assert!(
+                    found["file"].is_string() && found["reason"].is_string(),
+                    "{} at {at}: {found}",
+                    file.display()
+                );
+            }
+            fs::write(&file, &sound).unwrap();
+        }
+        assert!(desk.daybook(&["verify", root]).status.success());
+    }
+}
+
+fn list(directory: &Path, files: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "cache" {
+                list(&path, files);
+            }
+        } else if name != "lock" {
+            files.push(path);
+        }
+    }
+}
+
+#[test]
+fn an_audit_names_the_first_field_that_differs() {
+    let desk = Desk::new();
+    desk.market("m", &["ALFA"], "2024-01-31");
+    desk.json(&backtest(&["m"], "run", &[]));
+    // A forger writes a sound journal in which one order was larger.
+    let forged = desk.path("forged");
+    let source = daybook_journal::Journal::open(&desk.path("run/journal")).unwrap();
+    let mut writer = Writer::create(&forged, Options::session()).unwrap();
+    let mut cursor = source.cursor(0);
+    let mut buffer = daybook_vocabulary::PayloadBuffer::new();
+    let mut forged_seq = None;
+    while let Some(frame) = cursor.next().unwrap() {
+        let mut event = daybook_vocabulary::Event::decode(frame.kind, frame.schema, frame.payload).unwrap();
+        if let (daybook_vocabulary::Event::OrderIntent(intent), None) = (&mut event, forged_seq) {
+            intent.quantity = daybook_vocabulary::Quantity::from_units(11);
+            forged_seq = Some(frame.seq);
+        }
+        buffer.clear();
+        let schema = event.encode(&mut buffer);
+        let draft = daybook_journal::Draft {
+            time: frame.time,
+            kind: frame.kind,
+            schema,
+            flags: frame.flags,
+            stream: frame.stream,
+        };
+        writer.append(draft, &buffer).unwrap();
+    }
+    writer.close().unwrap();
+    let output = desk.daybook(&["audit", "forged", "--journal", "m", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"], "different");
+    let first = &report["first_difference"];
+    assert_eq!(first["seq"].as_u64(), forged_seq);
+    assert_eq!((first["kind"].as_str(), first["field"].as_str()), (Some("order-intent"), Some("quantity")));
+    assert_eq!((first["recorded"].as_str(), first["derived"].as_str()), (Some("11"), Some("10")));
+}
+
+#[test]
+fn an_audit_without_its_inputs_says_which_are_missing() {
+    let desk = Desk::new();
+    desk.market("m", &["ALFA"], "2024-01-10");
+    desk.json(&backtest(&["m"], "run", &[]));
+    fs::rename(desk.path("m"), desk.path("elsewhere")).unwrap();
+    let output = desk.daybook(&["audit", "run", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"], "inputs_missing");
+    assert_eq!(desk.json(&["audit", "run", "--journal", "elsewhere"])["verdict"], "equal");
+}
+
+#[test]
+fn bad_input_is_one_clear_line_with_what_to_do() {
+    let desk = Desk::new();
+    desk.market("m", &["ALFA", "BETA"], "2024-01-10");
+    fs::create_dir(desk.path("empty")).unwrap();
+    fs::create_dir(desk.path("mine")).unwrap();
+    fs::write(desk.path("mine/thesis.txt"), "years of work").unwrap();
+    desk.fails(&backtest(&["nowhere"], "r", &[]), 1, &["nowhere"]);
+    desk.fails(&backtest(&["empty"], "r", &[]), 1, &["empty"]);
+    desk.fails(&backtest(&["mine"], "r", &[]), 1, &["mine"]);
+    desk.fails(&["backtest", "--journal", "m", "--strategy", "sma", "--out", "r"], 1, &["'sma'", "sma-cross", "swing"]);
+    desk.fails(&backtest(&["m"], "r", &["--set", "fats=3"]), 1, &["fats", "fast", "slow", "quantity"]);
+    desk.fails(&backtest(&["m"], "r", &["--set", "fast=0"]), 1, &["fast=0", "whole number"]);
+    desk.fails(&backtest(&["m"], "r", &["--set", "engine.timefame=15m"]), 1, &["engine.timefame", "engine.timeframe"]);
+    desk.fails(&backtest(&["m"], "r", &["--symbols", "ALPHA"]), 1, &["'ALPHA'", "ALFA"]);
+    desk.fails(&backtest(&["m"], "r", &["--interval", "1m"]), 1, &["1m", "5m", "--interval"]);
+    desk.fails(&backtest(&["m"], "r", &["--from", "2025-01-01"]), 1, &["2025-01-01", "2024-01-10"]);
+    desk.fails(&backtest(&["m"], "r", &["--costs", "zerodha"]), 1, &["zerodha-intraday"]);
+    desk.fails(&backtest(&["m"], "mine", &["--force"]), 1, &["mine", "will not be replaced"]);
+    assert_eq!(read(&desk.path("mine/thesis.txt")), "years of work");
+    desk.fails(&["backtest", "--journal", "m"], 2, &["--strategy"]);
+    desk.fails(&backtest(&["m"], "r", &["--from", "yesterday"]), 2, &["yesterday", "2025-01-31"]);
+    assert!(!desk.path("r").exists(), "nothing is left of what was refused");
+
+    desk.json(&backtest(&["m"], "r", &[]));
+    desk.fails(&backtest(&["m"], "r", &[]), 1, &["exists", "--force"]);
+    desk.json(&backtest(&["m"], "r", &["--force"]));
+    desk.fails(&["audit", "m"], 1, &["not a run"]);
+    desk.fails(&["journal", "cat", "m", "--symbol", "ALFAA"], 1, &["ALFAA", "ALFA"]);
+    desk.fails(&["journal", "cat", "m", "--kind", "candel"], 2, &["candel", "candle"]);
+}
+
+#[test]
+fn the_demo_runs_twice_and_replaces_only_what_is_its_own() {
+    let desk = Desk::new();
+    let first = desk.json(&["demo"]);
+    assert_eq!(first["audit"]["verdict"], "equal");
+    assert!(first["summary"]["trades"].as_u64().unwrap() > 100);
+    let second = desk.json(&["demo"]);
+    assert_eq!(first["summary"]["journal_head"], second["summary"]["journal_head"]);
+    assert!(read(&desk.path("daybook-demo/run/report.html")).contains("<svg"));
+    fs::create_dir(desk.path("mine")).unwrap();
+    fs::write(desk.path("mine/x"), "x").unwrap();
+    desk.fails(&["demo", "--out", "mine"], 1, &["mine", "not made by the demo"]);
+}
+
+#[test]
+fn the_journal_can_be_looked_into_and_exported() {
+    let desk = Desk::new();
+    desk.market("m", &["ALFA", "BETA"], "2024-01-10");
+    desk.json(&backtest(&["m"], "run", &[]));
+    let stat = desk.json(&["journal", "stat", "m"]);
+    assert_eq!(stat["series"].as_array().unwrap().len(), 2);
+    assert_eq!(stat["kinds"]["candle"].as_u64(), Some(2 * 8 * 75));
+    let output = desk.daybook(&["journal", "cat", "run", "--kind", "fill", "--limit", "5", "--format", "json"]);
+    let lines: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 5);
+    for line in &lines {
+        assert_eq!(line["kind"], "fill");
+        assert!(line["price"].is_string() && line["symbol"].is_string() && line["time"].is_string(), "{line}");
+    }
+    let export = desk.json(&["journal", "export", "run", "--to", "export"]);
+    assert!(export["files"].as_array().unwrap().len() >= 5);
+    assert!(desk.path("export/fill.parquet").is_file());
+}
+
+#[test]
+fn settings_rise_in_precedence_and_name_their_origin() {
+    let desk = Desk::new();
+    fs::write(desk.path("daybook.toml"), "cash = \"5000\"\ncosts = \"bps:10\"\n").unwrap();
+    fs::write(desk.path(".env"), "DAYBOOK_COSTS=bps:20\n").unwrap();
+    let shown = desk.json(&["config", "show", "--set", "seed=9"]);
+    assert_eq!(shown["cash"]["value"], "5000");
+    assert!(shown["cash"]["origin"].as_str().unwrap().contains("daybook.toml"));
+    assert_eq!(shown["costs"]["value"], "bps:20");
+    assert_eq!(shown["seed"]["value"], "9");
+    fs::write(desk.path("daybook.toml"), "cahs = \"5000\"\n").unwrap();
+    desk.fails(&["config", "show"], 1, &["cahs", "cash", "daybook.toml"]);
+}
