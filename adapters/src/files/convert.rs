@@ -72,10 +72,10 @@ pub(crate) fn numbers(
         }
     }
     if let Some(nulls) = column.nulls() {
-        for row in 0..column.len() {
-            if nulls.is_null(row) {
+        for (slot, valid) in problems.iter_mut().zip(nulls.iter()) {
+            if !valid {
                 // A null slot may hold anything, so what it was read as is not its problem.
-                problems[row] = problem(Reason::MissingValue);
+                *slot = problem(Reason::MissingValue);
             }
         }
     }
