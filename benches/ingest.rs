@@ -47,10 +47,7 @@ fn write_parquet(path: &Path, rows: &[[i64; 5]]) {
     };
     let volume: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row[4])));
     let batch = RecordBatch::try_from_iter([
-        (
-            "timestamp",
-            Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")) as ArrayRef,
-        ),
+        ("timestamp", Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")) as ArrayRef),
         ("open", price(0)),
         ("high", price(1)),
         ("low", price(2)),

@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 /// A row: slot of the session (7 is the closing print) and values by number (3 is broken).
 type Row = (usize, usize);
 
-const VALUES: [[i64; 5]; 4] =
-    [[10, 12, 9, 11, 100], [11, 15, 10, 14, 50], [10, 12, 9, 11, 101], [10, 9, 12, 11, 5]];
+const VALUES: [[i64; 5]; 4] = [[10, 12, 9, 11, 100], [11, 15, 10, 14, 50], [10, 12, 9, 11, 101], [10, 9, 12, 11, 5]];
 const SYMBOLS: [&str; 2] = ["AAA", "BBB"];
 
 fn csv(rows: &[Row]) -> String {
@@ -37,7 +36,7 @@ struct Counts {
 /// What a command should do, said as plainly as possible. `files` are (symbol, rows).
 fn twin(state: &mut State, files: &[(usize, Vec<Row>)], policy: Duplicates, revise: bool) -> Counts {
     let mut counts = Counts::default();
-    let mut quarantine = |counts: &mut Counts, reason: &str, rows: usize| {
+    let quarantine = |counts: &mut Counts, reason: &str, rows: usize| {
         if rows > 0 {
             *counts.quarantined.entry(reason.to_owned()).or_default() += rows as u64;
         }
