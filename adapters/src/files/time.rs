@@ -166,7 +166,7 @@ fn date(text: &[u8], order: DateOrder) -> Option<(i32, &[u8])> {
     Some((civil(year, month, day)?, rest))
 }
 
-/// First number, middle, year, and what follows.
+/// First and middle part of a date, its year, and what follows.
 type Parts<'a> = (&'a [u8], &'a [u8], u32, &'a [u8]);
 
 /// Splits `dd<sep>mm<sep>yyyy…` into its parts; a year of two digits is of 1970 to 2069.
