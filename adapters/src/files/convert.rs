@@ -72,17 +72,9 @@ pub(crate) fn numbers(
         }
     }
     if let Some(nulls) = column.nulls() {
-<<<<<<< HEAD
-        for (slot, valid) in problems.iter_mut().zip(nulls.iter()) {
-            if !valid {
-                // A null slot may hold anything, so what it was read as is not its problem.
-                *slot = problem(Reason::MissingValue);
-            }
-=======
         for (slot, _) in problems.iter_mut().zip(nulls.iter()).filter(|(_, valid)| !valid) {
             // A null slot may hold anything, so what it was read as is not its problem.
             *slot = problem(Reason::MissingValue);
->>>>>>> ingest
         }
     }
     Ok(())
