@@ -107,6 +107,19 @@ fn each_defect_has_its_reason() {
 }
 
 #[test]
+fn a_comma_too_many_never_shifts_values() {
+    let (_, (rows, rejected)) = good(
+        "Date,Open,High,Low,Close,Volume\n2025-01-28,10,12,9,11,5\n2025-01-29,1,399,1400,1390,1395,100\n\
+         2025-01-30,10,12,9,11,5,,\n2025-01-31,10,12,9,11,5, \n2025-02-03,10,12,9,11,5,,x\n",
+    );
+    assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4, 5], "empty cells at the end are tolerated");
+    assert_eq!(rejected, [(3, Reason::BrokenRow), (6, Reason::BrokenRow)]);
+    let line = |minute: i64| format!("20250128,09:{minute},{}10,12,9,11,5\n", if minute == 20 { "1," } else { "" });
+    let (_, (rows, rejected)) = good(&(15..35).map(line).collect::<String>());
+    assert_eq!((rows.len(), rejected), (19, vec![(6, Reason::BrokenRow)]), "without header: as wide as most rows");
+}
+
+#[test]
 fn an_instrument_without_volume_has_zero() {
     let (file, (rows, rejected)) =
         good("Date,Open,High,Low,Close,Volume\n2025-01-28,10,12,9,11,\n2025-01-29,10,12,9,11,-\n");

@@ -133,7 +133,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// A line with too few cells, an open quote or a symbol that is not one.
+    /// A line with too few or too many cells, an open quote or a symbol that is not one.
     BrokenRow "broken_row",
     /// The time is missing or cannot be read.
     BadTime "bad_time",
