@@ -42,6 +42,8 @@ pub enum Command {
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
     Audit(Audit),
+    /// Why an order was decided, back to the candles, and what became of it.
+    Explain(Explain),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.
@@ -173,6 +175,21 @@ pub struct Audit {
     /// Derive the outputs from each of the run's snapshots as well.
     #[arg(long)]
     pub snapshots: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The run.
+    pub run: PathBuf,
+    /// Number of the order, as in the run's table of orders.
+    pub order: u64,
+    /// Bars to show that the strategy had seen before the decision.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub candles: u32,
+    /// Places to look for the input journals, after the recorded ones.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
 }
 
 /// Arguments of `verify`.
