@@ -44,6 +44,8 @@ pub enum Command {
     Audit(Audit),
     /// Why an order was decided, back to the candles, and what became of it.
     Explain(Explain),
+    /// Compare two runs trade by trade, order by order, fill by fill.
+    Compare(Compare),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.
@@ -190,6 +192,18 @@ pub struct Explain {
     /// Places to look for the input journals, after the recorded ones.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
+}
+
+/// Arguments of `compare`. Orders are matched by symbol and by their number within it.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// A run.
+    pub left: PathBuf,
+    /// The run to compare it with.
+    pub right: PathBuf,
+    /// Differences to show of each kind of event, the earliest first.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: u32,
 }
 
 /// Arguments of `verify`.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backtest;
+mod compare;
 mod config;
 mod demo;
 mod explain;
@@ -26,6 +27,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),
         Command::Explain(arguments) => explain::run(cli, arguments),
+        Command::Compare(arguments) => compare::run(cli, arguments),
         Command::Verify(arguments) => verify::run(cli, arguments),
         Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
         Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),

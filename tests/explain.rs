@@ -191,3 +191,69 @@ fn bars_built_in_the_session_and_a_bounded_range_are_told_as_the_strategy_saw_th
     desk.fails(&["explain", "late", "1"], &["was not found", "--journal"]);
     assert_eq!(desk.json(&["explain", "late", "1", "--journal", "moved"])["order"], 1);
 }
+
+#[test]
+fn runs_of_the_same_thing_are_equal_whatever_their_journals() {
+    let desk = Desk::new();
+    let summary = desk.backtest("one", &["--costs", "zerodha-intraday"]);
+    desk.backtest("two", &["--costs", "zerodha-intraday"]);
+    let found = desk.json(&["compare", "one", "two"]);
+    assert_eq!((&found["verdict"], &found["first_decision"]), (&"equal".into(), &Value::Null));
+    for (table, events) in [("orders", "orders"), ("fills", "fills"), ("trades", "trades")] {
+        assert!(summary[events].as_u64().unwrap() > 20, "{summary}");
+        assert_eq!(found[table]["equal"], summary[events], "every one of the {events} was compared");
+        assert_eq!(found["left"][table], summary[events]);
+    }
+    assert_eq!((raw(&found["pnl_delta"]), raw(&found["fees_delta"])), (0, 0));
+    assert_eq!(found["settings"], Value::Array(Vec::new()));
+    assert_eq!(raw(&found["left"]["fees"]), raw(&summary["fees_total"]));
+    assert_eq!(raw(&found["left"]["equity"]), raw(&summary["final_equity"]));
+
+    // One symbol less: those of the other are equal, though every order has another number in its session.
+    desk.backtest("alfa", &["--costs", "zerodha-intraday", "--symbols", "ALFA"]);
+    let found = desk.answers(&["compare", "one", "alfa"], 1);
+    assert_eq!((&found["orders"]["different"], &found["orders"]["right_only"]), (&0.into(), &0.into()));
+    assert_eq!(found["orders"]["equal"], found["right"]["orders"]);
+    assert_eq!((&found["first_decision"]["symbol"], &found["first_decision"]["right"]), (&"BETA".into(), &Value::Null));
+}
+
+#[test]
+fn the_first_decision_that_differs_is_found_and_so_is_what_it_cost() {
+    let desk = Desk::new();
+    let plain = desk.backtest("plain", &[]);
+    let dear = desk.backtest("dear", &["--costs", "bps:10"]);
+    let found = desk.answers(&["compare", "plain", "dear"], 1);
+    // Charges change no decision: every fill differs in them and in nothing else.
+    assert_eq!((&found["first_decision"], &found["orders"]["different"]), (&Value::Null, &0.into()));
+    assert_eq!(found["fills"]["different"], plain["fills"]);
+    assert_eq!(found["fills"]["fields"].as_object().unwrap().keys().collect::<Vec<_>>(), ["charges.brokerage"]);
+    assert_eq!(found["settings"][0]["name"], "costs");
+    assert_eq!(raw(&found["fees_delta"]), raw(&dear["fees_total"]));
+    assert_eq!(raw(&found["pnl_delta"]), -raw(&dear["fees_total"]));
+
+    desk.backtest("fast", &["--set", "fast=3"]);
+    let found = desk.answers(&["compare", "plain", "fast", "--limit", "100000"], 1);
+    let [left, right] = ["plain", "fast"].map(|run| fs::read_to_string(desk.path(run).join("orders.csv")).unwrap());
+    assert_eq!(found["settings"][0], serde_json::json!({"name": "fast", "left": "5", "right": "3"}));
+    // The tables list every order in order of decision; the naive twin takes the first line that differs.
+    let decision = |line: &str| line.split(',').skip(1).take(3).collect::<Vec<_>>().join(",");
+    let first = left.lines().zip(right.lines()).position(|(left, right)| decision(left) != decision(right));
+    let first = first.expect("the runs differ") as u64;
+    let told = &found["first_decision"];
+    let times = ["left", "right"].map(|side| told[side]["time"].as_str().map(str::to_owned));
+    let earliest = times.iter().flatten().min().expect("one side decided");
+    let listed = [&left, &right].map(|table| table.lines().nth(first as usize).unwrap_or_default().to_owned());
+    let date = &earliest[..10];
+    assert!(listed.iter().any(|line| line.contains(date)), "{earliest} is not in {listed:?}");
+    for (table, side) in [("orders", "left"), ("fills", "left"), ("trades", "left"), ("orders", "right")] {
+        let count = |name: &str| found[table][name].as_u64().unwrap();
+        let only = if side == "left" { "left_only" } else { "right_only" };
+        assert_eq!(count("equal") + count("different") + count(only), found[side][table].as_u64().unwrap());
+    }
+    let listed = found["orders"]["differences"].as_array().unwrap();
+    assert!(listed.len() > 10);
+    assert_eq!(&listed[0], told);
+    let text = String::from_utf8_lossy(&desk.daybook(&["compare", "plain", "fast"]).stdout).into_owned();
+    assert!(text.starts_with("different\n") && text.contains("the first decision that differs"), "{text}");
+    desk.fails(&["compare", "plain", "m"], &["not of a session"]);
+}

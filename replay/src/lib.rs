@@ -13,6 +13,7 @@
 mod audit;
 mod backtest;
 mod catalog;
+mod compare;
 mod driver;
 mod error;
 mod explain;
@@ -27,6 +28,7 @@ pub mod synthetic;
 pub use audit::{AuditReport, Difference, Recorded, audit};
 pub use backtest::{BacktestOptions, BacktestOutcome, Prepared, backtest};
 pub use catalog::{History, Selection, hex, select};
+pub use compare::{Comparison, Mismatch, RunTotals, Said, SettingDifference, Table, compare};
 pub use driver::{Outcome, Sink, run};
 pub use error::ReplayError;
 pub use explain::{BarsSeen, Explanation, Part, RunFacts, SeenCandle, Step, TradeOf, explain};
