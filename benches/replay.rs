@@ -7,13 +7,13 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_core::strategy::{Strategy, View};
-use daybook_core::{Core, Outbox, Requests};
+use daybook_core::{Core, OrderRequest, Outbox, Requests};
 use daybook_journal::{Options, Snapshots, Writer};
 use daybook_replay::synthetic::{self, Market};
 use daybook_replay::{
     BacktestOptions, BacktestOutcome, HistorySource, Plan, Prepared, ReplayError, Sink, Snapshotting, run,
 };
-use daybook_vocabulary::{Candle, Hash, InstrumentId, Interval, Nanos, Price};
+use daybook_vocabulary::{Candle, Hash, InstrumentId, Interval, Nanos, Price, Quantity, Side};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -171,5 +171,52 @@ fn replay(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, replay);
+/// Trades a given number of bars and then rests.
+struct Alternate {
+    left: u64,
+}
+
+impl Strategy for Alternate {
+    fn warmup(&self) -> u32 {
+        0
+    }
+    fn on_bar(&mut self, _: InstrumentId, _: &Candle) {}
+    fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
+        if self.left > 0 && !view.is_pending() {
+            self.left -= 1;
+            let side = if view.is_flat() { Side::Buy } else { Side::Sell };
+            requests.place(OrderRequest::market(side, Quantity::from_units(1), "alternate"));
+        }
+    }
+    fn save(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.left.to_le_bytes());
+    }
+    fn load(&mut self, saved: &[u8]) -> bool {
+        saved.try_into().map(|bytes| self.left = u64::from_le_bytes(bytes)).is_ok()
+    }
+}
+
+/// What a fill costs beyond the bars it happens in, from a thousand fills to a million: it must not grow.
+fn cost_per_fill(_: &mut Criterion) {
+    let dir = tempfile::tempdir().unwrap();
+    let shape = &shapes(dir.path())[0];
+    let costs = options(shape, "bps:3");
+    let prepared = Prepared::open(&costs).unwrap();
+    let cpu_of = |fills: u64| {
+        let runs = (0..3).map(|_| {
+            timed(1, || {
+                let done = unwritten(&prepared, &costs, Some(Box::new(Alternate { left: fills })));
+                assert_eq!(done, shape.bars);
+            })
+        });
+        runs.min().unwrap().as_secs_f64()
+    };
+    let without = cpu_of(0);
+    for fills in [1_000, 10_000, 100_000, 1_000_000] {
+        let nanos = (cpu_of(fills) - without) * 1e9 / fills as f64;
+        println!("cost per fill at {fills:>9} fills: {nanos:.0} ns");
+    }
+}
+
+criterion_group!(benches, replay, cost_per_fill);
 criterion_main!(benches);

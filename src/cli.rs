@@ -147,7 +147,7 @@ pub struct Backtest {
     #[arg(long, value_name = "N")]
     pub warmup: Option<u32>,
     /// Cash at the start.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     pub cash: Option<String>,
     /// Fee schedule: none, bps:N, per-share:N, zerodha-intraday, zerodha-delivery.
     #[arg(long, value_name = "SCHEDULE")]

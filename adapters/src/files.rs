@@ -291,7 +291,7 @@ impl CandleFile {
         let path = self.path();
         let state = contained(path, || {
             Ok(match &self.format {
-                Format::Text(text) => State::Text(text::TextRows::open(text, path)?),
+                Format::Text(text) => State::Text(Box::new(text::TextRows::open(text, path)?)),
                 Format::Columns(columns) => State::Columns(Box::new(columns.rows()?)),
             })
         })?;
@@ -313,7 +313,7 @@ pub struct Rows {
 }
 
 enum State {
-    Text(text::TextRows),
+    Text(Box<text::TextRows>),
     Columns(Box<columns::ColumnRows>),
     /// After an error nothing more comes.
     Failed,

@@ -103,6 +103,18 @@ pub enum ReplayError {
         /// The other.
         second: Cause,
     },
+    /// A calendar file of another market.
+    #[error(
+        "the candles trade on the market '{market}', but calendar.file {file} is of '{found}'; give the file they were ingested with"
+    )]
+    ForeignCalendar {
+        /// The market of the candles.
+        market: String,
+        /// The file.
+        file: String,
+        /// Its market.
+        found: String,
+    },
     /// A strategy that does not exist.
     #[error("there is no strategy '{name}'; did you mean {nearest}? The strategies are {known}")]
     UnknownStrategy {

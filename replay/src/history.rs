@@ -384,6 +384,12 @@ impl HistorySource {
         self.has_next.then(|| &self.slots[self.at])
     }
 
+    /// True when there is a candle in the range itself, warm-up aside.
+    pub fn reaches(histories: &[History], selection: &Selection, range: Range) -> Result<bool, ReplayError> {
+        let filter = Filter { interval: selection.interval, range };
+        Merged::new(histories, selection, filter, None)?.next(&mut Head::default())
+    }
+
     /// When the first input comes; nothing when there is none.
     pub fn begins(&self) -> Option<Nanos> {
         let head = self.head()?;

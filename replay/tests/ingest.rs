@@ -27,7 +27,10 @@ impl World {
 
     fn options(&self, files: &[&PathBuf]) -> IngestOptions {
         let files = files.iter().map(|path| (*path).clone()).collect();
-        IngestOptions::new(files, self.path("journal"), Calendar::nse())
+        let mut options = IngestOptions::new(files, self.path("journal"), Calendar::nse());
+        options.segments.segment_bytes = 64 * 1024; // preallocating more would be most of a test's time
+        options.segments.sync_segments = false;
+        options
     }
 }
 
@@ -160,7 +163,7 @@ fn stopped_after_any_frame_and_resumed_it_has_the_content_of_a_clean_run() {
     let expected = ingest(&options);
     options.batch_frames = 1;
     for stop in 1..expected.frames {
-        for stops in [1, 2] {
+        for stops in if stop % 4 == 1 { 1..=2 } else { 1..=1 } {
             options.journal = clean.path(&format!("journal-{stop}-{stops}"));
             for _ in 0..stops {
                 assert!(

@@ -72,11 +72,9 @@ pub(crate) fn numbers(
         }
     }
     if let Some(nulls) = column.nulls() {
-        for row in 0..column.len() {
-            if nulls.is_null(row) {
-                // A null slot may hold anything, so what it was read as is not its problem.
-                problems[row] = problem(Reason::MissingValue);
-            }
+        for (slot, _) in problems.iter_mut().zip(nulls.iter()).filter(|(_, valid)| !valid) {
+            // A null slot may hold anything, so what it was read as is not its problem.
+            *slot = problem(Reason::MissingValue);
         }
     }
     Ok(())

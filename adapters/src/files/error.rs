@@ -106,7 +106,8 @@ impl FileError {
     }
 
     pub(crate) fn damaged(path: &Path, what: impl std::fmt::Display) -> Self {
-        let mut what = what.to_string();
+        // One line, whatever a foreign reader has to say.
+        let mut what = what.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         what.truncate(what.char_indices().nth(300).map_or(what.len(), |(at, _)| at));
         Self::Damaged { path: path.to_owned(), what }
     }
