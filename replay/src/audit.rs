@@ -136,7 +136,7 @@ pub fn audit(
 }
 
 /// Opens the journals a header names, from wherever they are found, as far as the session read them.
-fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<History>, ReplayError> {
+pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<History>, ReplayError> {
     let mut histories = Vec::with_capacity(header.inputs.len());
     for input in &header.inputs {
         let mut tried = Vec::new();

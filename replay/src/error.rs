@@ -145,6 +145,29 @@ pub enum ReplayError {
     /// A journal the session read is not to be found.
     #[error("{0}")]
     InputMissing(String),
+    /// An order that the session did not decide.
+    #[error("{run} has no order {order}; {known}", run = run.display())]
+    NoOrder {
+        /// The session's journal.
+        run: PathBuf,
+        /// What was asked for.
+        order: u64,
+        /// The orders there are.
+        known: String,
+    },
+    /// An output names a cause that is no candle.
+    #[error(
+        "{run}, seq {seq}: its cause {cause} is no candle of the journals that the run read; the session was written by a faulty program, `daybook audit` tells more",
+        run = run.display()
+    )]
+    NoCandle {
+        /// The session's journal.
+        run: PathBuf,
+        /// The output.
+        seq: u64,
+        /// What it names.
+        cause: Cause,
+    },
     /// A file or directory.
     #[error("{path}: {source}", path = path.display())]
     File {

@@ -499,11 +499,23 @@ pub(crate) fn candles_of(
     range: Range,
     take: &mut dyn FnMut(&Candle),
 ) -> Result<(), ReplayError> {
+    known_candles_of(histories, instrument, interval, range, &mut |_, _, candle| take(candle))
+}
+
+/// The candles of one instrument that open in a range and are known by its end, in order, each with when it was known
+/// and where it lies.
+pub(crate) fn known_candles_of(
+    histories: &[History],
+    instrument: &Instrument,
+    interval: Interval,
+    range: Range,
+    take: &mut dyn FnMut(Nanos, Cause, &Candle),
+) -> Result<(), ReplayError> {
     let selection = Selection { instruments: vec![instrument.clone()], interval };
     let mut candles = Merged::new(histories, &selection, Filter { interval, range }, None)?;
     let mut head = Head::default();
     while candles.next(&mut head)? {
-        take(&head.candle);
+        take(head.time, head.cause, &head.candle);
     }
     Ok(())
 }
