@@ -115,6 +115,8 @@ pub struct Rejected {
     pub line: u64,
     /// Why.
     pub reason: Reason,
+    /// Its symbol as far as it can be told, an index into [`CandleFile::symbols`].
+    pub symbol: Option<u32>,
     /// What it says, at most 512 bytes and a little.
     pub text: String,
 }

@@ -339,7 +339,7 @@ impl ColumnRows {
                 Ok(row) => batch.rows.push(row),
                 Err(reason) => {
                     let text = self.text_of(&columns, row);
-                    batch.rejected.push(Rejected { line: first_line + row as u64, reason, text });
+                    batch.rejected.push(Rejected { line: first_line + row as u64, reason, symbol, text });
                 }
             }
         }
