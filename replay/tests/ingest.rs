@@ -379,6 +379,10 @@ fn hints_for_flags_that_were_forgotten() {
     assert!(report.notes.iter().any(|note| note.contains("--stamp end")), "{:?}", report.notes);
     options.stamp = Stamp::End;
     assert_eq!(ingest(&options).kept, 3);
+    let longer = world.file("INFY_1d.csv", "Date,Open,High,Low,Close\n2025-01-29,1,2,1,1,5\n2025-01-30,1,2,1,1,5\n");
+    let report = ingest(&world.options(&[&longer]));
+    assert_eq!(report.quarantined["broken_row"], 2);
+    assert!(report.notes.iter().any(|note| note.contains("is the header right?")), "{:?}", report.notes);
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Inputs {
                 }
                 Ok(file) => {
                     if file.surveyed_rows() == 0 {
-                        notes.push(format!("{}: no rows", path.display()));
+                        notes.push(format!("{}: no rows that can be read", path.display()));
                     }
                     files.push(Input::new(path, Some(file), None));
                 }
@@ -401,6 +401,9 @@ pub(crate) fn hints(stamp: Stamp, rows: u64, quarantined: &BTreeMap<String, u64>
         notes.push(
             "most rows are stamped at a session's close: are they stamped at their end (--stamp end)?".to_owned(),
         );
+    }
+    if mostly(Reason::BrokenRow) {
+        notes.push("most rows have fewer or more cells than the header names: is the header right?".to_owned());
     }
     if mostly(Reason::WrongInterval) {
         notes.push("most rows are off the grid of their interval: is --interval right?".to_owned());
