@@ -42,6 +42,10 @@ pub enum Command {
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
     Audit(Audit),
+    /// Why an order was decided, back to the candles, and what became of it.
+    Explain(Explain),
+    /// Compare two runs trade by trade, order by order, fill by fill.
+    Compare(Compare),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.
@@ -155,7 +159,7 @@ pub struct Backtest {
     #[arg(long, value_name = "N")]
     pub warmup: Option<u32>,
     /// Cash at the start.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     pub cash: Option<String>,
     /// Fee schedule: none, bps:N, per-share:N, zerodha-intraday, zerodha-delivery.
     #[arg(long, value_name = "SCHEDULE")]
@@ -185,6 +189,33 @@ pub struct Audit {
     /// Derive the outputs from each of the run's snapshots as well.
     #[arg(long)]
     pub snapshots: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The run.
+    pub run: PathBuf,
+    /// Number of the order, as in the run's table of orders.
+    pub order: u64,
+    /// Bars to show that the strategy had seen before the decision.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub candles: u32,
+    /// Places to look for the input journals, after the recorded ones.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
+}
+
+/// Arguments of `compare`. Orders are matched by symbol and by their number within it.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// A run.
+    pub left: PathBuf,
+    /// The run to compare it with.
+    pub right: PathBuf,
+    /// Differences to show of each kind of event, the earliest first.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: u32,
 }
 
 /// Arguments of `verify`.

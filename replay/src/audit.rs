@@ -88,11 +88,14 @@ pub fn audit(
     recorded: &Recorded,
     candidates: &[PathBuf],
     binary: Hash,
+    calendar_file: Option<PathBuf>,
     snapshots: Option<&Snapshots>,
     progress: Progress<'_>,
 ) -> Result<AuditReport, ReplayError> {
     let header = &recorded.header;
-    let plan = Plan::read(&header.strategy, &header.settings)?;
+    let mut plan = Plan::read(&header.strategy, &header.settings)?;
+    // A path is no part of a header; whether it is the same calendar, its hash says below.
+    plan.settings.calendar_file = calendar_file;
     let histories = find_inputs(header, candidates)?;
     let selection = Selection { instruments: recorded.instruments.clone(), interval: header.filter.interval };
     let calendar = plan.calendar(&selection)?;
@@ -133,7 +136,7 @@ pub fn audit(
 }
 
 /// Opens the journals a header names, from wherever they are found, as far as the session read them.
-fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<History>, ReplayError> {
+pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<History>, ReplayError> {
     let mut histories = Vec::with_capacity(header.inputs.len());
     for input in &header.inputs {
         let mut tried = Vec::new();

@@ -130,8 +130,9 @@ impl Prepared {
         progress: Progress<'_>,
     ) -> Result<BacktestOutcome, ReplayError> {
         let plan = &options.plan;
+        let reached = HistorySource::reaches(&self.histories, &self.selection, self.range)?;
         let mut source = self.source(plan)?;
-        let Some(begins) = source.begins() else { return Err(empty_range(self, options)) };
+        let Some(begins) = source.begins().filter(|_| reached) else { return Err(empty_range(self, options)) };
         let header = SessionHeader {
             mode: SessionMode::Backtest,
             binary: options.binary,

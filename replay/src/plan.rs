@@ -88,14 +88,21 @@ impl Plan {
         u64::from(filter.warmup) * u64::from(timeframe.0.div_ceil(selection.interval.0.max(1)).max(1))
     }
 
-    /// The calendar of the selection's market, with the years the user adds.
+    /// The calendar of the selection's market, with the years the user adds; a market of the user's own is its file.
     pub fn calendar(&self, selection: &Selection) -> Result<Calendar, ReplayError> {
         let market = selection.instruments.first().map_or("generic", |instrument| instrument.market.as_str());
-        let mut calendar = Calendar::by_market(market)?;
-        if let Some(file) = &self.settings.calendar_file {
+        let Some(file) = &self.settings.calendar_file else { return Ok(Calendar::by_market(market)?) };
+        if daybook_config::calendar::MARKETS.contains(&market) {
+            let mut calendar = Calendar::by_market(market)?;
             calendar.extend_from_file(file)?;
+            return Ok(calendar);
         }
-        Ok(calendar)
+        let calendar = Calendar::by_market(&file.to_string_lossy())?;
+        if calendar.market() == market {
+            return Ok(calendar);
+        }
+        let file = file.display().to_string();
+        Err(ReplayError::ForeignCalendar { market: market.to_owned(), file, found: calendar.market().to_owned() })
     }
 }
 

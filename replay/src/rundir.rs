@@ -39,22 +39,31 @@ pub fn conduct(options: &BacktestOptions, conduct: Conduct<'_>) -> Result<Summar
     let building = sibling(run, "partial")?;
     remove(&building)?;
     fs::create_dir_all(&building).map_err(ReplayError::file(&building))?;
+    let built = build(options, &building, conduct);
+    if built.is_err() {
+        // Nothing is left of what failed; that it failed matters more than that it cannot be removed.
+        let _ = remove(&building);
+    }
+    let summary = built?;
+    replace(&building, run)?;
+    Ok(summary)
+}
 
+fn build(options: &BacktestOptions, building: &Path, conduct: Conduct<'_>) -> Result<Summary, ReplayError> {
     let journal = building.join("journal");
     let (every, keep) = conduct.snapshots;
     let snapshots = Snapshotting { store: Snapshots::new(&building.join("cache"), keep), every };
     let started = (conduct.seconds)();
     let (outcome, prepared) = backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?;
     let wall_seconds = (conduct.seconds)() - started;
-    let summary = describe(&building, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
+    let summary = describe(building, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
     let inputs: Vec<_> = prepared
         .histories
         .iter()
         .enumerate()
         .map(|(index, history)| (index as u32 + 1, history.id(), history.path.clone()))
         .collect();
-    Manifest::write(&building, &inputs).map_err(|error| ReplayError::Report(error.to_string()))?;
-    replace(&building, run)?;
+    Manifest::write(building, &inputs).map_err(|error| ReplayError::Report(error.to_string()))?;
     Ok(summary)
 }
 

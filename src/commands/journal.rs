@@ -193,7 +193,8 @@ pub fn cat(cli: &Cli, arguments: &Cat) -> Verdict {
         return Ok(ExitCode::SUCCESS);
     }
     walk(&path, &arguments.choice, |frame, event, name| {
-        let symbol = name.map(|(_, symbol)| symbol.as_str());
+        // An instrument says its own symbol.
+        let symbol = name.map(|(_, symbol)| symbol.as_str()).filter(|_| event.kind() != Kind::Instrument);
         let line = Line { seq: frame.seq, time: Nanos(frame.time), kind: event.kind().word(), symbol, event: &event };
         if cli.format == Format::Json {
             output::json(&line)?;

@@ -36,7 +36,7 @@ pub struct Setup {
     pub fees: FeeSchedule,
     /// Largest share of a candle's volume that may fill, in basis points; no cap when absent.
     pub participation_bps: Option<u32>,
-    /// Bars that close before this decide nothing.
+    /// Bars that open before this decide nothing and are not counted; their sessions have no account.
     pub decide_from: Nanos,
     /// The first bars of each instrument, as its strategy sees them, that decide nothing.
     pub warmup_bars: u64,
@@ -265,6 +265,7 @@ impl Core {
     /// in the next session.
     fn on_session_closed(&mut self, out: &mut Outbox) {
         let Some(session) = self.state.session else { return };
+        let warming = session.open < self.setup.decide_from;
         self.state.fresh.clear();
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
@@ -275,12 +276,16 @@ impl Core {
                 && let Some(bar) = self.state.books[index].building.finish()
             {
                 self.learn(id, &bar, out);
-                self.state.fresh.push(id);
+                if !warming {
+                    self.state.fresh.push(id);
+                }
             }
         }
         self.decide(session, out);
         self.state.session = None;
-        self.account(session.date, out);
+        if !warming {
+            self.account(session.date, out);
+        }
     }
 
     #[inline]
@@ -307,7 +312,9 @@ impl Core {
         let book = &mut state.books[id.index()];
         book.last = candle.close();
         book.bars += 1;
-        state.counts.bars += 1;
+        // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
+        let warming = candle.open_time() < self.setup.decide_from;
+        state.counts.bars += u64::from(!warming);
         if !book.position.quantity.is_zero() {
             state.counts.bars_in_market += 1;
             let value = book.position.value(book.last);
@@ -328,7 +335,7 @@ impl Core {
                 }
             }
         }
-        if learned && !is_late(candle, &session, self.state.sliced) {
+        if learned && !warming && !is_late(candle, &session, self.state.sliced) {
             self.state.fresh.push(id);
         }
         Ok(())
@@ -359,9 +366,8 @@ impl Core {
             self.state.fresh.sort_unstable();
             self.state.fresh.dedup();
         }
-        let count = if self.state.now < self.setup.decide_from { 0 } else { self.state.fresh.len() };
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-        for index in 0..count {
+        for index in 0..self.state.fresh.len() {
             let instrument = self.state.fresh[index];
             let book = &self.state.books[instrument.index()];
             if book.learned <= self.setup.warmup_bars {

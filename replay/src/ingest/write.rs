@@ -21,11 +21,11 @@ use daybook_adapters::files::Reason;
 use daybook_config::{Calendar, TickTable};
 use daybook_core::NO_STREAM;
 use daybook_journal::{Cursor, Draft, Writer, flags};
+use daybook_vocabulary::PayloadBuffer;
 use daybook_vocabulary::header::Series;
 use daybook_vocabulary::{
     Candle, Hash, Instrument, InstrumentId, Nanos, Payload, Price, Quantity, Quarantine, RunEnded, RunStarted,
 };
-use rkyv::util::AlignedVec;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -314,7 +314,7 @@ struct Frames<'a> {
     /// Ids by rank, of instruments known to be defined.
     ids: Vec<Option<u32>>,
     ticks: Option<TickTable>,
-    payload: AlignedVec,
+    payload: PayloadBuffer,
     since_commit: u64,
     progress: &'a mut dyn Progress,
 }
@@ -341,7 +341,7 @@ impl<'a> Frames<'a> {
             ids: vec![None; inputs.symbols.len()],
             instruments,
             ticks: (options.calendar.market() == "nse").then(TickTable::nse),
-            payload: AlignedVec::new(),
+            payload: PayloadBuffer::new(),
             since_commit: 0,
             progress,
         }
