@@ -198,6 +198,29 @@ fn what_is_not_candles_is_refused_in_one_line() {
 }
 
 #[test]
+fn control_characters_of_a_file_are_shown_not_obeyed() {
+    let message = refusal("a.csv", b"na\x1b[31mme,a\x07ge,\xc2\x9bx\nx,y,z\n");
+    assert!(message.contains("a table without a time"), "{message}");
+    assert!(message.contains(r"na\u{1b}[31mme, a\u{7}ge, \u{9b}x"), "{message}");
+    let message = refusal("a\x1bb.csv", b"");
+    assert!(message.contains(r"a\u{1b}b.csv: not candles"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_read() {
+    let folder = Folder::new();
+    let options = ReadOptions::default();
+    let pipe = folder.0.path().join("pipe.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let refused = |path: &Path| CandleFile::open(path, &options).unwrap_err().to_string();
+    for path in [pipe.as_path(), Path::new("/dev/zero")] {
+        assert!(refused(path).contains("not a regular file"), "{}", path.display());
+    }
+    assert!(refused(folder.0.path()).contains("a directory"));
+}
+
+#[test]
 fn a_line_without_end_is_damage_not_memory() {
     let mut bytes = b"Date,Open,High,Low,Close\n".to_vec();
     bytes.resize(3 << 20, b'x');

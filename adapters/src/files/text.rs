@@ -215,11 +215,26 @@ impl TextRows {
                 Err(reason) => batch.rejected.push(Rejected {
                     line: self.lines.number,
                     reason,
+                    symbol: self.symbol_of(reading, survey),
                     text: String::from_utf8_lossy(&self.lines.line[..self.lines.line.len().min(512)]).into_owned(),
                 }),
             }
         }
         Ok(true)
+    }
+
+    /// The symbol of a row that is no candle: whose cells cannot be told apart has none of its own.
+    fn symbol_of(&mut self, reading: &Reading, survey: &mut Survey) -> Option<u32> {
+        let (line, layout) = (&self.lines.line, self.format.layout);
+        if self.format.split_row(line, &mut self.cells).is_err() {
+            if layout.symbol.is_some() || layout.series.is_some() {
+                return None;
+            }
+            self.cells.clear();
+        }
+        let cell = |at: usize| self.cells.get(at).map(|&(start, end)| &line[start..end]);
+        let (symbol, series) = (cell_of(layout.symbol, &cell), cell_of(layout.series, &cell));
+        reading.symbol_of(symbol, series, &mut self.symbol).then(|| survey.known(&self.symbol)).flatten()
     }
 
     fn row(&mut self, reading: &mut Reading, survey: &mut Survey) -> Result<Row, Reason> {

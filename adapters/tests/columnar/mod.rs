@@ -251,6 +251,34 @@ fn missing_and_impossible_cells_have_their_reasons() {
     assert_eq!((rows.len(), rows[0].volume, file.symbols()[0].has_volume), (3, 0, false));
 }
 
+#[test]
+fn a_rejected_row_keeps_its_time_and_values() {
+    let folder = Folder::new();
+    let micros = || TimestampMicrosecondArray::from(vec![Some(NINE_FIFTEEN), None, Some(i64::MAX), Some(NINE_FIFTEEN)]);
+    let opens: ArrayRef = Arc::new(Float64Array::from(vec![Some(20.5), Some(1.0), None, Some(1.0)]));
+    let rejected = |times: ArrayRef| {
+        let ones = || floats([1.0; 4]);
+        let columns =
+            vec![("time", times), ("open", opens.clone()), ("high", ones()), ("low", ones()), ("close", ones())];
+        let path = folder.file("ACME_1m.parquet", &parquet_bytes(&batch(columns), zstd(), true));
+        let file = CandleFile::open(&path, &ReadOptions::default()).unwrap();
+        let mut rows = Batch::default();
+        assert!(file.rows().unwrap().next(&mut rows).unwrap());
+        assert!(rows.rejected.iter().all(|row| row.symbol == Some(0)));
+        rows.rejected.into_iter().map(|row| (row.line, row.text)).collect::<Vec<_>>()
+    };
+    let rest = "high=1.0,low=1.0,close=1.0";
+    for zone in ["UTC", "Asia/Kolkata", "+05:30"] {
+        let expected = [
+            (1, format!("time=2025-01-30T03:45:00Z,open=20.5,{rest}")),
+            (2, format!("time=null,open=1.0,{rest}")),
+            (3, format!("time=9223372036854775807,open=null,{rest}")),
+        ];
+        assert_eq!(rejected(Arc::new(micros().with_timezone(zone))), expected, "{zone}");
+    }
+    assert_eq!(rejected(Arc::new(micros()))[0].1, format!("time=2025-01-30T03:45:00,open=20.5,{rest}"));
+}
+
 /// Reads damaged bytes: an error or rows, within its walls, and the reason names the file.
 fn survive(folder: &Folder, name: &str, bytes: &[u8]) -> bool {
     match read(&folder.file(name, bytes)) {
