@@ -46,9 +46,10 @@ pub fn run(cli: &Cli, arguments: &Ingest) -> Verdict {
     if cli.format == Format::Json {
         output::json(&report)?;
     } else {
-        output::line(report);
+        output::line(&report);
     }
-    Ok(ExitCode::SUCCESS)
+    // The others went in; that some did not is a failure all the same, and the report names them.
+    Ok(if report.refused().next().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A progress bar per phase.
