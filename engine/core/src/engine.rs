@@ -240,6 +240,19 @@ impl Core {
         Ok(())
     }
 
+    /// Goes on under another setup: orders, positions and the ledger stay, and from here on the strategy, the fees and
+    /// the limits are the new ones. What the state is made of must be the same: instruments, candles, timeframe, cash.
+    pub fn go_on_under(&mut self, setup: Setup) -> Result<(), CoreError> {
+        let kept = |setup: &Setup| (setup.instruments.clone(), setup.interval, setup.timeframe, setup.cash);
+        if kept(&setup) != kept(&self.setup) {
+            return Err(CoreError::ForeignState);
+        }
+        self.setup = setup;
+        self.rates = self.state.session.map(|session| self.rates_of(session.date)).transpose()?;
+        self.state.ledger.prove(&self.state.books);
+        Ok(())
+    }
+
     fn write_state(&self, out: &mut Vec<u8>) {
         let state = postcard::to_extend(&self.state, std::mem::take(out)).expect("the state is plain data");
         *out = state;
