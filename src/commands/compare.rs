@@ -19,7 +19,8 @@ pub fn run(cli: &Cli, arguments: &Compare) -> Verdict {
     Ok(if comparison.verdict == "equal" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(found: &Comparison) {
+/// The comparison for people.
+pub fn print(found: &Comparison) {
     line(found.verdict);
     line(format_args!("{:8} {:>10} {:>10} {:>10} {:>10}", "", "equal", "different", "only left", "only right"));
     let tables =
