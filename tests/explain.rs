@@ -258,11 +258,16 @@ fn the_first_decision_that_differs_is_found_and_so_is_what_it_cost() {
     desk.fails(&["compare", "plain", "m"], &["not of a session"]);
 }
 
-/// Sequence numbers of the run's order intents.
-fn intents(desk: &Desk, run: &str) -> Vec<u64> {
+/// The run's order intents, as `journal cat` prints them.
+fn decisions(desk: &Desk, run: &str) -> Vec<Value> {
     let output = desk.daybook(&["journal", "cat", run, "--kind", "order-intent", "--format", "json"]);
     let lines = String::from_utf8(output.stdout).expect("JSON is text");
-    lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap()).collect()
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Their sequence numbers.
+fn intents(desk: &Desk, run: &str) -> Vec<u64> {
+    decisions(desk, run).iter().map(|line| line["seq"].as_u64().unwrap()).collect()
 }
 
 #[test]
@@ -318,6 +323,12 @@ fn a_fork_keeps_what_was_and_decides_anew_from_there_on() {
     let bars = told["seen"]["bars"].as_array().unwrap();
     assert_eq!(told["intent"]["reason"], if is_above(bars, 3) { "cross-up" } else { "cross-down" });
     desk.fails(&["explain", "fork", "1"], &[&format!("its orders are {} to ", earlier + 1)]);
+    // The rebuilt means are those of a run with the new setting throughout: once both hold the same, both decide alike.
+    let key = |line: &Value| ["time", "symbol", "side", "reference"].map(|field| line[field].to_string());
+    let other: Vec<_> = decisions(&desk, "other").iter().map(key).collect();
+    let own: Vec<_> = decisions(&desk, "fork").iter().map(key).collect();
+    let shared = own.iter().filter(|decision| other.contains(decision)).count();
+    assert!(own.len() > 20 && shared + 4 >= own.len(), "{shared} of {} are decisions of the other run", own.len());
     // Taken up before anything was decided, a fork is the whole run with those settings.
     let whole = desk.json(&["fork", "run", "--at", "0", "--set", "fast=3", "--out", "whole"]);
     assert_eq!(whole["parent"]["outputs"], 0);

@@ -472,6 +472,8 @@ fn header_differences(left: &Recorded, right: &Recorded) -> Vec<SettingDifferenc
         let Ok(Value::Object(mut fields)) = serde_json::to_value(&run.header) else { return BTreeMap::new() };
         // The hash of the settings says no more than the settings.
         fields.remove("config");
+        // What a fork took up is told by the fork; its settings would be listed twice.
+        fields.remove("parent");
         let written = fields.remove("settings").and_then(|text| serde_json::from_str(text.as_str()?).ok());
         let mut flat: BTreeMap<String, Value> = fields.into_iter().collect();
         if let Some(Value::Object(groups)) = written {
