@@ -90,6 +90,9 @@ pub struct Ingest {
     /// Zone of times without one, such as `Asia/Kolkata`; the market's when not given.
     #[arg(long, value_name = "ZONE")]
     pub tz: Option<String>,
+    /// Order of day and month in dates such as 03/04/2024 where the file does not decide it.
+    #[arg(long, value_enum, value_name = "ORDER")]
+    pub date_order: Option<DateOrder>,
     /// Whether a row's time is its bar's start or end.
     #[arg(long, value_enum, default_value_t = Stamp::Start)]
     pub stamp: Stamp,
@@ -99,6 +102,15 @@ pub struct Ingest {
     /// Let these rows supersede what the journal holds.
     #[arg(long)]
     pub revise: bool,
+}
+
+/// Order of day and month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DateOrder {
+    /// Day, month, year.
+    Dmy,
+    /// Month, day, year.
+    Mdy,
 }
 
 /// What a row's time means.
@@ -329,5 +341,26 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("'{text}' is not KEY=VALUE, such as fast=10")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_dates_is_a_flag_of_ingest() {
+        let order = |given: &[&str]| {
+            let line = ["daybook", "ingest", "a.csv", "--journal", "j"].iter().chain(given);
+            match Cli::try_parse_from(line).map(|cli| cli.command) {
+                Ok(Command::Ingest(ingest)) => Ok(ingest.date_order),
+                Ok(other) => panic!("another command: {other:?}"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        assert_eq!(order(&[]), Ok(None));
+        assert_eq!(order(&["--date-order", "dmy"]), Ok(Some(DateOrder::Dmy)));
+        assert_eq!(order(&["--date-order", "mdy"]), Ok(Some(DateOrder::Mdy)));
+        assert!(order(&["--date-order", "ymd"]).unwrap_err().contains("[possible values: dmy, mdy]"));
     }
 }

@@ -42,7 +42,7 @@ use write::Run;
 
 /// Version of what a run writes for given files: part of its id, so that another version's unfinished run is not
 /// taken for this one's.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Where in its span a bar is stamped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
