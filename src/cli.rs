@@ -46,6 +46,8 @@ pub enum Command {
     Explain(Explain),
     /// Compare two runs trade by trade, order by order, fill by fill.
     Compare(Compare),
+    /// What if: take up a run after any event with other settings.
+    Fork(Fork),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.
@@ -216,6 +218,31 @@ pub struct Compare {
     /// Differences to show of each kind of event, the earliest first.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub limit: u32,
+}
+
+/// Arguments of `fork`.
+#[derive(Debug, Args)]
+pub struct Fork {
+    /// The run to take up.
+    pub run: PathBuf,
+    /// The last event that stays as it is: its number in the run's journal.
+    #[arg(long, value_name = "SEQ")]
+    pub at: u64,
+    /// A parameter of the strategy or a setting, for every decision after that event.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Places to look for the input journals, after the recorded ones.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
+    /// Differences to show of each kind of event, the earliest first.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: u32,
+    /// Replace a run that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Directory of the fork.
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `verify`.

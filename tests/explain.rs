@@ -257,3 +257,101 @@ fn the_first_decision_that_differs_is_found_and_so_is_what_it_cost() {
     assert!(text.starts_with("different\n") && text.contains("the first decision that differs"), "{text}");
     desk.fails(&["compare", "plain", "m"], &["not of a session"]);
 }
+
+/// The run's order intents, as `journal cat` prints them.
+fn decisions(desk: &Desk, run: &str) -> Vec<Value> {
+    let output = desk.daybook(&["journal", "cat", run, "--kind", "order-intent", "--format", "json"]);
+    let lines = String::from_utf8(output.stdout).expect("JSON is text");
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Their sequence numbers.
+fn intents(desk: &Desk, run: &str) -> Vec<u64> {
+    decisions(desk, run).iter().map(|line| line["seq"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn a_fork_that_changes_nothing_is_equal_wherever_it_is_taken_up() {
+    let desk = Desk::new();
+    desk.backtest("run", &["--costs", "zerodha-intraday", "--set", "engine.timeframe=15m"]);
+    let orders = intents(&desk, "run");
+    assert!(orders.len() > 20);
+    let frames = desk.json(&["journal", "stat", "run"])["frames"].as_u64().unwrap();
+    for at in [0, 2, orders[3], orders[7] + 1, orders[12], frames - 2] {
+        let forked = desk.json(&["fork", "run", "--at", &at.to_string(), "--out", "fork", "--force"]);
+        let found = &forked["comparison"];
+        assert_eq!((&found["verdict"], raw(&found["pnl_delta"])), (&"equal".into(), 0), "at {at}");
+        let left = orders.iter().filter(|&&seq| seq > forked["parent"]["seq"].as_u64().unwrap()).count();
+        assert_eq!(found["orders"]["equal"], left, "at {at}");
+        let audit = desk.json(&["audit", "fork"]);
+        assert_eq!((&audit["verdict"], audit["compared"].as_u64().unwrap() > 0), (&"equal".into(), true), "at {at}");
+        assert!(desk.daybook(&["verify", "fork"]).status.success());
+    }
+    let past = (frames - 1).to_string();
+    let range = format!("0 to {}", frames - 2);
+    desk.fails(&["fork", "run", "--at", &past, "--out", "fork", "--force"], &["nothing is decided", &range]);
+    desk.fails(&["fork", "fork", "--at", "3", "--out", "twice"], &["a fork itself"]);
+    desk.fails(&["fork", "run", "--at", "3", "--out", "fork"], &["exists", "--force"]);
+}
+
+#[test]
+fn a_fork_keeps_what_was_and_decides_anew_from_there_on() {
+    let desk = Desk::new();
+    desk.backtest("run", &["--costs", "bps:5"]);
+    desk.backtest("other", &["--costs", "bps:5", "--set", "fast=3"]);
+    let orders = intents(&desk, "run");
+    let at = orders[orders.len() / 2].to_string();
+    let forked = desk.json(&["fork", "run", "--at", &at, "--set", "fast=3", "--out", "fork", "--limit", "100000"]);
+    let found = &forked["comparison"];
+    assert_eq!(found["verdict"], "different");
+    let first = &found["first_decision"];
+    let parent_seq = forked["parent"]["seq"].as_u64().unwrap();
+    assert!(parent_seq >= at.parse().unwrap() && parent_seq < at.parse::<u64>().unwrap() + 8, "{parent_seq} for {at}");
+    if let Some(seq) = first["left"]["seq"].as_u64() {
+        assert!(seq > parent_seq, "nothing before the fork differs: {first}");
+    }
+    let delta = raw(&found["right"]["equity"]) - raw(&found["left"]["equity"]);
+    assert_eq!((raw(&found["pnl_delta"]), delta != 0), (delta, true));
+    assert_eq!(desk.answers(&["compare", "run", "fork", "--limit", "100000"], 1), *found);
+    assert_eq!(desk.json(&["audit", "fork"])["verdict"], "equal");
+    // The order ids go on where the parent's ended, and an order of the fork is explained like any other.
+    let own = intents(&desk, "fork");
+    let earlier = orders.iter().filter(|&&seq| seq <= parent_seq).count();
+    let told = desk.json(&["explain", "fork", &(earlier + 1).to_string(), "--candles", "20"]);
+    assert_eq!((&told["seq"], &told["run"]["mode"]), (&own[0].into(), &"fork".into()));
+    assert_eq!(told["run"]["parameters"]["fast"], "3");
+    let bars = told["seen"]["bars"].as_array().unwrap();
+    assert_eq!(told["intent"]["reason"], if is_above(bars, 3) { "cross-up" } else { "cross-down" });
+    desk.fails(&["explain", "fork", "1"], &[&format!("its orders are {} to ", earlier + 1)]);
+    // The rebuilt means are those of a run with the new setting throughout: once both hold the same, both decide alike.
+    let key = |line: &Value| ["time", "symbol", "side", "reference"].map(|field| line[field].to_string());
+    let other: Vec<_> = decisions(&desk, "other").iter().map(key).collect();
+    let own: Vec<_> = decisions(&desk, "fork").iter().map(key).collect();
+    let shared = own.iter().filter(|decision| other.contains(decision)).count();
+    assert!(own.len() > 20 && shared + 4 >= own.len(), "{shared} of {} are decisions of the other run", own.len());
+    // Taken up before anything was decided, a fork is the whole run with those settings.
+    let whole = desk.json(&["fork", "run", "--at", "0", "--set", "fast=3", "--out", "whole"]);
+    assert_eq!(whole["parent"]["outputs"], 0);
+    assert_eq!(desk.json(&["compare", "whole", "other"])["verdict"], "equal");
+}
+
+#[test]
+fn a_fork_may_change_costs_and_not_what_the_past_depends_on() {
+    let desk = Desk::new();
+    desk.backtest("run", &[]);
+    let orders = intents(&desk, "run");
+    let at = orders[5].to_string();
+    let forked = desk.json(&["fork", "run", "--at", &at, "--set", "costs=bps:10", "--out", "dear"]);
+    let found = &forked["comparison"];
+    assert_eq!((&found["orders"]["different"], &found["first_decision"]), (&0.into(), &Value::Null));
+    assert_eq!((&found["fills"]["equal"], raw(&found["left"]["fees"])), (&0.into(), 0));
+    assert!(raw(&found["fees_delta"]) > 0);
+    assert_eq!(raw(&found["pnl_delta"]), -raw(&found["fees_delta"]));
+    assert_eq!(desk.json(&["audit", "dear"])["verdict"], "equal");
+    let wrong = |set: &str, says: &[&str]| desk.fails(&["fork", "run", "--at", &at, "--set", set, "--out", "no"], says);
+    wrong("cash=5", &["cash", "cannot change"]);
+    wrong("engine.timeframe=30m", &["engine.timeframe"]);
+    wrong("fats=5", &["fats", "did you mean fast"]);
+    wrong("slow=2", &["slow"]);
+    assert!(!desk.path("no").exists());
+}

@@ -143,6 +143,7 @@ impl Prepared {
             seed: plan.settings.seed,
             inputs: inputs(&self.histories),
             filter: self.filter.clone(),
+            parent: None,
         };
         let mut core = Core::new(plan.setup(&self.selection, &self.filter, self.range)?);
         let writer = Writer::create(journal, Options::session())?;

@@ -4,6 +4,7 @@
 //!   their number within it; trades by (symbol, number of the trade within its symbol). So one order more in a run
 //!   makes every later order of that symbol differ, and no order of another symbol.
 //! - What is compared is what happened and when: not the numbers a session gives out, and not where a candle lies.
+//! - A fork and its parent are compared from the fork on.
 //! - Both journals are read once, in step by time. What has been matched is forgotten: memory grows only with what one
 //!   run did and the other did not.
 //! - It must never call two runs equal whose profit differs.
@@ -72,7 +73,8 @@ pub struct Mismatch {
     pub market: String,
     /// Symbol of its instrument.
     pub symbol: String,
-    /// Number of the order, or of the trade, within its symbol, from 1.
+    /// Number of the order, or of the trade, within its symbol, from 1. An order that a fork took up has its number in
+    /// the session, plus 2^63.
     pub number: u64,
     /// Number of the update or fill within its order, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +139,8 @@ pub fn compare(left: &Recorded, right: &Recorded, limit: usize) -> Result<Compar
     };
     let all: Vec<Name> = names(left).into_iter().chain(names(right)).collect::<BTreeSet<_>>().into_iter().collect();
     let mut tables = Tables::new(&all, limit.max(1));
-    let (mut left_run, mut right_run) = (Reader::new(left, &all)?, Reader::new(right, &all)?);
+    let mut left_run = Reader::new(left, &all, begin(left, right)?)?;
+    let mut right_run = Reader::new(right, &all, begin(right, left)?)?;
     let (mut from_left, mut from_right) = (left_run.next()?, right_run.next()?);
     loop {
         let left_first = match (&from_left, &from_right) {
@@ -180,6 +183,19 @@ impl Table {
     }
 }
 
+/// Where the comparison of a run begins: a fork's parent after the frames that both have, any other at its start.
+fn begin(run: &Recorded, other: &Recorded) -> Result<u64, ReplayError> {
+    match &other.header.parent {
+        Some(parent)
+            if parent.seq < run.journal.head().frames
+                && run.journal.content_at(parent.seq + 1)?.0 == parent.content.0 =>
+        {
+            Ok(parent.seq + 1)
+        }
+        _ => Ok(run.outputs),
+    }
+}
+
 /// Market and symbol.
 type Name = (String, String);
 
@@ -208,10 +224,20 @@ struct Row {
 /// An order that may still move.
 #[derive(Default)]
 struct Working {
-    /// Its number within its symbol; 0 for an order that no intent announced.
+    /// Its number within its symbol.
     number: u64,
     updates: u64,
     fills: u64,
+}
+
+/// Added to the number of an order that was decided before the comparison begins, in what a fork and its parent have
+/// in common: there the numbers of the session are the same in both.
+const FROM_BEFORE: u64 = 1 << 63;
+
+impl Working {
+    fn from_before(order: OrderId) -> Self {
+        Self { number: FROM_BEFORE | order.0, updates: 0, fills: 0 }
+    }
 }
 
 /// A session's journal as rows with their keys.
@@ -229,7 +255,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(recorded: &'a Recorded, all: &[Name]) -> Result<Self, ReplayError> {
+    fn new(recorded: &'a Recorded, all: &[Name], from: u64) -> Result<Self, ReplayError> {
         let header = &recorded.header;
         let cash = Plan::read(&header.strategy, &header.settings)?.settings.cash;
         let symbol = |known: &daybook_vocabulary::Instrument| {
@@ -238,7 +264,7 @@ impl<'a> Reader<'a> {
         };
         Ok(Self {
             recorded,
-            cursor: recorded.journal.cursor(recorded.outputs),
+            cursor: recorded.journal.cursor(from),
             symbols: recorded.instruments.iter().map(symbol).collect(),
             orders: vec![0; all.len()],
             trades: vec![0; all.len()],
@@ -291,7 +317,7 @@ impl<'a> Reader<'a> {
                 (ORDERS, symbol, number, 0)
             }
             Event::OrderUpdate(update) => {
-                let working = self.working.entry(update.order).or_default();
+                let working = self.working.entry(update.order).or_insert_with(|| Working::from_before(update.order));
                 working.updates += 1;
                 let (number, part) = (working.number, working.updates);
                 self.forget(update.order, update.state);
@@ -299,7 +325,7 @@ impl<'a> Reader<'a> {
                 (UPDATES, symbol, number, part)
             }
             Event::Fill(fill) => {
-                let working = self.working.entry(fill.order).or_default();
+                let working = self.working.entry(fill.order).or_insert_with(|| Working::from_before(fill.order));
                 working.fills += 1;
                 let (number, part) = (working.number, working.fills);
                 self.totals.fills += 1;
@@ -446,6 +472,8 @@ fn header_differences(left: &Recorded, right: &Recorded) -> Vec<SettingDifferenc
         let Ok(Value::Object(mut fields)) = serde_json::to_value(&run.header) else { return BTreeMap::new() };
         // The hash of the settings says no more than the settings.
         fields.remove("config");
+        // What a fork took up is told by the fork; its settings would be listed twice.
+        fields.remove("parent");
         let written = fields.remove("settings").and_then(|text| serde_json::from_str(text.as_str()?).ok());
         let mut flat: BTreeMap<String, Value> = fields.into_iter().collect();
         if let Some(Value::Object(groups)) = written {

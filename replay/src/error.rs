@@ -155,6 +155,14 @@ pub enum ReplayError {
         /// The orders there are.
         known: String,
     },
+    /// A place at which a run cannot be forked, or a setting that cannot change there.
+    #[error("{run} cannot be forked: {reason}", run = run.display())]
+    NoFork {
+        /// The session's journal.
+        run: PathBuf,
+        /// Why, and what can be done.
+        reason: String,
+    },
     /// An output names a cause that is no candle.
     #[error(
         "{run}, seq {seq}: its cause {cause} is no candle of the journals that the run read; the session was written by a faulty program, `daybook audit` tells more",

@@ -157,11 +157,13 @@ pub enum Part {
 pub fn explain(
     recorded: &Recorded,
     candidates: &[PathBuf],
+    calendar_file: Option<PathBuf>,
     order: OrderId,
     bars: usize,
 ) -> Result<Explanation, ReplayError> {
     let header = &recorded.header;
-    let plan = Plan::read(&header.strategy, &header.settings)?;
+    let mut plan = Plan::read(&header.strategy, &header.settings)?;
+    plan.settings.calendar_file = calendar_file;
     let found = find(recorded, order)?;
     let inputs = Inputs { recorded, histories: find_inputs(header, candidates)? };
     let candle = inputs.candle(found.seq, found.intent.cause)?;
@@ -224,7 +226,7 @@ fn find(recorded: &Recorded, order: OrderId) -> Result<Found, ReplayError> {
         Err(error) => tracing::warn!("the index is done without: {error}"),
     }
     let mut cursor = recorded.journal.cursor(recorded.outputs);
-    let mut last = None;
+    let mut range = None;
     while let Some(frame) = cursor.next()? {
         if frame.kind != Kind::OrderIntent.number() {
             continue;
@@ -233,10 +235,11 @@ fn find(recorded: &Recorded, order: OrderId) -> Result<Found, ReplayError> {
         if found.intent.order == order {
             return Ok(found);
         }
-        last = Some(found.intent.order);
+        let first = range.map_or(found.intent.order, |(first, _)| first);
+        range = Some((first, found.intent.order));
     }
-    let known = match last {
-        Some(last) => format!("its orders are 1 to {last}, listed in orders.csv of the run"),
+    let known = match range {
+        Some((first, last)) => format!("its orders are {first} to {last}, listed in orders.csv of the run"),
         None => "it decided no order at all".to_owned(),
     };
     Err(ReplayError::NoOrder { run: recorded.path.clone(), order: order.0, known })

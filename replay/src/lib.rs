@@ -3,6 +3,7 @@
 //! ```text
 //! history.rs ─► driver.rs ─► session.rs (backtest: write)      catalog.rs: what journals hold
 //!                  │    └──► audit.rs   (derive again, compare)    explain.rs: from an order back to its candles
+//!                                                                compare.rs: two runs · fork.rs: one run, two ways
 //!               core.step                                      backtest.rs: wire it together
 //! ```
 //!
@@ -17,6 +18,7 @@ mod compare;
 mod driver;
 mod error;
 mod explain;
+mod fork;
 mod history;
 pub mod ingest;
 mod plan;
@@ -32,6 +34,7 @@ pub use compare::{Comparison, Mismatch, RunTotals, Said, SettingDifference, Tabl
 pub use driver::{Outcome, Sink, run};
 pub use error::ReplayError;
 pub use explain::{BarsSeen, Explanation, Part, RunFacts, SeenCandle, Step, TradeOf, explain};
+pub use fork::{ForkOptions, Forked, fork};
 pub use history::{HistorySource, Position, Range};
 pub use plan::Plan;
 pub use rundir::{Conduct, conduct, recorded_inputs};

@@ -150,7 +150,7 @@ impl CandleSource for Candles<'_> {
 }
 
 /// Only a run is ever replaced, and only when asked for.
-fn refuse_to_replace(run: &Path, force: bool) -> Result<(), ReplayError> {
+pub(crate) fn refuse_to_replace(run: &Path, force: bool) -> Result<(), ReplayError> {
     let is_run = run.join("manifest.json").is_file() && run.join("journal").is_dir();
     let is_empty = fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
     match (is_run || is_empty, force) {
@@ -164,7 +164,7 @@ fn refuse_to_replace(run: &Path, force: bool) -> Result<(), ReplayError> {
 }
 
 /// A hidden directory beside `path`.
-fn sibling(path: &Path, suffix: &str) -> Result<PathBuf, ReplayError> {
+pub(crate) fn sibling(path: &Path, suffix: &str) -> Result<PathBuf, ReplayError> {
     let bad = || ReplayError::NotARun { run: path.to_owned(), reason: "the path names no directory".to_owned() };
     let name = path.file_name().ok_or_else(bad)?;
     let mut hidden = std::ffi::OsString::from(".");
@@ -174,7 +174,7 @@ fn sibling(path: &Path, suffix: &str) -> Result<PathBuf, ReplayError> {
     Ok(path.with_file_name(hidden))
 }
 
-fn remove(path: &Path) -> Result<(), ReplayError> {
+pub(crate) fn remove(path: &Path) -> Result<(), ReplayError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ReplayError::file(path)(error)),
         _ => Ok(()),
@@ -182,7 +182,7 @@ fn remove(path: &Path) -> Result<(), ReplayError> {
 }
 
 /// Puts a finished run in its place. The old one goes only when the new one is whole.
-fn replace(building: &Path, run: &Path) -> Result<(), ReplayError> {
+pub(crate) fn replace(building: &Path, run: &Path) -> Result<(), ReplayError> {
     let old = sibling(run, "old")?;
     remove(&old)?;
     if run.exists() {

@@ -19,7 +19,8 @@ pub fn run(cli: &Cli, arguments: &Compare) -> Verdict {
     Ok(if comparison.verdict == "equal" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(found: &Comparison) {
+/// The comparison for people.
+pub fn print(found: &Comparison) {
     line(found.verdict);
     line(format_args!("{:8} {:>10} {:>10} {:>10} {:>10}", "", "equal", "different", "only left", "only right"));
     let tables =
@@ -74,9 +75,10 @@ fn mismatch(found: &Mismatch) {
     }
 }
 
-/// The fields that differ; all of them where there is no match.
+/// The fields that differ; all of them where there is no match, or only the time differs, or it is a decision.
 fn told(said: &Said, found: &Mismatch) -> String {
-    if found.fields.is_empty() {
+    let is_whole = found.kind == "order-intent" || found.fields.iter().all(|field| field == "time");
+    if is_whole {
         let fields = said.event.as_object().into_iter().flatten();
         // A cause was taken out before the comparison, and a table within a line is not for people.
         let fields = fields.filter(|(name, value)| *name != "cause" && !value.is_object() && !value.is_null());

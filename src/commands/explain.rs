@@ -11,7 +11,9 @@ pub fn run(cli: &Cli, arguments: &Explain) -> Verdict {
     let recorded = Recorded::open(&super::journal_of(&arguments.run))?;
     let mut candidates = recorded_inputs(&arguments.run);
     candidates.extend(arguments.journal.iter().map(|path| super::journal_of(path)));
-    let explanation = explain(&recorded, &candidates, OrderId(arguments.order), arguments.candles as usize)?;
+    let calendar_file = super::settings(cli, Vec::new())?.settings.calendar_file;
+    let order = OrderId(arguments.order);
+    let explanation = explain(&recorded, &candidates, calendar_file, order, arguments.candles as usize)?;
     if cli.format == Format::Json {
         output::json(&explanation)?;
     } else {

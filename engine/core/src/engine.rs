@@ -240,6 +240,23 @@ impl Core {
         Ok(())
     }
 
+    /// Goes on under another setup: orders, positions and the ledger stay, and from here on fees, limits and strategy are
+    /// the new ones; the strategy with its memory stays where `keep_strategy` is set. What the state is made of must be
+    /// the same: instruments, candles, timeframe, cash.
+    pub fn go_on_under(&mut self, mut setup: Setup, keep_strategy: bool) -> Result<(), CoreError> {
+        let kept = |setup: &Setup| (setup.instruments.clone(), setup.interval, setup.timeframe, setup.cash);
+        if kept(&setup) != kept(&self.setup) {
+            return Err(CoreError::ForeignState);
+        }
+        if keep_strategy {
+            std::mem::swap(&mut setup.strategy, &mut self.setup.strategy);
+        }
+        self.setup = setup;
+        self.rates = self.state.session.map(|session| self.rates_of(session.date)).transpose()?;
+        self.state.ledger.prove(&self.state.books);
+        Ok(())
+    }
+
     fn write_state(&self, out: &mut Vec<u8>) {
         let state = postcard::to_extend(&self.state, std::mem::take(out)).expect("the state is plain data");
         *out = state;

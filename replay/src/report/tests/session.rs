@@ -522,6 +522,7 @@ fn empty(recipe: &Recipe) -> Session {
             to: None,
             warmup: 30,
         },
+        parent: None,
     };
     let always_open = recipe.market != "nse";
     let facts = RunFacts {
