@@ -226,6 +226,8 @@ fn fields(value: &serde_json::Value) -> String {
             object.iter().map(field).collect::<Vec<_>>().join(" ")
         }
         serde_json::Value::Array(items) => format!("[{}]", items.iter().map(fields).collect::<Vec<_>>().join(", ")),
+        // Rows of foreign files are shown as text, never handed to the terminal as commands.
+        serde_json::Value::String(text) if text.chars().any(char::is_control) => text.escape_debug().to_string(),
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Null => "-".to_owned(),
         other => other.to_string(),
