@@ -7,6 +7,8 @@
 //! - `cargo bench --bench journal`; `DAYBOOK_BENCH_GIB=10` sets the size of the journal that is opened.
 //! - Must never: measure a path that no caller uses.
 
+#![expect(clippy::disallowed_methods, reason = "a bench measures time")]
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use daybook_journal::storage::{Files, Storage};
 use daybook_journal::{Draft, Journal, Options, Writer};

@@ -7,13 +7,13 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_core::strategy::{Strategy, View};
-use daybook_core::{Core, Outbox, Requests};
+use daybook_core::{Core, OrderRequest, Outbox, Requests};
 use daybook_journal::{Options, Snapshots, Writer};
 use daybook_replay::synthetic::{self, Market};
 use daybook_replay::{
     BacktestOptions, BacktestOutcome, HistorySource, Plan, Prepared, ReplayError, Sink, Snapshotting, run,
 };
-use daybook_vocabulary::{Candle, Hash, InstrumentId, Interval, Nanos, Price};
+use daybook_vocabulary::{Candle, Hash, InstrumentId, Interval, Nanos, Price, Quantity, Side};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,10 +89,14 @@ fn options(shape: &Shape, costs: &str) -> BacktestOptions {
 }
 
 /// A backtest on an open journal (opening has a bench of its own), from the first candle to the closed session.
-fn written(prepared: &Prepared, options: &BacktestOptions, dir: &Path) -> BacktestOutcome {
-    let session = tempfile::tempdir_in(dir).unwrap().keep();
+/// Also says its CPU time; the session is removed outside of it.
+fn written(prepared: &Prepared, options: &BacktestOptions, dir: &Path) -> (BacktestOutcome, Duration) {
+    let session = tempfile::tempdir_in(dir).unwrap();
+    let journal = session.path().join("journal");
     let snapshots = Snapshotting { store: Snapshots::new(&dir.join("cache"), 1), every: 0 };
-    prepared.replay(options, &session.join("journal"), snapshots, None, &mut |_| {}).unwrap()
+    let before = cpu();
+    let outcome = prepared.replay(options, &journal, snapshots, None, &mut |_| {}).unwrap();
+    (outcome, cpu() - before)
 }
 
 /// Decides nothing: what is left is the engine.
@@ -145,7 +149,11 @@ fn replay(criterion: &mut Criterion) {
         let plain = options(shape, "none");
         let costs = options(shape, "bps:3");
         let prepared = Prepared::open(&costs).unwrap();
-        let whole = || assert_eq!(written(&prepared, &costs, dir.path()).counts.bars, shape.bars);
+        let whole = || {
+            let (outcome, time) = written(&prepared, &costs, dir.path());
+            assert_eq!(outcome.counts.bars, shape.bars);
+            time
+        };
         let loop_alone = || assert_eq!(unwritten(&prepared, &costs, None), shape.bars);
         let empty = || assert_eq!(unwritten(&prepared, &plain, Some(Box::new(Empty))), shape.bars);
         group.bench_function("empty strategy", |bench| bench.iter_custom(|times| timed(times, empty)));
@@ -153,12 +161,12 @@ fn replay(criterion: &mut Criterion) {
             bench.iter_custom(|times| timed(times, loop_alone));
         });
         group.bench_function("sma 10/30, costs, session journal", |bench| {
-            bench.iter_custom(|times| timed(times, whole));
+            bench.iter_custom(|times| (0..times).map(|_| whole()).sum());
         });
         group.finish();
 
-        let outcome = written(&prepared, &costs, dir.path());
-        let both = timed(5, whole).as_secs_f64();
+        let (outcome, _) = written(&prepared, &costs, dir.path());
+        let both = (0..5).map(|_| whole()).sum::<Duration>().as_secs_f64();
         let alone = timed(5, loop_alone).as_secs_f64();
         println!(
             "{}: {} bars, {} fills, {:.2} frames per fill, journal's share of the time {:.0} %\n",
@@ -171,5 +179,53 @@ fn replay(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, replay);
+/// Trades a given number of bars and then rests.
+struct Alternate {
+    left: u64,
+}
+
+impl Strategy for Alternate {
+    fn warmup(&self) -> u32 {
+        0
+    }
+    fn on_bar(&mut self, _: InstrumentId, _: &Candle) {}
+    fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
+        if self.left > 0 && !view.is_pending() {
+            self.left -= 1;
+            let side = if view.is_flat() { Side::Buy } else { Side::Sell };
+            requests.place(OrderRequest::market(side, Quantity::from_units(1), "alternate"));
+        }
+    }
+    fn save(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.left.to_le_bytes());
+    }
+    fn load(&mut self, saved: &[u8]) -> bool {
+        saved.try_into().map(|bytes| self.left = u64::from_le_bytes(bytes)).is_ok()
+    }
+}
+
+/// What a fill costs beyond the bars it happens in, from a thousand fills to a million: it must not grow.
+fn cost_per_fill(_: &mut Criterion) {
+    let dir = tempfile::tempdir().unwrap();
+    let shape = &shapes(dir.path())[0];
+    let costs = options(shape, "bps:3");
+    let prepared = Prepared::open(&costs).unwrap();
+    // The least of several runs: what else the machine did only ever adds.
+    let cpu_of = |fills: u64| {
+        let runs = (0..7).map(|_| {
+            timed(1, || {
+                let done = unwritten(&prepared, &costs, Some(Box::new(Alternate { left: fills })));
+                assert_eq!(done, shape.bars);
+            })
+        });
+        runs.min().unwrap().as_secs_f64()
+    };
+    for fills in [1_000, 10_000, 100_000, 1_000_000] {
+        let (without, with) = (cpu_of(0), cpu_of(fills));
+        let nanos = (with - without) * 1e9 / fills as f64;
+        println!("{fills:>9} fills: {:.2} ms in all, {nanos:.0} ns a fill beyond its bars", with * 1e3);
+    }
+}
+
+criterion_group!(benches, replay, cost_per_fill);
 criterion_main!(benches);

@@ -42,6 +42,12 @@ pub enum Command {
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
     Audit(Audit),
+    /// Why an order was decided, back to the candles, and what became of it.
+    Explain(Explain),
+    /// Compare two runs trade by trade, order by order, fill by fill.
+    Compare(Compare),
+    /// What if: take up a run after any event with other settings.
+    Fork(Fork),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.
@@ -84,6 +90,9 @@ pub struct Ingest {
     /// Zone of times without one, such as `Asia/Kolkata`; the market's when not given.
     #[arg(long, value_name = "ZONE")]
     pub tz: Option<String>,
+    /// Order of day and month in dates such as 03/04/2024 where the file does not decide it.
+    #[arg(long, value_enum, value_name = "ORDER")]
+    pub date_order: Option<DateOrder>,
     /// Whether a row's time is its bar's start or end.
     #[arg(long, value_enum, default_value_t = Stamp::Start)]
     pub stamp: Stamp,
@@ -93,6 +102,15 @@ pub struct Ingest {
     /// Let these rows supersede what the journal holds.
     #[arg(long)]
     pub revise: bool,
+}
+
+/// Order of day and month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DateOrder {
+    /// Day, month, year.
+    Dmy,
+    /// Month, day, year.
+    Mdy,
 }
 
 /// What a row's time means.
@@ -143,7 +161,7 @@ pub struct Backtest {
     #[arg(long, value_name = "N")]
     pub warmup: Option<u32>,
     /// Cash at the start.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     pub cash: Option<String>,
     /// Fee schedule: none, bps:N, per-share:N, zerodha-intraday, zerodha-delivery.
     #[arg(long, value_name = "SCHEDULE")]
@@ -173,6 +191,58 @@ pub struct Audit {
     /// Derive the outputs from each of the run's snapshots as well.
     #[arg(long)]
     pub snapshots: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The run.
+    pub run: PathBuf,
+    /// Number of the order, as in the run's table of orders.
+    pub order: u64,
+    /// Bars to show that the strategy had seen before the decision.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub candles: u32,
+    /// Places to look for the input journals, after the recorded ones.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
+}
+
+/// Arguments of `compare`. Orders are matched by symbol and by their number within it.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// A run.
+    pub left: PathBuf,
+    /// The run to compare it with.
+    pub right: PathBuf,
+    /// Differences to show of each kind of event, the earliest first.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: u32,
+}
+
+/// Arguments of `fork`.
+#[derive(Debug, Args)]
+pub struct Fork {
+    /// The run to take up.
+    pub run: PathBuf,
+    /// The last event that stays as it is: its number in the run's journal.
+    #[arg(long, value_name = "SEQ")]
+    pub at: u64,
+    /// A parameter of the strategy or a setting, for every decision after that event.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Places to look for the input journals, after the recorded ones.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
+    /// Differences to show of each kind of event, the earliest first.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: u32,
+    /// Replace a run that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Directory of the fork.
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `verify`.
@@ -271,5 +341,26 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("'{text}' is not KEY=VALUE, such as fast=10")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_dates_is_a_flag_of_ingest() {
+        let order = |given: &[&str]| {
+            let line = ["daybook", "ingest", "a.csv", "--journal", "j"].iter().chain(given);
+            match Cli::try_parse_from(line).map(|cli| cli.command) {
+                Ok(Command::Ingest(ingest)) => Ok(ingest.date_order),
+                Ok(other) => panic!("another command: {other:?}"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        assert_eq!(order(&[]), Ok(None));
+        assert_eq!(order(&["--date-order", "dmy"]), Ok(Some(DateOrder::Dmy)));
+        assert_eq!(order(&["--date-order", "mdy"]), Ok(Some(DateOrder::Mdy)));
+        assert!(order(&["--date-order", "ymd"]).unwrap_err().contains("[possible values: dmy, mdy]"));
     }
 }

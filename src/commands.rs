@@ -2,8 +2,11 @@
 
 mod audit;
 mod backtest;
+mod compare;
 mod config;
 mod demo;
+mod explain;
+mod fork;
 mod ingest;
 mod journal;
 mod verify;
@@ -24,6 +27,9 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Ingest(arguments) => ingest::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),
+        Command::Explain(arguments) => explain::run(cli, arguments),
+        Command::Compare(arguments) => compare::run(cli, arguments),
+        Command::Fork(arguments) => fork::run(cli, arguments),
         Command::Verify(arguments) => verify::run(cli, arguments),
         Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
         Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),

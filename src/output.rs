@@ -41,11 +41,15 @@ pub fn progress(total: u64, unit: &str) -> ProgressBar {
     bar
 }
 
-/// Prints a line to stdout; a closed pipe ends the program quietly, as for any Unix tool.
+/// Prints a line to stdout. A closed pipe ends the program quietly, as for any Unix tool; any other failure (a full
+/// disk) ends it with an error, because what was asked for was not delivered.
 pub fn line(text: impl std::fmt::Display) {
-    if writeln!(std::io::stdout().lock(), "{text}").is_err() {
+    let Err(error) = writeln!(std::io::stdout().lock(), "{text}") else { return };
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
+    eprintln!("error: cannot write to stdout: {error}");
+    std::process::exit(1);
 }
 
 /// Prints a value as one line of JSON.

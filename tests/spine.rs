@@ -53,6 +53,10 @@ impl Desk {
 
     /// A market of two symbols over `days` January days of 2024.
     fn market(&self, name: &str, symbols: &[&str], last: &str) {
+        self.market_of(name, symbols, last, &Calendar::nse());
+    }
+
+    fn market_of(&self, name: &str, symbols: &[&str], last: &str, calendar: &Calendar) {
         let market = Market {
             seed: 11,
             symbols: symbols.iter().map(|symbol| ((*symbol).to_owned(), Price::from_units(500))).collect(),
@@ -63,7 +67,7 @@ impl Desk {
         };
         let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
         let mut writer = Writer::create(&self.path(name), options).expect("a new journal");
-        synthetic::write(&market, &Calendar::nse(), &mut writer).expect("a market");
+        synthetic::write(&market, calendar, &mut writer).expect("a market");
         writer.close().expect("a whole journal");
     }
 }
@@ -135,6 +139,42 @@ fn a_bounded_range_decides_as_the_whole_does_from_there_on() {
     assert!(first.contains("2024-02-01"), "the warm-up lies before the range, so the first day trades: {first}");
     // Nothing is decided on a bar before the range.
     assert!(!late.contains("2024-01-"), "{late}");
+    // What warms the strategy up is not part of the result.
+    let equity = read(&desk.path("late/equity.csv"));
+    assert!(equity.contains("2024-02-01") && !equity.contains("2024-01-"), "{equity}");
+    // Warm-up candles make no range: a holiday and its weekend hold nothing.
+    let holiday = ["--from", "2024-01-26", "--to", "2024-01-28"];
+    desk.fails(&backtest(&["m"], "none", &holiday), 1, &["no candles between 2024-01-26 and 2024-01-28", "2024-02-15"]);
+    assert!(!desk.path("none").exists());
+}
+
+#[test]
+fn a_market_of_ones_own_is_its_calendar_file() {
+    let desk = Desk::new();
+    let calendar = include_str!("../config/data/calendar-nse.toml").replace("market = \"nse\"", "market = \"own\"");
+    fs::write(desk.path("own.toml"), calendar).unwrap();
+    let calendar = Calendar::by_market(desk.path("own.toml").to_str().unwrap()).unwrap();
+    desk.market_of("m", &["ALFA"], "2024-01-10", &calendar);
+    desk.fails(&backtest(&["m"], "run", &[]), 1, &["'own'", "calendar file"]);
+    desk.json(&backtest(&["m"], "run", &["--set", "calendar.file=own.toml"]));
+    // The header holds the calendar's hash, not its path: whoever audits says where it is.
+    fs::write(desk.path("daybook.toml"), "[calendar]\nfile = \"own.toml\"\n").unwrap();
+    assert_eq!(desk.json(&["audit", "run"])["verdict"], "equal");
+    fs::write(desk.path("own.toml"), "market = \"other\"\n").unwrap();
+    assert!(!desk.daybook(&["audit", "run"]).status.success());
+}
+
+#[test]
+fn a_sealed_run_is_checked_against_the_public_key() {
+    let desk = Desk::new();
+    desk.market("m", &["ALFA"], "2024-01-10");
+    desk.json(&backtest(&["m"], "run", &["--seal"]));
+    let key = ".config/daybook/seal.pub";
+    assert!(desk.daybook(&["verify", "run", "--public-key", key]).status.success());
+    fs::write(desk.path("other.pub"), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\n").unwrap();
+    assert_eq!(desk.daybook(&["verify", "run", "--public-key", "other.pub"]).status.code(), Some(1));
+    desk.json(&backtest(&["m"], "unsealed", &[]));
+    assert_eq!(desk.daybook(&["verify", "unsealed", "--public-key", key]).status.code(), Some(1));
 }
 
 #[test]
@@ -147,7 +187,7 @@ fn every_flipped_bit_of_a_run_is_found_with_its_place() {
     for root in ["run", "m"] {
         let mut files = Vec::new();
         list(&desk.path(root), &mut files);
-        assert!(files.len() > 2, "{files:?}");
+        assert!(files.len() >= 2, "{files:?}");
         for file in files {
             let sound = fs::read(&file).unwrap();
             // A spread of places in each file, its ends included; the journal's own tests flip every bit.

@@ -115,6 +115,8 @@ pub struct Rejected {
     pub line: u64,
     /// Why.
     pub reason: Reason,
+    /// Its symbol as far as it can be told, an index into [`CandleFile::symbols`].
+    pub symbol: Option<u32>,
     /// What it says, at most 512 bytes and a little.
     pub text: String,
 }
@@ -291,7 +293,7 @@ impl CandleFile {
         let path = self.path();
         let state = contained(path, || {
             Ok(match &self.format {
-                Format::Text(text) => State::Text(text::TextRows::open(text, path)?),
+                Format::Text(text) => State::Text(Box::new(text::TextRows::open(text, path)?)),
                 Format::Columns(columns) => State::Columns(Box::new(columns.rows()?)),
             })
         })?;
@@ -313,7 +315,7 @@ pub struct Rows {
 }
 
 enum State {
-    Text(text::TextRows),
+    Text(Box<text::TextRows>),
     Columns(Box<columns::ColumnRows>),
     /// After an error nothing more comes.
     Failed,
@@ -362,11 +364,18 @@ impl Format {
 /// The hash, the length and the first bytes of a file.
 fn hashed(path: &Path) -> Result<(Hash, u64, Vec<u8>), FileError> {
     let failed = |source| FileError::Open { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        let what = "a directory; name the files in it, such as DIR/*.parquet".to_owned();
-        return Err(FileError::Unsupported { path: path.to_owned(), what });
+    // Before it is opened: to open a pipe that nobody writes to is to wait for ever.
+    let kind = std::fs::metadata(path).map_err(failed)?;
+    if !kind.is_file() {
+        let what = match kind.is_dir() {
+            true => "a directory; name the files in it, such as DIR/*.parquet",
+            false => {
+                "not a regular file but a pipe, a device or a socket; save what it gives as a file, which is read twice"
+            }
+        };
+        return Err(FileError::Unsupported { path: path.to_owned(), what: what.to_owned() });
     }
+    let mut file = File::open(path).map_err(failed)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 18];
     let mut magic = Vec::new();

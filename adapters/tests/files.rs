@@ -107,6 +107,19 @@ fn each_defect_has_its_reason() {
 }
 
 #[test]
+fn a_comma_too_many_never_shifts_values() {
+    let (_, (rows, rejected)) = good(
+        "Date,Open,High,Low,Close,Volume\n2025-01-28,10,12,9,11,5\n2025-01-29,1,399,1400,1390,1395,100\n\
+         2025-01-30,10,12,9,11,5,,\n2025-01-31,10,12,9,11,5, \n2025-02-03,10,12,9,11,5,,x\n",
+    );
+    assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4, 5], "empty cells at the end are tolerated");
+    assert_eq!(rejected, [(3, Reason::BrokenRow), (6, Reason::BrokenRow)]);
+    let line = |minute: i64| format!("20250128,09:{minute},{}10,12,9,11,5\n", if minute == 20 { "1," } else { "" });
+    let (_, (rows, rejected)) = good(&(15..35).map(line).collect::<String>());
+    assert_eq!((rows.len(), rejected), (19, vec![(6, Reason::BrokenRow)]), "without header: as wide as most rows");
+}
+
+#[test]
 fn an_instrument_without_volume_has_zero() {
     let (file, (rows, rejected)) =
         good("Date,Open,High,Low,Close,Volume\n2025-01-28,10,12,9,11,\n2025-01-29,10,12,9,11,-\n");
@@ -182,6 +195,29 @@ fn what_is_not_candles_is_refused_in_one_line() {
         let message = refusal(name, bytes);
         assert!(message.contains(words) && message.contains(name) && !message.contains('\n'), "{name}: {message}");
     }
+}
+
+#[test]
+fn control_characters_of_a_file_are_shown_not_obeyed() {
+    let message = refusal("a.csv", b"na\x1b[31mme,a\x07ge,\xc2\x9bx\nx,y,z\n");
+    assert!(message.contains("a table without a time"), "{message}");
+    assert!(message.contains(r"na\u{1b}[31mme, a\u{7}ge, \u{9b}x"), "{message}");
+    let message = refusal("a\x1bb.csv", b"");
+    assert!(message.contains(r"a\u{1b}b.csv: not candles"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_read() {
+    let folder = Folder::new();
+    let options = ReadOptions::default();
+    let pipe = folder.0.path().join("pipe.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let refused = |path: &Path| CandleFile::open(path, &options).unwrap_err().to_string();
+    for path in [pipe.as_path(), Path::new("/dev/zero")] {
+        assert!(refused(path).contains("not a regular file"), "{}", path.display());
+    }
+    assert!(refused(folder.0.path()).contains("a directory"));
 }
 
 #[test]

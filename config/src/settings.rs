@@ -121,7 +121,7 @@ settings! {
     "seal.key_file" seal_key_file: Option<PathBuf> = "none", Surroundings,
         "Key that seals journals; not set: daybook/seal.key in the user's config directory.",
         expects "the path of a key file (~ is not expanded)";
-    "report.chart_trades" report_chart_trades: u32 = "200", Surroundings,
+    "report.chart_trades" report_chart_trades: u32 = "30", Surroundings,
         "Trades the report draws on its charts.",
         expects "a whole number";
 }

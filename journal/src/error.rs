@@ -112,7 +112,7 @@ pub enum JournalError {
         reason: String,
     },
     /// The disk is full (P6): only `append_reserved` may go on.
-    #[error("no space left for {}: trading stops here; exits may still use the reserve segment, then free disk space and open the journal again", dir.display())]
+    #[error("no space left for {}: nothing more is accepted (exits of a live session may use its reserve); free disk space and run the command again, what was written is kept", dir.display())]
     DiskFull {
         /// The journal.
         dir: PathBuf,

@@ -19,7 +19,7 @@ pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 pub struct Options {
     /// Bytes of a segment, preallocated; a multiple of 4096 from 16 KiB to 1 GiB. Default: 64 MiB.
     pub segment_bytes: u64,
-    /// Hold a preallocated segment for [`Writer::append_reserved`]. Default: false; live sessions: true.
+    /// Hold a preallocated segment for [`crate::Writer::append_reserved`]. Default: false; live sessions: true.
     pub reserve: bool,
     /// Sync a segment when the next one begins, so that a crash never costs more than one. Default:
     /// true; a session that can be made again (a backtest) may do without.

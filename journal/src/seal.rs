@@ -180,11 +180,17 @@ impl SealKey {
     /// Reads the key at `path`, or makes one there (mode 0600, its directory included) on first use.
     /// A key that others can read is refused.
     pub fn load_or_create(path: &Path) -> Result<SealKey> {
-        match std::fs::File::open(path) {
+        let key = match std::fs::File::open(path) {
             Ok(file) => Self::load(file, path),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(path),
             Err(error) => Err(JournalError::io("read", path)(error)),
+        }?;
+        // The public half lies beside it, to be handed out; it can be written again at any time.
+        let public = path.with_extension("pub");
+        if !public.exists() {
+            key.public().export(&public)?;
         }
+        Ok(key)
     }
 
     /// The public half.

@@ -88,26 +88,23 @@ pub fn audit(
     recorded: &Recorded,
     candidates: &[PathBuf],
     binary: Hash,
+    calendar_file: Option<PathBuf>,
     snapshots: Option<&Snapshots>,
     progress: Progress<'_>,
 ) -> Result<AuditReport, ReplayError> {
     let header = &recorded.header;
-    let plan = Plan::read(&header.strategy, &header.settings)?;
-    let histories = find_inputs(header, candidates)?;
-    let selection = Selection { instruments: recorded.instruments.clone(), interval: header.filter.interval };
-    let calendar = plan.calendar(&selection)?;
-    if calendar.hash() != header.calendar {
-        return Err(ReplayError::Header(format!(
-            "the session used the calendar {}, this program has {}: run the version that wrote it, or give the same calendar.file",
-            header.calendar,
-            calendar.hash()
-        )));
+    let (plan, prepared) = prepare(recorded, candidates, calendar_file)?;
+    let same = binary == header.binary;
+    if let Some(parent) = &header.parent {
+        let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
+        let before = Plan::read(&parent.strategy, &parent.settings)?;
+        let (mut core, mut source) = crate::fork::take_up(&prepared, &before, &plan, parent.outputs, &mut Unheard)?;
+        run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
+        return sink.finish(same);
     }
-    let prepared = Prepared::new(histories, selection, calendar, header.filter.clone());
     let new_core = || -> Result<Core, ReplayError> {
         Ok(Core::new(plan.setup(&prepared.selection, &prepared.filter, prepared.range)?))
     };
-    let same = binary == header.binary;
     let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
     run(&mut prepared.source(&plan)?, &mut new_core()?, &mut sink, CHECK_EVERY)?;
     let mut report = sink.finish(same)?;
@@ -132,8 +129,45 @@ pub fn audit(
     Ok(report)
 }
 
+/// The plan of a session, and what it reads, all as its header says.
+pub(crate) fn prepare(
+    recorded: &Recorded,
+    candidates: &[PathBuf],
+    calendar_file: Option<PathBuf>,
+) -> Result<(Plan, Prepared), ReplayError> {
+    let header = &recorded.header;
+    let mut plan = Plan::read(&header.strategy, &header.settings)?;
+    // A path is no part of a header; whether it is the same calendar, its hash says below.
+    plan.settings.calendar_file = calendar_file;
+    let histories = find_inputs(header, candidates)?;
+    let selection = Selection { instruments: recorded.instruments.clone(), interval: header.filter.interval };
+    let calendar = plan.calendar(&selection)?;
+    if calendar.hash() != header.calendar {
+        return Err(ReplayError::Header(format!(
+            "the session used the calendar {}, this program has {}: run the version that wrote it, or give the same calendar.file",
+            header.calendar,
+            calendar.hash()
+        )));
+    }
+    let prepared = Prepared::new(histories, selection, calendar, header.filter.clone());
+    Ok((plan, prepared))
+}
+
+/// Takes outputs that nothing is recorded of: those of a fork's parent.
+struct Unheard;
+
+impl Sink for Unheard {
+    fn commit(&mut self, _: Nanos, _: &mut Outbox) -> Result<bool, ReplayError> {
+        Ok(true)
+    }
+
+    fn checkpoint(&mut self, _: &Core, _: &HistorySource) -> Result<(), ReplayError> {
+        Ok(())
+    }
+}
+
 /// Opens the journals a header names, from wherever they are found, as far as the session read them.
-fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<History>, ReplayError> {
+pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<History>, ReplayError> {
     let mut histories = Vec::with_capacity(header.inputs.len());
     for input in &header.inputs {
         let mut tried = Vec::new();
@@ -171,7 +205,7 @@ fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<His
 }
 
 /// Compares outputs with the recorded frames.
-struct AuditSink<'a> {
+pub(crate) struct AuditSink<'a> {
     recorded: &'a Recorded,
     cursor: Cursor,
     buffer: PayloadBuffer,
@@ -181,7 +215,7 @@ struct AuditSink<'a> {
 }
 
 impl<'a> AuditSink<'a> {
-    fn new(recorded: &'a Recorded, from: u64, progress: Progress<'a>) -> Self {
+    pub(crate) fn new(recorded: &'a Recorded, from: u64, progress: Progress<'a>) -> Self {
         Self {
             recorded,
             cursor: recorded.journal.cursor(from),
@@ -211,6 +245,16 @@ impl<'a> AuditSink<'a> {
         }
         self.difference = Some(difference(&self.recorded.path, recorded, Some(derived))?);
         Ok(false)
+    }
+
+    /// The recorded frame that the next output is compared with.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.cursor.next_seq()
+    }
+
+    /// The difference that was met.
+    pub(crate) fn met(&self) -> Option<&Difference> {
+        self.difference.as_ref()
     }
 
     fn finish(mut self, same_binary: bool) -> Result<AuditReport, ReplayError> {

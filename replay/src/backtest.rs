@@ -130,8 +130,9 @@ impl Prepared {
         progress: Progress<'_>,
     ) -> Result<BacktestOutcome, ReplayError> {
         let plan = &options.plan;
+        let reached = HistorySource::reaches(&self.histories, &self.selection, self.range)?;
         let mut source = self.source(plan)?;
-        let Some(begins) = source.begins() else { return Err(empty_range(self, options)) };
+        let Some(begins) = source.begins().filter(|_| reached) else { return Err(empty_range(self, options)) };
         let header = SessionHeader {
             mode: SessionMode::Backtest,
             binary: options.binary,
@@ -142,6 +143,7 @@ impl Prepared {
             seed: plan.settings.seed,
             inputs: inputs(&self.histories),
             filter: self.filter.clone(),
+            parent: None,
         };
         let mut core = Core::new(plan.setup(&self.selection, &self.filter, self.range)?);
         let writer = Writer::create(journal, Options::session())?;

@@ -103,6 +103,18 @@ pub enum ReplayError {
         /// The other.
         second: Cause,
     },
+    /// A calendar file of another market.
+    #[error(
+        "the candles trade on the market '{market}', but calendar.file {file} is of '{found}'; give the file they were ingested with"
+    )]
+    ForeignCalendar {
+        /// The market of the candles.
+        market: String,
+        /// The file.
+        file: String,
+        /// Its market.
+        found: String,
+    },
     /// A strategy that does not exist.
     #[error("there is no strategy '{name}'; did you mean {nearest}? The strategies are {known}")]
     UnknownStrategy {
@@ -133,6 +145,37 @@ pub enum ReplayError {
     /// A journal the session read is not to be found.
     #[error("{0}")]
     InputMissing(String),
+    /// An order that the session did not decide.
+    #[error("{run} has no order {order}; {known}", run = run.display())]
+    NoOrder {
+        /// The session's journal.
+        run: PathBuf,
+        /// What was asked for.
+        order: u64,
+        /// The orders there are.
+        known: String,
+    },
+    /// A place at which a run cannot be forked, or a setting that cannot change there.
+    #[error("{run} cannot be forked: {reason}", run = run.display())]
+    NoFork {
+        /// The session's journal.
+        run: PathBuf,
+        /// Why, and what can be done.
+        reason: String,
+    },
+    /// An output names a cause that is no candle.
+    #[error(
+        "{run}, seq {seq}: its cause {cause} is no candle of the journals that the run read; the session was written by a faulty program, `daybook audit` tells more",
+        run = run.display()
+    )]
+    NoCandle {
+        /// The session's journal.
+        run: PathBuf,
+        /// The output.
+        seq: u64,
+        /// What it names.
+        cause: Cause,
+    },
     /// A file or directory.
     #[error("{path}: {source}", path = path.display())]
     File {

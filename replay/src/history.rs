@@ -384,6 +384,12 @@ impl HistorySource {
         self.has_next.then(|| &self.slots[self.at])
     }
 
+    /// True when there is a candle in the range itself, warm-up aside.
+    pub fn reaches(histories: &[History], selection: &Selection, range: Range) -> Result<bool, ReplayError> {
+        let filter = Filter { interval: selection.interval, range };
+        Merged::new(histories, selection, filter, None)?.next(&mut Head::default())
+    }
+
     /// When the first input comes; nothing when there is none.
     pub fn begins(&self) -> Option<Nanos> {
         let head = self.head()?;
@@ -493,11 +499,23 @@ pub(crate) fn candles_of(
     range: Range,
     take: &mut dyn FnMut(&Candle),
 ) -> Result<(), ReplayError> {
+    known_candles_of(histories, instrument, interval, range, &mut |_, _, candle| take(candle))
+}
+
+/// The candles of one instrument that open in a range and are known by its end, in order, each with when it was known
+/// and where it lies.
+pub(crate) fn known_candles_of(
+    histories: &[History],
+    instrument: &Instrument,
+    interval: Interval,
+    range: Range,
+    take: &mut dyn FnMut(Nanos, Cause, &Candle),
+) -> Result<(), ReplayError> {
     let selection = Selection { instruments: vec![instrument.clone()], interval };
     let mut candles = Merged::new(histories, &selection, Filter { interval, range }, None)?;
     let mut head = Head::default();
     while candles.next(&mut head)? {
-        take(&head.candle);
+        take(head.time, head.cause, &head.candle);
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ use write::Run;
 
 /// Version of what a run writes for given files: part of its id, so that another version's unfinished run is not
 /// taken for this one's.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Where in its span a bar is stamped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,7 +95,7 @@ pub struct IngestOptions {
     pub segments: daybook_journal::Options,
     /// Frames between two commits. Default: 65,536.
     pub batch_frames: u64,
-    /// Bytes of rows held in memory before they are spilled. Default: 128 MiB.
+    /// Bytes of rows held in memory before they are spilled. Default: 224 MiB.
     pub sort_memory: usize,
 }
 
@@ -116,7 +116,7 @@ impl IngestOptions {
             seal_key: None,
             segments: daybook_journal::Options::default(),
             batch_frames: 65_536,
-            sort_memory: 128 << 20,
+            sort_memory: 224 << 20,
         }
     }
 

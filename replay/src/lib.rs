@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! history.rs ─► driver.rs ─► session.rs (backtest: write)      catalog.rs: what journals hold
-//!                  │    └──► audit.rs   (derive again, compare)
+//!                  │    └──► audit.rs   (derive again, compare)    explain.rs: from an order back to its candles
+//!                                                                compare.rs: two runs · fork.rs: one run, two ways
 //!               core.step                                      backtest.rs: wire it together
 //! ```
 //!
@@ -13,8 +14,11 @@
 mod audit;
 mod backtest;
 mod catalog;
+mod compare;
 mod driver;
 mod error;
+mod explain;
+mod fork;
 mod history;
 pub mod ingest;
 mod plan;
@@ -26,8 +30,11 @@ pub mod synthetic;
 pub use audit::{AuditReport, Difference, Recorded, audit};
 pub use backtest::{BacktestOptions, BacktestOutcome, Prepared, backtest};
 pub use catalog::{History, Selection, hex, select};
+pub use compare::{Comparison, Mismatch, RunTotals, Said, SettingDifference, Table, compare};
 pub use driver::{Outcome, Sink, run};
 pub use error::ReplayError;
+pub use explain::{BarsSeen, Explanation, Part, RunFacts, SeenCandle, Step, TradeOf, explain};
+pub use fork::{ForkOptions, Forked, fork};
 pub use history::{HistorySource, Position, Range};
 pub use plan::Plan;
 pub use rundir::{Conduct, conduct, recorded_inputs};

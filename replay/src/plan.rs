@@ -60,6 +60,30 @@ impl Plan {
         Self::new(strategy, &parameters, Settings::from_canonical_json(&settings)?)
     }
 
+    /// The same plan with other values of parameters and settings that it has; `fixed` settings may not change.
+    pub fn with(&self, changes: &[(String, String)], fixed: &[&str]) -> Result<Self, String> {
+        let mut written: Written = serde_json::from_str(&self.written()).map_err(|error| error.to_string())?;
+        for (key, value) in changes {
+            if fixed.contains(&key.as_str()) {
+                return Err(format!("what has happened so far depends on {key}; it cannot change on the way"));
+            }
+            let known = written.parameters.keys().chain(written.settings.keys()).cloned().collect::<Vec<_>>();
+            let Written { parameters, settings } = &mut written;
+            match parameters.get_mut(key).or_else(|| settings.get_mut(key)) {
+                Some(place) => place.clone_from(value),
+                None => {
+                    let nearest = daybook_config::nearest_first(key, known.iter().map(String::as_str));
+                    let nearest = nearest.first().copied().unwrap_or_default();
+                    return Err(format!("there is no parameter or setting '{key}'; did you mean {nearest}?"));
+                }
+            }
+        }
+        let text = serde_json::to_string(&written).map_err(|error| error.to_string())?;
+        let mut plan = Self::read(&self.strategy, &text).map_err(|error| error.to_string())?;
+        plan.settings.calendar_file.clone_from(&self.settings.calendar_file);
+        Ok(plan)
+    }
+
     /// The strategy, for a number of instruments.
     pub fn build(&self, instruments: usize) -> Result<Box<dyn Strategy>, ReplayError> {
         let entry = strategy::find(&self.strategy).ok_or_else(|| unknown_strategy(&self.strategy))?;
@@ -88,14 +112,21 @@ impl Plan {
         u64::from(filter.warmup) * u64::from(timeframe.0.div_ceil(selection.interval.0.max(1)).max(1))
     }
 
-    /// The calendar of the selection's market, with the years the user adds.
+    /// The calendar of the selection's market, with the years the user adds; a market of the user's own is its file.
     pub fn calendar(&self, selection: &Selection) -> Result<Calendar, ReplayError> {
         let market = selection.instruments.first().map_or("generic", |instrument| instrument.market.as_str());
-        let mut calendar = Calendar::by_market(market)?;
-        if let Some(file) = &self.settings.calendar_file {
+        let Some(file) = &self.settings.calendar_file else { return Ok(Calendar::by_market(market)?) };
+        if daybook_config::calendar::MARKETS.contains(&market) {
+            let mut calendar = Calendar::by_market(market)?;
             calendar.extend_from_file(file)?;
+            return Ok(calendar);
         }
-        Ok(calendar)
+        let calendar = Calendar::by_market(&file.to_string_lossy())?;
+        if calendar.market() == market {
+            return Ok(calendar);
+        }
+        let file = file.display().to_string();
+        Err(ReplayError::ForeignCalendar { market: market.to_owned(), file, found: calendar.market().to_owned() })
     }
 }
 

@@ -39,22 +39,31 @@ pub fn conduct(options: &BacktestOptions, conduct: Conduct<'_>) -> Result<Summar
     let building = sibling(run, "partial")?;
     remove(&building)?;
     fs::create_dir_all(&building).map_err(ReplayError::file(&building))?;
+    let built = build(options, &building, conduct);
+    if built.is_err() {
+        // Nothing is left of what failed; that it failed matters more than that it cannot be removed.
+        let _ = remove(&building);
+    }
+    let summary = built?;
+    replace(&building, run)?;
+    Ok(summary)
+}
 
+fn build(options: &BacktestOptions, building: &Path, conduct: Conduct<'_>) -> Result<Summary, ReplayError> {
     let journal = building.join("journal");
     let (every, keep) = conduct.snapshots;
     let snapshots = Snapshotting { store: Snapshots::new(&building.join("cache"), keep), every };
     let started = (conduct.seconds)();
     let (outcome, prepared) = backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?;
     let wall_seconds = (conduct.seconds)() - started;
-    let summary = describe(&building, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
+    let summary = describe(building, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
     let inputs: Vec<_> = prepared
         .histories
         .iter()
         .enumerate()
         .map(|(index, history)| (index as u32 + 1, history.id(), history.path.clone()))
         .collect();
-    Manifest::write(&building, &inputs).map_err(|error| ReplayError::Report(error.to_string()))?;
-    replace(&building, run)?;
+    Manifest::write(building, &inputs).map_err(|error| ReplayError::Report(error.to_string()))?;
     Ok(summary)
 }
 
@@ -141,7 +150,7 @@ impl CandleSource for Candles<'_> {
 }
 
 /// Only a run is ever replaced, and only when asked for.
-fn refuse_to_replace(run: &Path, force: bool) -> Result<(), ReplayError> {
+pub(crate) fn refuse_to_replace(run: &Path, force: bool) -> Result<(), ReplayError> {
     let is_run = run.join("manifest.json").is_file() && run.join("journal").is_dir();
     let is_empty = fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
     match (is_run || is_empty, force) {
@@ -155,7 +164,7 @@ fn refuse_to_replace(run: &Path, force: bool) -> Result<(), ReplayError> {
 }
 
 /// A hidden directory beside `path`.
-fn sibling(path: &Path, suffix: &str) -> Result<PathBuf, ReplayError> {
+pub(crate) fn sibling(path: &Path, suffix: &str) -> Result<PathBuf, ReplayError> {
     let bad = || ReplayError::NotARun { run: path.to_owned(), reason: "the path names no directory".to_owned() };
     let name = path.file_name().ok_or_else(bad)?;
     let mut hidden = std::ffi::OsString::from(".");
@@ -165,7 +174,7 @@ fn sibling(path: &Path, suffix: &str) -> Result<PathBuf, ReplayError> {
     Ok(path.with_file_name(hidden))
 }
 
-fn remove(path: &Path) -> Result<(), ReplayError> {
+pub(crate) fn remove(path: &Path) -> Result<(), ReplayError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ReplayError::file(path)(error)),
         _ => Ok(()),
@@ -173,7 +182,7 @@ fn remove(path: &Path) -> Result<(), ReplayError> {
 }
 
 /// Puts a finished run in its place. The old one goes only when the new one is whole.
-fn replace(building: &Path, run: &Path) -> Result<(), ReplayError> {
+pub(crate) fn replace(building: &Path, run: &Path) -> Result<(), ReplayError> {
     let old = sibling(run, "old")?;
     remove(&old)?;
     if run.exists() {

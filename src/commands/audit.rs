@@ -12,13 +12,14 @@ pub fn run(cli: &Cli, arguments: &Audit) -> Verdict {
     let mut candidates = recorded_inputs(&arguments.run);
     candidates.extend(arguments.journal.iter().map(|path| super::journal_of(path)));
     let binary = output::binary_hash()?;
+    let calendar_file = super::settings(cli, Vec::new())?.settings.calendar_file;
     // How many are kept matters only to who saves.
     let snapshots = Snapshots::new(&arguments.run.join("cache"), usize::MAX);
     let snapshots = arguments.snapshots.then_some(&snapshots);
     let bar = output::progress(recorded.journal.head().frames, "frames");
     bar.set_message("auditing");
     let mut progress = |frames: u64| bar.set_position(frames);
-    let report = match audit(&recorded, &candidates, binary, snapshots, &mut progress) {
+    let report = match audit(&recorded, &candidates, binary, calendar_file, snapshots, &mut progress) {
         Err(ReplayError::InputMissing(reason)) => {
             bar.finish_and_clear();
             return Ok(missing(cli, &reason)?);

@@ -23,7 +23,7 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
     let options = BacktestOptions {
         journals: arguments.journal.iter().map(|path| super::journal_of(path)).collect(),
         plan: Plan::new(&arguments.strategy, &parameters, resolved.settings)?,
-        symbols: arguments.symbols.clone(),
+        symbols: arguments.symbols.iter().filter(|symbol| !symbol.is_empty()).cloned().collect(),
         interval: arguments.interval,
         from: arguments.from,
         to: arguments.to,

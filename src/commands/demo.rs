@@ -70,7 +70,7 @@ pub fn run(cli: &Cli, arguments: &Demo) -> Verdict {
     )?;
 
     let recorded = Recorded::open(&run.join("journal"))?;
-    let report = audit(&recorded, &recorded_inputs(&run), binary, None, &mut |_| {})?;
+    let report = audit(&recorded, &recorded_inputs(&run), binary, None, None, &mut |_| {})?;
     if cli.format == Format::Json {
         output::json(&serde_json::json!({ "summary": summary, "audit": report }))?;
     } else {

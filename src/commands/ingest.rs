@@ -1,7 +1,7 @@
 //! `ingest`: candles from files into a journal.
 
 use super::Verdict;
-use crate::cli::{Cli, Duplicates, Format, Ingest, Stamp};
+use crate::cli::{Cli, DateOrder, Duplicates, Format, Ingest, Stamp};
 use crate::output;
 use daybook_config::Calendar;
 use daybook_replay::ingest::{self, IngestOptions, Phase, Progress};
@@ -18,6 +18,10 @@ pub fn run(cli: &Cli, arguments: &Ingest) -> Verdict {
         symbol: arguments.symbol.clone(),
         interval: arguments.interval,
         zone: arguments.tz.as_deref().map(str::parse).transpose()?,
+        date_order: arguments.date_order.map(|order| match order {
+            DateOrder::Dmy => ingest::DateOrder::DayFirst,
+            DateOrder::Mdy => ingest::DateOrder::MonthFirst,
+        }),
         stamp: match arguments.stamp {
             Stamp::Start => ingest::Stamp::Start,
             Stamp::End => ingest::Stamp::End,
@@ -42,9 +46,10 @@ pub fn run(cli: &Cli, arguments: &Ingest) -> Verdict {
     if cli.format == Format::Json {
         output::json(&report)?;
     } else {
-        output::line(report);
+        output::line(&report);
     }
-    Ok(ExitCode::SUCCESS)
+    // The others went in; that some did not is a failure all the same, and the report names them.
+    Ok(if report.refused().next().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A progress bar per phase.

@@ -193,7 +193,8 @@ pub fn cat(cli: &Cli, arguments: &Cat) -> Verdict {
         return Ok(ExitCode::SUCCESS);
     }
     walk(&path, &arguments.choice, |frame, event, name| {
-        let symbol = name.map(|(_, symbol)| symbol.as_str());
+        // An instrument says its own symbol.
+        let symbol = name.map(|(_, symbol)| symbol.as_str()).filter(|_| event.kind() != Kind::Instrument);
         let line = Line { seq: frame.seq, time: Nanos(frame.time), kind: event.kind().word(), symbol, event: &event };
         if cli.format == Format::Json {
             output::json(&line)?;
@@ -225,6 +226,8 @@ fn fields(value: &serde_json::Value) -> String {
             object.iter().map(field).collect::<Vec<_>>().join(" ")
         }
         serde_json::Value::Array(items) => format!("[{}]", items.iter().map(fields).collect::<Vec<_>>().join(", ")),
+        // Rows of foreign files are shown as text, never handed to the terminal as commands.
+        serde_json::Value::String(text) if text.chars().any(char::is_control) => text.escape_debug().to_string(),
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Null => "-".to_owned(),
         other => other.to_string(),

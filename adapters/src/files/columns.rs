@@ -15,7 +15,6 @@ use ::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::ParquetSource;
 use std::path::{Path, PathBuf};
 
@@ -339,7 +338,7 @@ impl ColumnRows {
                 Ok(row) => batch.rows.push(row),
                 Err(reason) => {
                     let text = self.text_of(&columns, row);
-                    batch.rejected.push(Rejected { line: first_line + row as u64, reason, text });
+                    batch.rejected.push(Rejected { line: first_line + row as u64, reason, symbol, text });
                 }
             }
         }
@@ -381,13 +380,9 @@ impl ColumnRows {
 
     /// The row as `name=value` pairs.
     fn text_of(&self, columns: &RecordBatch, row: usize) -> String {
-        let options = FormatOptions::default();
         let mut out = String::new();
         for at in self.format.columns() {
-            let value = ArrayFormatter::try_new(self.batches.column(columns, at).as_ref(), &options)
-                .ok()
-                .and_then(|formatter| formatter.value(row).try_to_string().ok())
-                .unwrap_or_default();
+            let value = convert::text_of_cell(self.batches.column(columns, at), row);
             if !out.is_empty() {
                 out.push(',');
             }

@@ -12,6 +12,8 @@ use arrow::datatypes::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt32Type,
 };
 use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use daybook_vocabulary::Nanos;
 use daybook_vocabulary::time::{DAY, SECOND};
 use time::{DateOrder, Stamp, ZoneClock};
 
@@ -72,11 +74,9 @@ pub(crate) fn numbers(
         }
     }
     if let Some(nulls) = column.nulls() {
-        for row in 0..column.len() {
-            if nulls.is_null(row) {
-                // A null slot may hold anything, so what it was read as is not its problem.
-                problems[row] = problem(Reason::MissingValue);
-            }
+        for (slot, _) in problems.iter_mut().zip(nulls.iter()).filter(|(_, valid)| !valid) {
+            // A null slot may hold anything, so what it was read as is not its problem.
+            *slot = problem(Reason::MissingValue);
         }
     }
     Ok(())
@@ -188,6 +188,25 @@ fn raw_timestamps(column: &ArrayRef, unit: TimeUnit) -> (&[i64], i64) {
         TimeUnit::Microsecond => (column.as_primitive::<TimestampMicrosecondType>().values(), 1_000),
         TimeUnit::Nanosecond => (column.as_primitive::<TimestampNanosecondType>().values(), 1),
     }
+}
+
+/// A cell as people read it. Times are written here, for the library knows no zones but offsets from UTC.
+pub(crate) fn text_of_cell(column: &ArrayRef, row: usize) -> String {
+    if column.is_null(row) {
+        return "null".to_owned();
+    }
+    if let DataType::Timestamp(unit, zone) = column.data_type() {
+        let (values, nanos) = raw_timestamps(column, *unit);
+        let sane = |wall: &i64| time::sane(Stamp { wall: *wall, offset: None }).is_some();
+        return match values[row].checked_mul(nanos).filter(sane).map(|instant| Nanos(instant).to_string()) {
+            Some(text) if zone.is_none() => text.trim_end_matches('Z').to_owned(),
+            Some(text) => text,
+            None => values[row].to_string(),
+        };
+    }
+    ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default())
+        .and_then(|formatter| formatter.value(row).try_to_string())
+        .unwrap_or_else(|_| "?".to_owned())
 }
 
 /// A column as text; types whose text could be longer than their bytes by any factor are refused before.

@@ -1,6 +1,7 @@
 //! Why a file of candles is refused, and why a row is.
 //!
 //! - Every message names the file and says what to do.
+//! - What comes from a file is shown with its control characters escaped: a terminal obeys some of them.
 //! - A [`Reason`] is a word of the journal's format: its text is never changed, new ones are added at the end.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum FileError {
     /// It cannot be opened or read.
-    #[error("{path}: {source}; check that the file exists and can be read")]
+    #[error("{}: {source}; check that the file exists and can be read", shown(path.display()))]
     Open {
         /// The file.
         path: PathBuf,
@@ -18,7 +19,7 @@ pub enum FileError {
         source: std::io::Error,
     },
     /// Its bytes are not what its format says.
-    #[error("{path}: damaged ({what}); get the file again from its source")]
+    #[error("{}: damaged ({}); get the file again from its source", shown(path.display()), shown(what))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -26,7 +27,10 @@ pub enum FileError {
         what: String,
     },
     /// It is readable and holds something else.
-    #[error("{path}: not candles: it seems to be {seems}; ingest takes files with time, open, high, low and close")]
+    #[error(
+        "{}: not candles: it seems to be {}; ingest takes files with time, open, high, low and close",
+        shown(path.display()), shown(seems)
+    )]
     NotCandles {
         /// The file.
         path: PathBuf,
@@ -34,7 +38,7 @@ pub enum FileError {
         seems: String,
     },
     /// A format or feature that is not read.
-    #[error("{path}: {what}")]
+    #[error("{}: {}", shown(path.display()), shown(what))]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -42,14 +46,15 @@ pub enum FileError {
         what: String,
     },
     /// No symbol column, and the name of the file does not say it.
-    #[error("{path}: no symbol column and none in the file name; give --symbol NAME")]
+    #[error("{}: no symbol column and none in the file name; give --symbol NAME", shown(path.display()))]
     NoSymbol {
         /// The file.
         path: PathBuf,
     },
     /// Dates such as 03/04/2024 only.
     #[error(
-        "{path}: dates such as '{example}' may be day/month or month/day and no row decides it; give --date-order dmy or --date-order mdy"
+        "{}: dates such as '{}' may be day/month or month/day and no row decides it; give --date-order dmy or --date-order mdy",
+        shown(path.display()), shown(example)
     )]
     AmbiguousDates {
         /// The file.
@@ -59,7 +64,8 @@ pub enum FileError {
     },
     /// The length of a bar cannot be told.
     #[error(
-        "{path}: the interval of {symbol} is not in the file name and its rows do not show it; give --interval, such as --interval 5m"
+        "{}: the interval of {} is not in the file name and its rows do not show it; give --interval, such as --interval 5m",
+        shown(path.display()), shown(symbol)
     )]
     UnknownInterval {
         /// The file.
@@ -69,7 +75,8 @@ pub enum FileError {
     },
     /// The name says one interval, the rows another.
     #[error(
-        "{path}: the file name says {named} but rows of {symbol} are mostly {spacing} apart; give --interval to decide"
+        "{}: the file name says {named} but rows of {} are mostly {spacing} apart; give --interval to decide",
+        shown(path.display()), shown(symbol)
     )]
     IntervalContradiction {
         /// The file.
@@ -82,7 +89,7 @@ pub enum FileError {
         spacing: String,
     },
     /// It was written to between two passes.
-    #[error("{path}: changed while it was read; run the command again when nothing writes to it")]
+    #[error("{}: changed while it was read; run the command again when nothing writes to it", shown(path.display()))]
     Changed {
         /// The file.
         path: PathBuf,
@@ -106,10 +113,21 @@ impl FileError {
     }
 
     pub(crate) fn damaged(path: &Path, what: impl std::fmt::Display) -> Self {
-        let mut what = what.to_string();
+        // One line, whatever a foreign reader has to say.
+        let mut what = what.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         what.truncate(what.char_indices().nth(300).map_or(what.len(), |(at, _)| at));
         Self::Damaged { path: path.to_owned(), what }
     }
+}
+
+/// A foreign text as it may go to a terminal.
+fn shown(text: impl std::fmt::Display) -> String {
+    let text = text.to_string();
+    if !text.chars().any(char::is_control) {
+        return text;
+    }
+    let escape = |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.into() };
+    text.chars().map(escape).collect()
 }
 
 macro_rules! reasons {
@@ -132,7 +150,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// A line with too few cells, an open quote or a symbol that is not one.
+    /// A line with too few or too many cells, an open quote or a symbol that is not one.
     BrokenRow "broken_row",
     /// The time is missing or cannot be read.
     BadTime "bad_time",

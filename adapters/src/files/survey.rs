@@ -6,7 +6,7 @@
 use super::{FileError, NameSays};
 use daybook_vocabulary::Interval;
 use daybook_vocabulary::time::{DAY, MINUTE, SECOND};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// More different symbols than this are not a symbol column.
@@ -35,7 +35,7 @@ pub struct SurveyedSymbol {
 #[derive(Debug, Clone)]
 pub(crate) struct Survey {
     pub symbols: Vec<SurveyedSymbol>,
-    numbers: HashMap<Vec<u8>, u32>,
+    numbers: BTreeMap<Vec<u8>, u32>,
     last: Option<(Vec<u8>, u32)>,
     pub rows: u64,
     /// Rows by minute of the day on the source's wall clock.
@@ -44,7 +44,7 @@ pub(crate) struct Survey {
 
 impl Survey {
     pub fn new() -> Self {
-        Self { symbols: Vec::new(), numbers: HashMap::new(), last: None, rows: 0, minutes: vec![0; 1440] }
+        Self { symbols: Vec::new(), numbers: BTreeMap::new(), last: None, rows: 0, minutes: vec![0; 1440] }
     }
 
     /// The number of a symbol met in this pass, new ones included.
@@ -175,7 +175,7 @@ fn step_text(step: i64) -> String {
 
 /// The most frequent of counted steps; of equals the shortest.
 fn most_frequent(steps: impl Iterator<Item = (i64, u64)>) -> Option<(i64, u64)> {
-    let mut totals: HashMap<i64, u64> = HashMap::new();
+    let mut totals: BTreeMap<i64, u64> = BTreeMap::new();
     for (step, count) in steps {
         *totals.entry(step).or_default() += count;
     }

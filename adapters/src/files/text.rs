@@ -3,6 +3,8 @@
 //! - Memory is bounded by one line: a line longer than a mebibyte is damage, and a quoted cell never spans lines, so
 //!   an open quote spoils its own line only (which is why lines are split here and not by a CSV library).
 //! - Line numbers are those of an editor, from 1.
+//! - A row has no more cells than the header: where it does, a comma too many has shifted its values, and which one
+//!   it is nobody knows.
 //! - In files separated by `;` a comma inside a number is refused: it may be a decimal comma.
 
 use super::header::{self, Layout, TimeColumns};
@@ -23,6 +25,8 @@ pub(crate) struct TextFormat {
     delimiter: u8,
     /// Lines before the first row.
     header_lines: u64,
+    /// Cells of the header, or of most rows where there is none.
+    width: usize,
     pub layout: Layout,
 }
 
@@ -48,7 +52,9 @@ impl TextFormat {
         };
         let names = cells(first);
         let seems = match header::by_name(&names) {
-            Ok(layout) => return Ok(Self { gzipped, delimiter, header_lines: *number, layout }),
+            Ok(layout) => {
+                return Ok(Self { gzipped, delimiter, header_lines: *number, width: names.len(), layout });
+            }
             Err(seems) => seems,
         };
         if !names.iter().any(|cell| number::from_text(cell.as_bytes(), true).is_ok()) {
@@ -56,7 +62,12 @@ impl TextFormat {
         }
         let rows: Vec<_> = sample.iter().map(|(_, line)| cells(line)).collect();
         match header::by_values(&rows) {
-            Some(layout) => Ok(Self { gzipped, delimiter, header_lines: number - 1, layout }),
+            Some(layout) => {
+                let widths = || rows.iter().map(Vec::len);
+                let width = widths().max_by_key(|width| (widths().filter(|other| other == width).count(), *width));
+                let width = width.unwrap_or(names.len());
+                Ok(Self { gzipped, delimiter, header_lines: number - 1, width, layout })
+            }
             None => {
                 let seems = "a table without header whose columns cannot be told apart; add a header line".to_owned();
                 Err(FileError::NotCandles { path: path.to_owned(), seems })
@@ -72,6 +83,16 @@ impl TextFormat {
         Lines::open(path, self.gzipped, self.header_lines)
     }
 
+    /// Splits a row; no row where a quote is open or cells are too many. Empty ones at the end are tolerated.
+    #[inline]
+    fn split_row(&self, line: &[u8], cells: &mut Vec<(usize, usize)>) -> Result<(), Reason> {
+        split(line, self.delimiter, cells).map_err(|OpenQuote| Reason::BrokenRow)?;
+        match cells.get(self.width..) {
+            Some(more) if more.iter().any(|(start, end)| start < end) => Err(Reason::BrokenRow),
+            _ => Ok(()),
+        }
+    }
+
     /// The first pass: symbols, spacing, volume, and the order of day and month.
     pub fn survey(&self, reading: &mut Reading, survey: &mut Survey) -> Result<(), FileError> {
         if reading.order.is_none() {
@@ -81,7 +102,7 @@ impl TextFormat {
         let mut cells = Vec::new();
         let mut symbol = Vec::new();
         while lines.advance()? {
-            if split(&lines.line, self.delimiter, &mut cells).is_err() {
+            if self.split_row(&lines.line, &mut cells).is_err() {
                 continue;
             }
             let line = &lines.line;
@@ -109,7 +130,7 @@ impl TextFormat {
         let mut cells = Vec::new();
         let mut evidence = OrderEvidence::default();
         while evidence.undecided_shape() && lines.advance()? {
-            if split(&lines.line, self.delimiter, &mut cells).is_ok()
+            if self.split_row(&lines.line, &mut cells).is_ok()
                 && let Some(&(start, end)) = cells.get(at)
             {
                 evidence.note(&lines.line[start..end]);
@@ -194,6 +215,7 @@ impl TextRows {
                 Err(reason) => batch.rejected.push(Rejected {
                     line: self.lines.number,
                     reason,
+                    symbol: self.symbol_of(reading, survey),
                     text: String::from_utf8_lossy(&self.lines.line[..self.lines.line.len().min(512)]).into_owned(),
                 }),
             }
@@ -201,10 +223,24 @@ impl TextRows {
         Ok(true)
     }
 
+    /// The symbol of a row that is no candle: whose cells cannot be told apart has none of its own.
+    fn symbol_of(&mut self, reading: &Reading, survey: &mut Survey) -> Option<u32> {
+        let (line, layout) = (&self.lines.line, self.format.layout);
+        if self.format.split_row(line, &mut self.cells).is_err() {
+            if layout.symbol.is_some() || layout.series.is_some() {
+                return None;
+            }
+            self.cells.clear();
+        }
+        let cell = |at: usize| self.cells.get(at).map(|&(start, end)| &line[start..end]);
+        let (symbol, series) = (cell_of(layout.symbol, &cell), cell_of(layout.series, &cell));
+        reading.symbol_of(symbol, series, &mut self.symbol).then(|| survey.known(&self.symbol)).flatten()
+    }
+
     fn row(&mut self, reading: &mut Reading, survey: &mut Survey) -> Result<Row, Reason> {
         let line = &self.lines.line;
         let layout = self.format.layout;
-        split(line, self.format.delimiter, &mut self.cells).map_err(|OpenQuote| Reason::BrokenRow)?;
+        self.format.split_row(line, &mut self.cells)?;
         let cells = &self.cells;
         let cell = |at: usize| cells.get(at).map(|&(start, end)| &line[start..end]);
         if cells.len() < [layout.open, layout.high, layout.low, layout.close].into_iter().fold(0, usize::max) + 1 {

@@ -166,8 +166,11 @@ fn date(text: &[u8], order: DateOrder) -> Option<(i32, &[u8])> {
     Some((civil(year, month, day)?, rest))
 }
 
+/// First and middle part of a date, its year, and what follows.
+type Parts<'a> = (&'a [u8], &'a [u8], u32, &'a [u8]);
+
 /// Splits `dd<sep>mm<sep>yyyy…` into its parts; a year of two digits is of 1970 to 2069.
-fn three_parts(text: &[u8]) -> Option<(&[u8], &[u8], u32, &[u8])> {
+fn three_parts(text: &[u8]) -> Option<Parts<'_>> {
     let first_end = text.iter().position(|byte| !byte.is_ascii_digit())?;
     let separator = text[first_end];
     if !(1..=2).contains(&first_end) || !matches!(separator, b'/' | b'-' | b'.' | b' ') {

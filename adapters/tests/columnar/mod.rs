@@ -76,6 +76,7 @@ fn every_form(batch: &RecordBatch) -> Vec<(&'static str, Vec<u8>)> {
         ("ACME_1m.feather", ipc_bytes(batch, false, Some(CompressionType::LZ4_FRAME))),
         ("ACME_1m.feather", ipc_bytes(batch, false, Some(CompressionType::ZSTD))),
         ("ACME_1m.arrows", ipc_bytes(batch, true, None)),
+        ("ACME_1m.arrow", as_polars_writes(ipc_bytes(batch, false, None))),
     ]
 }
 
@@ -90,6 +91,66 @@ fn every_form_gives_the_same_rows() {
         assert_eq!(file.symbols()[0].interval.to_string(), "1m");
         assert_eq!((rows[0].open, rows[0].high, rows[39_999].line), (10_005_000_000, 10_105_000_000, 40_000));
         assert_eq!(&rows, first.get_or_insert_with(|| rows.clone()), "{name}");
+    }
+}
+
+/// Polars writes the schema behind the magic bytes without the prefix of a message: only the footer finds the batches.
+fn as_polars_writes(mut bytes: Vec<u8>) -> Vec<u8> {
+    let prefix = bytes.windows(4).position(|word| word == [0xff; 4]).unwrap();
+    let schema = u32::from_le_bytes(bytes[prefix + 4..prefix + 8].try_into().unwrap()) as usize;
+    bytes.copy_within(prefix + 8..prefix + 8 + schema, 8);
+    bytes[8 + schema..prefix + 8 + schema].fill(0);
+    bytes
+}
+
+#[test]
+fn an_arrow_file_is_read_through_its_footer() {
+    use arrow::ipc::CompressionType;
+    let folder = Folder::new();
+    let batch = plain(500);
+    let expected = read(&folder.file("ACME_1m.arrow", &ipc_bytes(&batch, false, None))).unwrap().1;
+    assert_eq!(expected.0.len(), 500);
+    for compression in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
+        let bytes = as_polars_writes(ipc_bytes(&batch, false, compression));
+        assert_eq!(read(&folder.file("ACME_1m.arrow", &bytes)).unwrap().1, expected, "{compression:?}");
+        for (at, claim) in [(10, i32::MAX), (10, -1), (10, 0)] {
+            let mut damaged = bytes.clone();
+            let place = damaged.len() - at;
+            damaged[place..place + 4].copy_from_slice(&claim.to_le_bytes());
+            assert!(!survive(&folder, "ACME_1m.arrow", &damaged), "a footer of {claim} bytes");
+        }
+    }
+}
+
+#[test]
+fn texts_and_dictionaries_of_every_width() {
+    use arrow::array::{LargeStringArray, StringViewArray};
+    let folder = Folder::new();
+    let names = ["AN-INSTRUMENT-WITH-A-LONG-NAME", "B", "B"];
+    let dictionary: DictionaryArray<Int32Type> = names.into_iter().collect();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(names)),
+        Arc::new(LargeStringArray::from_iter_values(names)),
+        Arc::new(StringViewArray::from_iter_values(names)),
+        Arc::new(dictionary),
+    ];
+    for column in columns {
+        let kind = column.data_type().clone();
+        let times = TimestampMicrosecondArray::from_iter_values((0..3).map(|row| NINE_FIFTEEN + row * 60_000_000));
+        let ones = || floats([1.0; 3]);
+        let batch = batch(vec![
+            ("time", Arc::new(times)),
+            ("symbol", column),
+            ("open", ones()),
+            ("high", ones()),
+            ("low", ones()),
+            ("close", ones()),
+        ]);
+        for (name, bytes) in every_form(&batch) {
+            let (file, (rows, rejected)) = read(&folder.file(name, &bytes)).unwrap();
+            let symbols: Vec<_> = rows.iter().map(|row| file.symbols()[row.symbol as usize].name.as_str()).collect();
+            assert_eq!((symbols, rejected.len()), (names.to_vec(), 0), "{kind} in {name}");
+        }
     }
 }
 
@@ -190,6 +251,34 @@ fn missing_and_impossible_cells_have_their_reasons() {
     assert_eq!((rows.len(), rows[0].volume, file.symbols()[0].has_volume), (3, 0, false));
 }
 
+#[test]
+fn a_rejected_row_keeps_its_time_and_values() {
+    let folder = Folder::new();
+    let micros = || TimestampMicrosecondArray::from(vec![Some(NINE_FIFTEEN), None, Some(i64::MAX), Some(NINE_FIFTEEN)]);
+    let opens: ArrayRef = Arc::new(Float64Array::from(vec![Some(20.5), Some(1.0), None, Some(1.0)]));
+    let rejected = |times: ArrayRef| {
+        let ones = || floats([1.0; 4]);
+        let columns =
+            vec![("time", times), ("open", opens.clone()), ("high", ones()), ("low", ones()), ("close", ones())];
+        let path = folder.file("ACME_1m.parquet", &parquet_bytes(&batch(columns), zstd(), true));
+        let file = CandleFile::open(&path, &ReadOptions::default()).unwrap();
+        let mut rows = Batch::default();
+        assert!(file.rows().unwrap().next(&mut rows).unwrap());
+        assert!(rows.rejected.iter().all(|row| row.symbol == Some(0)));
+        rows.rejected.into_iter().map(|row| (row.line, row.text)).collect::<Vec<_>>()
+    };
+    let rest = "high=1.0,low=1.0,close=1.0";
+    for zone in ["UTC", "Asia/Kolkata", "+05:30"] {
+        let expected = [
+            (1, format!("time=2025-01-30T03:45:00Z,open=20.5,{rest}")),
+            (2, format!("time=null,open=1.0,{rest}")),
+            (3, format!("time=9223372036854775807,open=null,{rest}")),
+        ];
+        assert_eq!(rejected(Arc::new(micros().with_timezone(zone))), expected, "{zone}");
+    }
+    assert_eq!(rejected(Arc::new(micros()))[0].1, format!("time=2025-01-30T03:45:00,open=20.5,{rest}"));
+}
+
 /// Reads damaged bytes: an error or rows, within its walls, and the reason names the file.
 fn survive(folder: &Folder, name: &str, bytes: &[u8]) -> bool {
     match read(&folder.file(name, bytes)) {
@@ -229,7 +318,7 @@ fn flipped_bits_never_crash() {
 
 proptest! {
     #[test]
-    fn overwritten_bytes_never_crash(form in 0usize..7, at in any::<prop::sample::Index>(), junk in prop::collection::vec(any::<u8>(), 1..12)) {
+    fn overwritten_bytes_never_crash(form in 0usize..8, at in any::<prop::sample::Index>(), junk in prop::collection::vec(any::<u8>(), 1..12)) {
         let folder = Folder::new();
         let (name, mut bytes) = every_form(&plain(30)).swap_remove(form);
         let at = at.index(bytes.len());

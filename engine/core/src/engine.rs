@@ -39,7 +39,7 @@ pub struct Setup {
     pub fees: FeeSchedule,
     /// Largest share of a candle's volume that may fill, in basis points; no cap when absent.
     pub participation_bps: Option<u32>,
-    /// Bars that close before this decide nothing.
+    /// Bars that open before this decide nothing and are not counted; their sessions have no account.
     pub decide_from: Nanos,
     /// The first bars of each instrument, as its strategy sees them, that decide nothing.
     pub warmup_bars: u64,
@@ -262,6 +262,23 @@ impl Core {
         Ok(())
     }
 
+    /// Goes on under another setup: orders, positions and the ledger stay, and from here on fees, limits and strategy are
+    /// the new ones; the strategy with its memory stays where `keep_strategy` is set. What the state is made of must be
+    /// the same: instruments, candles, timeframe, cash.
+    pub fn go_on_under(&mut self, mut setup: Setup, keep_strategy: bool) -> Result<(), CoreError> {
+        let kept = |setup: &Setup| (setup.instruments.clone(), setup.interval, setup.timeframe, setup.cash);
+        if kept(&setup) != kept(&self.setup) {
+            return Err(CoreError::ForeignState);
+        }
+        if keep_strategy {
+            std::mem::swap(&mut setup.strategy, &mut self.setup.strategy);
+        }
+        self.setup = setup;
+        self.rates = self.state.session.map(|session| self.rates_of(session.date)).transpose()?;
+        self.state.ledger.prove(&self.state.books);
+        Ok(())
+    }
+
     fn write_state(&self, out: &mut Vec<u8>) {
         let state = postcard::to_extend(&self.state, std::mem::take(out)).expect("the state is plain data");
         *out = state;
@@ -287,6 +304,7 @@ impl Core {
     /// in the next session.
     fn on_session_closed(&mut self, out: &mut Outbox) {
         let Some(session) = self.state.session else { return };
+        let warming = session.open < self.setup.decide_from;
         self.state.fresh.clear();
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
@@ -297,12 +315,16 @@ impl Core {
                 && let Some(bar) = self.state.books[index].building.finish()
             {
                 self.learn(id, &bar, out);
-                self.state.fresh.push(id);
+                if !warming {
+                    self.state.fresh.push(id);
+                }
             }
         }
         self.decide(session, out);
         self.state.session = None;
-        self.account(session.date, out);
+        if !warming {
+            self.account(session.date, out);
+        }
     }
 
     #[inline]
@@ -329,7 +351,9 @@ impl Core {
         let book = &mut state.books[id.index()];
         book.last = candle.close();
         book.bars += 1;
-        state.counts.bars += 1;
+        // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
+        let warming = candle.open_time() < self.setup.decide_from;
+        state.counts.bars += u64::from(!warming);
         if !book.position.quantity.is_zero() {
             state.counts.bars_in_market += 1;
             let value = book.position.value(book.last);
@@ -350,7 +374,7 @@ impl Core {
                 }
             }
         }
-        if learned && !is_late(candle, &session, self.state.sliced) {
+        if learned && !warming && !is_late(candle, &session, self.state.sliced) {
             self.state.fresh.push(id);
         }
         Ok(())
@@ -381,9 +405,8 @@ impl Core {
             self.state.fresh.sort_unstable();
             self.state.fresh.dedup();
         }
-        let count = if self.state.now < self.setup.decide_from { 0 } else { self.state.fresh.len() };
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-        for index in 0..count {
+        for index in 0..self.state.fresh.len() {
             let instrument = self.state.fresh[index];
             let book = &self.state.books[instrument.index()];
             if book.learned <= self.setup.warmup_bars {

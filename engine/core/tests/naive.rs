@@ -425,7 +425,7 @@ impl<'a> Naive<'a> {
         }
         self.candles[instrument].push((cause, *candle));
         self.last_cause = cause;
-        if self.learns(instrument, candle) && !late {
+        if self.learns(instrument, candle) && !late && candle.open_time() >= self.world.decide_from {
             self.fresh.push(instrument);
         }
     }
@@ -537,7 +537,7 @@ impl<'a> Naive<'a> {
         fresh.sort_unstable();
         fresh.dedup();
         for instrument in fresh {
-            if self.now < self.world.decide_from || self.learned[instrument] <= self.world.warmup_bars {
+            if self.learned[instrument] <= self.world.warmup_bars {
                 continue;
             }
             let requests = self.world.script.get(self.decisions).map_or(&[][..], Vec::as_slice);
@@ -633,11 +633,16 @@ impl<'a> Naive<'a> {
             }
             if !self.building[instrument].1.is_empty() {
                 self.finish_bar(instrument);
-                self.fresh.push(instrument);
+                if session.open >= self.world.decide_from {
+                    self.fresh.push(instrument);
+                }
             }
         }
         self.decide();
         self.session = None;
+        if session.open < self.world.decide_from {
+            return;
+        }
         let walks: Vec<_> = (0..self.candles.len()).map(|instrument| self.walk(instrument)).collect();
         let value = |(instrument, walk): (usize, &Walk)| worth(self.last(instrument), walk.held);
         let values: Vec<i128> = walks.iter().enumerate().map(value).collect();

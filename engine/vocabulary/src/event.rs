@@ -5,7 +5,7 @@
 //! - Decoding never panics, whatever the bytes.
 
 use crate::candle::{Bar, Candle};
-use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader};
+use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderUpdate, StateDigest, TradeClosed};
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
@@ -94,7 +94,7 @@ macro_rules! events {
                 let kind = Kind::from_number(kind).ok_or(DecodeError::UnknownKind { kind })?;
                 match kind {
                     $(Kind::$name if schema == <$payload>::SCHEMA => <$payload>::decode(payload).map(Self::$name),)*
-                    _ => Err(DecodeError::UnknownSchema { kind, schema }),
+                    _ => decode_older(kind, schema, payload),
                 }
             }
 
@@ -170,6 +170,18 @@ impl std::str::FromStr for Kind {
     }
 }
 
+/// Reads payloads that are no longer written.
+fn decode_older(kind: Kind, schema: u8, payload: &[u8]) -> Result<Event, DecodeError> {
+    match (kind, schema) {
+        (Kind::SessionHeader, 1) => {
+            let old: SessionHeaderV1 =
+                decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
+            Ok(Event::SessionHeader(old.into()))
+        }
+        _ => Err(DecodeError::UnknownSchema { kind, schema }),
+    }
+}
+
 macro_rules! fixed_layout {
     ($($payload:ident),*) => {$(
         impl Payload for $payload {
@@ -190,10 +202,10 @@ macro_rules! fixed_layout {
 fixed_layout!(Candle, Bar);
 
 macro_rules! archived {
-    ($($payload:ident),*) => {$(
+    ($($payload:ident $schema:literal),* $(,)?) => {$(
         impl Payload for $payload {
             const KIND: Kind = Kind::$payload;
-            const SCHEMA: u8 = 1;
+            const SCHEMA: u8 = $schema;
             #[inline]
             fn encode(&self, out: &mut PayloadBuffer) {
                 encode_archive(self, out);
@@ -205,18 +217,18 @@ macro_rules! archived {
     )*};
 }
 archived!(
-    SessionHeader,
-    RunStarted,
-    RunEnded,
-    Instrument,
-    Quarantine,
-    OrderIntent,
-    OrderUpdate,
-    Fill,
-    TradeClosed,
-    Account,
-    StateDigest,
-    Alarm
+    SessionHeader 2,
+    RunStarted 1,
+    RunEnded 1,
+    Instrument 1,
+    Quarantine 1,
+    OrderIntent 1,
+    OrderUpdate 1,
+    Fill 1,
+    TradeClosed 1,
+    Account 1,
+    StateDigest 1,
+    Alarm 1,
 );
 
 fn encode_archive<T>(value: &T, out: &mut PayloadBuffer)

@@ -13,6 +13,25 @@ use rkyv::{Archive, Deserialize, Serialize};
 pub enum SessionMode {
     /// History replayed through the core against the simulated exchange.
     Backtest,
+    /// A backtest taken up in the middle with other settings.
+    Fork,
+}
+
+/// What a fork took up: everything its state at the fork depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct Parent {
+    /// Content hash of the parent's whole journal: which run it was.
+    pub journal_head: Hash,
+    /// Last frame of the parent that holds; what follows it is the fork's own.
+    pub seq: u64,
+    /// Content hash of the parent's journal up to that frame.
+    pub content: Hash,
+    /// Outputs of the core up to that frame.
+    pub outputs: u64,
+    /// The parent's strategy.
+    pub strategy: String,
+    /// The parent's resolved settings, as canonical JSON.
+    pub settings: String,
 }
 
 /// The first frame of a session: everything its outputs depend on.
@@ -36,6 +55,29 @@ pub struct SessionHeader {
     pub inputs: Vec<InputJournal>,
     /// What was read from them.
     pub filter: InputFilter,
+    /// What a fork took up.
+    pub parent: Option<Parent>,
+}
+
+/// The header before there were forks: schema 1, read and never written.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct SessionHeaderV1 {
+    mode: SessionMode,
+    binary: Hash,
+    config: Hash,
+    calendar: Hash,
+    strategy: String,
+    settings: String,
+    seed: u64,
+    inputs: Vec<InputJournal>,
+    filter: InputFilter,
+}
+
+impl From<SessionHeaderV1> for SessionHeader {
+    fn from(old: SessionHeaderV1) -> Self {
+        let SessionHeaderV1 { mode, binary, config, calendar, strategy, settings, seed, inputs, filter } = old;
+        Self { mode, binary, config, calendar, strategy, settings, seed, inputs, filter, parent: None }
+    }
 }
 
 /// A journal a session reads, as far as it was read.

@@ -80,23 +80,22 @@ impl Known {
         Some(self.journal.cursor(first))
     }
 
-    /// Reads the definitions of instruments, by headers alone where nothing is defined.
+    /// Learns the instruments: from the last frame of a finished run, from all frames of an unfinished one.
     pub fn load_instruments(&mut self) -> Result<(), IngestError> {
-        let mut headers = self.journal.headers(0);
-        let mut seqs = Vec::new();
-        while let Some(header) = headers.next()? {
-            if header.seq >= self.end {
-                break;
+        for run in &self.runs {
+            if let Some(ended) = &run.ended {
+                for series in &ended.series {
+                    let key = (series.definition.market.clone(), series.definition.symbol.clone());
+                    self.instruments.entry(key).or_insert((series.instrument.0, series.definition.clone()));
+                }
+                continue;
             }
-            if header.kind == Kind::Instrument.number() {
-                seqs.push(header.seq);
-            }
-        }
-        for seq in seqs {
-            let frame = self.journal.frame(seq)?;
-            if let Some(instrument) = decode::<Instrument>(&frame.frame(), Kind::Instrument)? {
-                let key = (instrument.market.clone(), instrument.symbol.clone());
-                self.instruments.entry(key).or_insert((frame.header.stream, instrument));
+            let mut cursor = self.journal.cursor(run.first_seq).until(run.end);
+            while let Some(frame) = cursor.next()? {
+                if let Some(instrument) = decode::<Instrument>(&frame, Kind::Instrument)? {
+                    let key = (instrument.market.clone(), instrument.symbol.clone());
+                    self.instruments.entry(key).or_insert((frame.stream, instrument));
+                }
             }
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! - A file that turns out to be damaged while it is read is refused as a whole: half a file is no data.
 
 use super::place::Placer;
-use super::record::{Record, Refused, series_of};
+use super::record::{NO_SYMBOL, Record, Refused, rank_of, series_of};
 use super::report::FileReport;
 use super::sort::Sorter;
 use super::{Duplicates, IngestError, IngestOptions, Phase, Progress, Stamp, VERSION, spill_error};
@@ -99,7 +99,7 @@ impl Inputs {
                 }
                 Ok(file) => {
                     if file.surveyed_rows() == 0 {
-                        notes.push(format!("{}: no rows", path.display()));
+                        notes.push(format!("{}: no rows that can be read", path.display()));
                     }
                     files.push(Input::new(path, Some(file), None));
                 }
@@ -331,12 +331,14 @@ fn read_rows(
                 Err(reason) => {
                     let symbol = &file.symbols()[row.symbol as usize].name;
                     let text = record(row.instant, row.instant).text(symbol);
-                    refused.push(Refused::new(input.rank, row.line, reason, text));
+                    refused.push(Refused::new(input.rank, row.line, reason, rank_of(series) as u32, text));
                 }
             }
         }
-        let rejected = batch.rejected.drain(..);
-        refused.extend(rejected.map(|row| Refused::new(input.rank, row.line, row.reason, row.text)));
+        refused.extend(batch.rejected.drain(..).map(|row| {
+            let symbol = row.symbol.map_or(NO_SYMBOL, |symbol| input.ranks[symbol as usize]);
+            Refused::new(input.rank, row.line, row.reason, symbol, row.text)
+        }));
         if records.len() + refused.len() >= CHUNK_ROWS {
             let mut chunk = std::mem::take(&mut records);
             sort(&mut chunk);
@@ -399,6 +401,9 @@ pub(crate) fn hints(stamp: Stamp, rows: u64, quarantined: &BTreeMap<String, u64>
         notes.push(
             "most rows are stamped at a session's close: are they stamped at their end (--stamp end)?".to_owned(),
         );
+    }
+    if mostly(Reason::BrokenRow) {
+        notes.push("most rows have fewer or more cells than the header names: is the header right?".to_owned());
     }
     if mostly(Reason::WrongInterval) {
         notes.push("most rows are off the grid of their interval: is --interval right?".to_owned());

@@ -145,18 +145,23 @@ pub(crate) struct Refused {
     pub line: u64,
     pub reason: Reason,
     pub text: String,
+    /// Rank of its symbol in the command, or [`NO_SYMBOL`].
+    pub symbol: u32,
 }
+
+/// The symbol of a row that says none.
+pub(crate) const NO_SYMBOL: u32 = u32::MAX;
 
 /// The most of a row that a quarantine keeps.
 const TEXT_MAX: usize = 512;
 
 impl Refused {
-    pub fn new(file_rank: u32, line: u64, reason: Reason, mut text: String) -> Self {
+    pub fn new(file_rank: u32, line: u64, reason: Reason, symbol: u32, mut text: String) -> Self {
         if text.len() > TEXT_MAX {
             let cut = (0..=TEXT_MAX).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
             text.truncate(cut);
         }
-        Self { file_rank, line, reason, text }
+        Self { file_rank, line, reason, text, symbol }
     }
 }
 
@@ -169,19 +174,22 @@ impl Sortable for Refused {
         out.extend_from_slice(&self.file_rank.to_le_bytes());
         out.extend_from_slice(&self.line.to_le_bytes());
         out.push(self.reason as u8);
+        out.extend_from_slice(&self.symbol.to_le_bytes());
         out.extend_from_slice(&(self.text.len() as u16).to_le_bytes());
         out.extend_from_slice(self.text.as_bytes());
     }
 
     fn read(input: &mut dyn Read) -> io::Result<Option<Self>> {
-        let mut head = [0; 15];
+        let mut head = [0; 19];
         if !read_whole(input, &mut head)? {
             return Ok(None);
         }
         let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let (rank, rest) = head.split_at(4);
         let (line, rest) = rest.split_at(8);
-        let mut text = vec![0; usize::from(u16::from_le_bytes([rest[1], rest[2]]))];
+        let (symbol, length) = rest[1..].split_at(4);
+        let length = u16::from_le_bytes(length.try_into().unwrap_or_default());
+        let mut text = vec![0; usize::from(length)];
         if !text.is_empty() && !read_whole(input, &mut text)? {
             return Err(bad("a spill file ends in the middle of a row"));
         }
@@ -189,6 +197,7 @@ impl Sortable for Refused {
             file_rank: u32::from_le_bytes(rank.try_into().unwrap_or_default()),
             line: u64::from_le_bytes(line.try_into().unwrap_or_default()),
             reason: Reason::from_number(rest[0]).ok_or_else(|| bad("a spill file holds an unknown reason"))?,
+            symbol: u32::from_le_bytes(symbol.try_into().unwrap_or_default()),
             text: String::from_utf8(text).map_err(|_| bad("a spill file holds a row that is not text"))?,
         }))
     }
@@ -207,7 +216,7 @@ mod tests {
             let mut bytes = Vec::new();
             record.write(&mut bytes);
             prop_assert_eq!(Record::read(&mut bytes.as_slice()).unwrap(), Some(record));
-            let refused = Refused::new(file as u32, line, Reason::from_number(reason).unwrap(), text);
+            let refused = Refused::new(file as u32, line, Reason::from_number(reason).unwrap(), series as u32, text);
             prop_assert!(refused.text.len() <= 512);
             bytes.clear();
             refused.write(&mut bytes);

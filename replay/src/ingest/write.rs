@@ -5,6 +5,8 @@
 //! - While an interrupted run is resumed, every frame is compared with the one that is there instead of being written.
 //!   *Crash at frame k*: the journal holds the first k frames of this very sequence (the journal's promise), so the
 //!   next try finds k equal frames and appends the rest.
+//! - Frames that concern no instrument carry no stream; a quarantined row carries its instrument's, where its symbol is
+//!   one that a candle has defined.
 //! - Time never steps back within the run: quarantined rows and the run's end carry the time of its last candle.
 
 use super::coverage::Coverage;
@@ -17,12 +19,13 @@ use super::sort::{Merged, Sorter};
 use super::{IngestError, IngestOptions, Phase, Progress, seal, spill_error};
 use daybook_adapters::files::Reason;
 use daybook_config::{Calendar, TickTable};
+use daybook_core::NO_STREAM;
 use daybook_journal::{Cursor, Draft, Writer, flags};
+use daybook_vocabulary::PayloadBuffer;
 use daybook_vocabulary::header::Series;
 use daybook_vocabulary::{
     Candle, Hash, Instrument, InstrumentId, Nanos, Payload, Price, Quantity, Quarantine, RunEnded, RunStarted,
 };
-use rkyv::util::AlignedVec;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -184,7 +187,8 @@ impl<'a> Run<'a> {
         let mut text = record.text(&self.inputs.symbols[rank_of(record.series)]);
         text.push_str(remark.as_deref().unwrap_or_default());
         let file_rank = self.inputs.files[record.file as usize].rank;
-        self.refused_chunk.push(Refused::new(file_rank, record.line, reason, text));
+        let symbol = rank_of(record.series) as u32;
+        self.refused_chunk.push(Refused::new(file_rank, record.line, reason, symbol, text));
     }
 
     /// Writes the quarantined rows that are not in the journal yet.
@@ -194,6 +198,7 @@ impl<'a> Run<'a> {
         let ranks: BTreeMap<Hash, u32> = self.inputs.hashes.iter().copied().zip(0..).collect();
         let mut before = known.map(|known| known.quarantined(&ranks)).transpose()?;
         let sorter = std::mem::replace(&mut self.refused, Sorter::new(&self.spill, "none", 0));
+        let streams = self.out.streams();
         let mut rows = sorter.finish().map_err(spill_error(&self.spill))?;
         while let Some(row) = rows.next().map_err(spill_error(&self.spill))? {
             if !accepted[row.file_rank as usize] {
@@ -208,7 +213,8 @@ impl<'a> Run<'a> {
             *self.report.quarantined.entry(row.reason.word().to_owned()).or_default() += 1;
             let file = self.inputs.hashes[row.file_rank as usize];
             let payload = Quarantine { file, line: row.line, reason: row.reason.word().to_owned(), row: row.text };
-            self.out.later(&payload)?;
+            let stream = streams.get(row.symbol as usize).copied().unwrap_or(NO_STREAM.0);
+            self.out.later(stream, &payload)?;
         }
         Ok(())
     }
@@ -308,7 +314,7 @@ struct Frames<'a> {
     /// Ids by rank, of instruments known to be defined.
     ids: Vec<Option<u32>>,
     ticks: Option<TickTable>,
-    payload: AlignedVec,
+    payload: PayloadBuffer,
     since_commit: u64,
     progress: &'a mut dyn Progress,
 }
@@ -335,7 +341,7 @@ impl<'a> Frames<'a> {
             ids: vec![None; inputs.symbols.len()],
             instruments,
             ticks: (options.calendar.market() == "nse").then(TickTable::nse),
-            payload: AlignedVec::new(),
+            payload: PayloadBuffer::new(),
             since_commit: 0,
             progress,
         }
@@ -352,12 +358,19 @@ impl<'a> Frames<'a> {
         self.emit(time, 0, id, candle)
     }
 
+    /// By rank of the symbol: the id of its instrument, or [`NO_STREAM`] where it is not defined.
+    fn streams(&self) -> Vec<u32> {
+        let market = self.options.calendar.market();
+        let id = |symbol: &String| self.instruments.get(&(market.to_owned(), symbol.clone())).map(|(id, _)| *id);
+        self.inputs.symbols.iter().map(|symbol| id(symbol).unwrap_or(NO_STREAM.0)).collect()
+    }
+
     /// A frame that comes after the candles.
-    fn later<P: Payload>(&mut self, payload: &P) -> Result<(), IngestError> {
+    fn later<P: Payload>(&mut self, stream: u32, payload: &P) -> Result<(), IngestError> {
         // A run of quarantined rows alone has no time of its own.
         let time = self.time.unwrap_or(0);
         self.begin(time)?;
-        self.emit(time, 0, 0, payload)
+        self.emit(time, 0, stream, payload)
     }
 
     /// The end of the run, if it has begun; every frame of an interrupted try must have been met by then.
@@ -374,7 +387,7 @@ impl<'a> Frames<'a> {
                 quarantined: report.quarantined.iter().map(|(reason, count)| (reason.clone(), *count)).collect(),
                 series,
             };
-            self.later(&ended)?;
+            self.later(NO_STREAM.0, &ended)?;
         }
         match &mut self.previous {
             Some(previous) => match previous.next()? {
@@ -411,7 +424,7 @@ impl<'a> Frames<'a> {
             revises: self.options.revise,
             files: self.inputs.accepted_hashes(),
         };
-        self.emit(time, flags::RUN_START, 0, &started)
+        self.emit(time, flags::RUN_START, NO_STREAM.0, &started)
     }
 
     /// The id of an instrument, which is defined here where no earlier frame does.

@@ -273,8 +273,8 @@ mod tests {
         near(found.sortino, (0.2 / 3.0) / (0.01f64 / 3.0).sqrt() * 252f64.sqrt());
         near(found.max_drawdown, 0.1);
         assert_eq!((found.max_drawdown_start, found.max_drawdown_end), (Some(Date(0)), Some(Date(1))));
-        near(found.cagr, 1.188f64.powi(84) - 1.0);
-        near(found.calmar, (1.188f64.powi(84) - 1.0) / 0.1);
+        near(found.cagr, libm::pow(1.188, 84.0) - 1.0);
+        near(found.calmar, (libm::pow(1.188, 84.0) - 1.0) / 0.1);
     }
 
     #[test]
@@ -335,14 +335,14 @@ mod tests {
         let returns: Vec<f64> = levels.windows(2).map(|pair| (pair[1] - pair[0]) / pair[0]).collect();
         let count = returns.len() as f64;
         let mean = returns.iter().sum::<f64>() / count;
-        let variance = returns.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        let downside = returns.iter().map(|value| value.min(0.0).powi(2)).sum::<f64>() / count;
+        let variance = returns.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (count - 1.0);
+        let downside = returns.iter().map(|value| value.min(0.0) * value.min(0.0)).sum::<f64>() / count;
         let mut drawdown = 0.0f64;
         for (index, level) in levels.iter().enumerate() {
             let peak = levels[..=index].iter().copied().fold(f64::MIN, f64::max);
             drawdown = drawdown.max((peak - level) / peak);
         }
-        let cagr = (equity[equity.len() - 1] / initial).powf(year / count) - 1.0;
+        let cagr = libm::pow(equity[equity.len() - 1] / initial, year / count) - 1.0;
         (mean / variance.sqrt() * year.sqrt(), mean / downside.sqrt() * year.sqrt(), drawdown, cagr)
     }
 

@@ -249,7 +249,7 @@ fn an_order_keeps_its_row_until_it_ends() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = Session::make(&Recipe { sessions: 1, entries: 0.0, ..Recipe::default() });
     let intent = session::intent(1, Quantity::from_units(10));
-    session.put(0, Event::OrderIntent(OrderIntent { reason: "a, \"b\"".to_owned(), ..intent.clone() }));
+    session.put(0, Event::OrderIntent(OrderIntent { reason: "a, \"b\"".into(), ..intent.clone() }));
     session.put(0, session::fill_event(1, "4", "100.00", OrderState::PartiallyFilled));
     session.put(0, session::fill_event(1, "6", "100.01", OrderState::Filled));
     session.put(0, session::fill_event(1, "1", "100.01", OrderState::Filled));

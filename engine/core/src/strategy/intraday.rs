@@ -1,18 +1,20 @@
 //! `intraday`: trend and momentum within the day, flat before the close (SQ-19).
 //!
-//! - Long when the close is above its 20-bar mean and the 14-bar RSI above 55; short when below the mean and under 45;
+//! - Long when the close is above its 20-bar mean (compared exactly, in integers) and the 14-bar RSI above 55; short when below the mean and under 45;
 //!   otherwise flat.
 //! - No entries and every position left from `square_off_minutes` before the session's close, on short days too: the
 //!   entry that still works is cancelled, the exit works until it has filled.
 //! - Orders that enter last a day: what could not fill today is not wanted tomorrow. On daily bars it never trades.
 
+use super::sma_cross::CrossingAverages;
 use super::{Parameter, ParameterError, Parameters, Rule, View};
 use crate::orders::{OrderRequest, Requests};
 use crate::sizing::Sizing;
-use daybook_features::{Rsi, Sma};
+use daybook_features::Rsi;
 use daybook_vocabulary::time::MINUTE;
 use daybook_vocabulary::{Candle, Price, Quantity, Side, TimeInForce};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// An intraday trend follower in one instrument.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,9 +24,9 @@ pub struct Intraday {
     short_below: f64,
     square_off_minutes: u32,
     short: bool,
-    mean: Sma,
+    /// The close against its mean, exactly: a fast mean of one close.
+    mean: CrossingAverages,
     momentum: Rsi,
-    close: f64,
 }
 
 impl Rule for Intraday {
@@ -52,21 +54,19 @@ impl Rule for Intraday {
             short_below: percent("short_below")?,
             square_off_minutes: parameters.integer("square_off_minutes", 1..=720)?,
             short: parameters.choice("short", &["yes", "no"])? == "yes",
-            mean: Sma::new(parameters.integer("mean", 2..=10_000)? as usize),
+            mean: CrossingAverages::new(1, parameters.integer("mean", 2..=10_000)?),
             momentum: Rsi::new(parameters.integer("rsi", 2..=10_000)? as usize),
-            close: 0.0,
         })
     }
 
     fn warmup(&self) -> u32 {
         // Wilder's smoothing remembers everything; after ten lengths what came before is below 0.1 %.
-        (self.mean.length() - 1).max(10 * self.momentum.length()) as u32
+        (self.mean.length() - 1).max(10 * self.momentum.length() as u32)
     }
 
     fn on_bar(&mut self, bar: &Candle) {
-        self.close = bar.close().to_f64();
-        self.mean.update(self.close);
-        self.momentum.update(self.close);
+        self.mean.push(bar.close().0);
+        self.momentum.update(bar.close().to_f64());
     }
 
     fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
@@ -94,10 +94,10 @@ impl Intraday {
 
     /// Every branch of SQ-19: 1 long, -1 short, 0 flat.
     fn signal(&self) -> (i64, &'static str) {
-        let (Some(mean), Some(rsi)) = (self.mean.value(), self.momentum.value()) else { return (0, "warming-up") };
-        if self.close > mean && rsi > self.long_above {
+        let (Some(side), Some(rsi)) = (self.mean.compare(), self.momentum.value()) else { return (0, "warming-up") };
+        if side == Ordering::Greater && rsi > self.long_above {
             (1, "trend-up")
-        } else if self.short && self.close < mean && rsi < self.short_below {
+        } else if self.short && side == Ordering::Less && rsi < self.short_below {
             (-1, "trend-down")
         } else {
             (0, "no-trend")

@@ -6,8 +6,8 @@ use daybook_vocabulary::header::InputFilter;
 use daybook_vocabulary::order::*;
 use daybook_vocabulary::time::{DAY, HOUR, MINUTE};
 use daybook_vocabulary::{
-    BasisPoints, Candle, Cause, Date, Event, Hash, InputJournal, Instrument, InstrumentId, Interval, Money, Nanos,
-    Price, Quantity, SessionHeader, SessionMode,
+    BasisPoints, Candle, Cause, Date, Event, Hash, InputJournal, Instrument, InstrumentId, Interval, Label, Money,
+    Nanos, Price, Quantity, SessionHeader, SessionMode,
 };
 
 /// What kind of session to make.
@@ -329,8 +329,8 @@ impl Maker<'_> {
             gross,
             fees: held.fees + fees,
             bars: held.bars,
-            entry_reason: "cross-up".to_owned(),
-            exit_reason: reason.to_owned(),
+            entry_reason: "cross-up".into(),
+            exit_reason: reason.into(),
         };
         self.session.put_at(time, stream as u32, Event::TradeClosed(trade));
     }
@@ -364,7 +364,7 @@ impl Maker<'_> {
             event: OrderEvent::Accepted,
             state: OrderState::Open,
             filled: Quantity::ZERO,
-            reason: String::new(),
+            reason: Label::NONE,
         };
         self.session.put_at(exchange_time, stream as u32, Event::OrderUpdate(accepted));
         let value = price.times(quantity);
@@ -381,7 +381,7 @@ impl Maker<'_> {
             price,
             reference_price: price,
             slippage_bps: BasisPoints::ZERO,
-            model: "plain".to_owned(),
+            model: "plain".into(),
             exchange_time,
             position,
             charges,
@@ -446,7 +446,7 @@ pub fn intent(order: u64, quantity: Quantity) -> OrderIntent {
         limit: None,
         stop: None,
         reference: Price::from_units(100),
-        reason: "cross-up".to_owned(),
+        reason: "cross-up".into(),
     }
 }
 
@@ -461,7 +461,7 @@ pub fn fill_event(order: u64, quantity: &str, price: &str, state: OrderState) ->
         price: price.parse().unwrap(),
         reference_price: price.parse().unwrap(),
         slippage_bps: BasisPoints::ZERO,
-        model: "plain".to_owned(),
+        model: "plain".into(),
         exchange_time: Nanos(0),
         position: quantity.parse().unwrap(),
         charges: Charges::default(),
@@ -484,8 +484,8 @@ pub fn trade(number: u64) -> TradeClosed {
         gross: Money::ZERO,
         fees: Money::ZERO,
         bars: u64::MAX,
-        entry_reason: String::new(),
-        exit_reason: String::new(),
+        entry_reason: Label::NONE,
+        exit_reason: Label::NONE,
     }
 }
 
@@ -522,6 +522,7 @@ fn empty(recipe: &Recipe) -> Session {
             to: None,
             warmup: 30,
         },
+        parent: None,
     };
     let always_open = recipe.market != "nse";
     let facts = RunFacts {

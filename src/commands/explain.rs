@@ -1,0 +1,147 @@
+//! `explain`: why an order was decided, and what became of it.
+
+use super::Verdict;
+use crate::cli::{Cli, Explain, Format};
+use crate::output::{self, line};
+use daybook_replay::{BarsSeen, Explanation, Recorded, SeenCandle, Step, TradeOf, explain, recorded_inputs};
+use daybook_vocabulary::{Candle, Event, OrderId, OrderIntent};
+use std::process::ExitCode;
+
+pub fn run(cli: &Cli, arguments: &Explain) -> Verdict {
+    let recorded = Recorded::open(&super::journal_of(&arguments.run))?;
+    let mut candidates = recorded_inputs(&arguments.run);
+    candidates.extend(arguments.journal.iter().map(|path| super::journal_of(path)));
+    let calendar_file = super::settings(cli, Vec::new())?.settings.calendar_file;
+    let order = OrderId(arguments.order);
+    let explanation = explain(&recorded, &candidates, calendar_file, order, arguments.candles as usize)?;
+    if cli.format == Format::Json {
+        output::json(&explanation)?;
+    } else {
+        print(&explanation);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(explained: &Explanation) {
+    let intent = &explained.intent;
+    line(format_args!("order {} in {} ({}): {}", explained.order, explained.symbol, explained.market, asked(intent)));
+    line(format_args!("  decided    {}  seq {}", explained.time, explained.seq));
+    line(format_args!("  because    {}", if intent.reason.is_empty() { "-" } else { intent.reason.as_str() }));
+    line(format_args!("  reference  {}  verdict {}", intent.reference, intent.verdict));
+    line(format_args!("  outcome    {}, {} of {} filled", explained.state, explained.filled, intent.quantity));
+    line("decided on the candle");
+    candle(&explained.candle);
+    seen(&explained.seen);
+    line("what became of it");
+    if explained.steps.is_empty() {
+        line("  nothing: it was refused by the gate and never sent");
+    }
+    explained.steps.iter().for_each(step);
+    line("round trip");
+    if explained.trades.is_empty() {
+        line(if explained.filled.is_zero() { "  none: nothing filled" } else { "  still open at the end of the run" });
+    }
+    explained.trades.iter().for_each(trade);
+    run_facts(explained);
+}
+
+fn asked(intent: &OrderIntent) -> String {
+    let price = |name: &str, price: Option<_>| price.map(|price| format!(" {name} {price}")).unwrap_or_default();
+    let (limit, stop) = (price("limit", intent.limit), price("stop", intent.stop));
+    format!("{} {} {}{limit}{stop} {}", intent.side, intent.quantity, intent.order_type, intent.time_in_force)
+}
+
+fn candle(seen: &SeenCandle) {
+    line(format_args!("  {}:{:<10} {}  known {}", seen.rank, seen.seq, prices(&seen.candle), seen.known));
+}
+
+fn prices(candle: &Candle) -> String {
+    format!(
+        "{}  open {} high {} low {} close {} volume {}",
+        candle.open_time(),
+        candle.open(),
+        candle.high(),
+        candle.low(),
+        candle.close(),
+        candle.volume()
+    )
+}
+
+fn seen(seen: &BarsSeen) {
+    let more = if seen.bars.len() < seen.needed as usize {
+        format!("; a decision needs {}: --candles {} shows them", seen.needed, seen.needed)
+    } else {
+        String::new()
+    };
+    line(format_args!("the last {} {}s of {} the strategy had seen{more}", seen.bars.len(), seen.kind, seen.interval));
+    seen.bars.iter().for_each(candle);
+}
+
+fn step(step: &Step) {
+    match &step.event {
+        Event::Fill(fill) => {
+            line(format_args!(
+                "  {}  seq {}  fill {} {} at {}, now {}, position {}",
+                step.time, step.seq, fill.side, fill.quantity, fill.price, fill.state, fill.position
+            ));
+            line(format_args!(
+                "      price before slippage {}, slippage {} bps ({}), at the exchange {}",
+                fill.reference_price, fill.slippage_bps, fill.model, fill.exchange_time
+            ));
+            let items = fill.charges.items().into_iter().filter(|(_, amount)| !amount.is_zero());
+            let items: Vec<_> = items.map(|(name, amount)| format!("{name} {amount}")).collect();
+            let items = if items.is_empty() { "none".to_owned() } else { items.join(", ") };
+            line(format_args!("      charges {}: {items}", fill.charges.total()));
+        }
+        Event::OrderUpdate(update) => {
+            let reason = if update.reason.is_empty() { String::new() } else { format!(" ({})", update.reason) };
+            line(format_args!("  {}  seq {}  {}{reason}, now {}", step.time, step.seq, update.event, update.state));
+        }
+        _ => {}
+    }
+    line(format_args!("      candle {}:{}  {}", step.candle.rank, step.candle.seq, prices(&step.candle.candle)));
+}
+
+fn trade(of: &TradeOf) {
+    let trade = &of.trade;
+    let part = serde_json::to_value(of.part).unwrap_or_default();
+    line(format_args!(
+        "  trade {} ({}): {} {}, in at {} ({}, order {}), out at {} ({}, order {})",
+        trade.trade,
+        part.as_str().unwrap_or_default(),
+        trade.side,
+        trade.quantity,
+        trade.entry_price,
+        trade.entry_reason,
+        trade.entry_order,
+        trade.exit_price,
+        trade.exit_reason,
+        trade.exit_order
+    ));
+    line(format_args!(
+        "      {} to {}, {} bars, gross {}, charges {}, net {}, seq {}",
+        trade.entry_time, trade.exit_time, trade.bars, trade.gross, trade.fees, of.net, of.seq
+    ));
+}
+
+fn run_facts(explained: &Explanation) {
+    let run = &explained.run;
+    let pairs = |pairs: Vec<String>| if pairs.is_empty() { "-".to_owned() } else { pairs.join(" ") };
+    line(format_args!("the run: {}", run.strategy));
+    line(format_args!(
+        "  parameters {}",
+        pairs(run.parameters.iter().map(|(key, value)| format!("{key}={value}")).collect())
+    ));
+    let settings = run.settings.as_object().into_iter().flatten();
+    let settings = settings.filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    line(format_args!("  settings   {}", pairs(settings.filter(|pair| !pair.ends_with('=')).collect())));
+    line(format_args!("  binary     {}", run.binary));
+    line(format_args!("  config     {}", run.config));
+    line(format_args!("  calendar   {}", run.calendar));
+    for input in &run.inputs {
+        line(format_args!(
+            "  journal    {} id {} to seq {} content {}",
+            input.rank, input.id, input.last_seq, input.content
+        ));
+    }
+}
