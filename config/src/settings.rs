@@ -10,6 +10,7 @@
 use crate::error::ConfigError;
 use crate::fees::FeeSchedule;
 use crate::nearest::nearest;
+use crate::slippage::SlippageModel;
 use crate::sources::{Entry, Sources, looks_secret};
 use crate::value::Value;
 use daybook_vocabulary::{Hash, Interval, Money};
@@ -95,8 +96,8 @@ settings! {
         "Fee schedule: none, bps:N, per-share:N, zerodha-intraday or zerodha-delivery.",
         expects "a fee schedule: none, bps:N, per-share:N, zerodha-intraday or zerodha-delivery";
     "profile" profile: Profile = "plain", Results,
-        "How the simulated exchange fills orders.",
-        expects "a profile: plain";
+        "How the simulated exchange fills orders; what a profile sets, a key of its own still overrides.",
+        expects "a profile: plain or realistic";
     "seed" seed: u64 = "0", Results,
         "Seed of every random choice.",
         expects "a whole number from 0 to 18446744073709551615";
@@ -106,6 +107,9 @@ settings! {
     "exchange.participation_bps" exchange_participation_bps: Option<u32> = "none", Results,
         "Largest share of a bar's volume that one order may fill, in basis points; none: no limit.",
         expects "a whole number from 1 to 10000, or none" if |share| share.is_none_or(|bps| (1..=10_000).contains(&bps));
+    "exchange.slippage" exchange_slippage: SlippageModel = "none", Results,
+        "How far each leg fills from its reference price, against the trader: a model and its number, or none.",
+        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N or sqrt-impact:N";
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";
@@ -126,21 +130,36 @@ settings! {
         expects "a whole number";
 }
 
+/// Keys younger than the first sessions. They are left out of the canonical form while they have their default, so
+/// that a session without them has the header, and the hash, that it always had.
+const LATER: &[&str] = &["exchange.slippage"];
+
 /// How the simulated exchange fills orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// Market orders at the next bar's open at the bar's own price: no slippage, no latency, no gate but cash.
+    /// Market orders at the next bar's open at the bar's own price: no slippage, no cap, no gate but cash.
     Plain,
+    /// An order takes at most a tenth of a bar's volume and pays for the share it takes, up to 10 basis points a leg.
+    Realistic,
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: &'static [Self] = &[Self::Plain];
+    pub const ALL: &'static [Self] = &[Self::Plain, Self::Realistic];
 
     /// Its name.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Realistic => "realistic",
+        }
+    }
+
+    /// The keys it sets where nobody else does.
+    pub const fn sets(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Plain => &[],
+            Self::Realistic => &[("exchange.participation_bps", "1000"), ("exchange.slippage", "volume-share:100")],
         }
     }
 }
@@ -172,6 +191,8 @@ impl std::ops::Deref for ScheduleName {
 pub enum Origin {
     /// Built in.
     Default,
+    /// Set by the profile in force.
+    Profile(Profile),
     /// A line of the settings file.
     File(PathBuf, usize),
     /// A line of the `.env` file.
@@ -186,6 +207,7 @@ impl std::fmt::Display for Origin {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Default => out.write_str("default"),
+            Self::Profile(profile) => write!(out, "profile {}", profile.word()),
             Self::File(path, line) | Self::Dotenv(path, line) => write!(out, "{}:{line}", path.display()),
             Self::Environment(variable) => write!(out, "environment {variable}"),
             Self::CommandLine => out.write_str("command line"),
@@ -243,15 +265,26 @@ impl Settings {
             }
             origins[index] = origin;
         }
+        let profile = settings.profile;
+        for (name, value) in profile.sets() {
+            let index = KEYS.iter().position(|known| known.name == *name).expect("a profile sets keys that exist");
+            if origins[index] == Origin::Default {
+                assert!(settings.set(name, value), "a profile sets values of its keys");
+                origins[index] = Origin::Profile(profile);
+            }
+        }
         Ok(Resolved { settings, origins })
     }
 
-    /// The keys that can change a result, sorted, as one line of JSON whose values are texts.
+    /// The keys that can change a result, sorted, as one line of JSON whose values are texts. What a profile set is
+    /// written out, so that a header means the same when the profile's numbers have moved on.
     pub fn canonical_json(&self) -> String {
         let values: BTreeMap<&str, String> = KEYS
             .iter()
             .filter(|key| key.scope == Scope::Results)
-            .map(|key| (key.name, self.get(key.name).unwrap_or_default()))
+            .map(|key| (key, self.get(key.name).unwrap_or_default()))
+            .filter(|(key, value)| !LATER.contains(&key.name) || value != key.default)
+            .map(|(key, value)| (key.name, value))
             .collect();
         serde_json::to_string(&values).expect("a map of texts is always JSON")
     }
@@ -344,6 +377,18 @@ mod tests {
             assert_eq!(defaults.get(key.name).as_deref(), Some(key.default), "{}", key.name);
             assert!(!looks_secret(key.name), "{}: a value that is shown must not look secret", key.name);
         }
+    }
+
+    #[test]
+    fn every_profile_sets_values_of_keys_that_exist() {
+        for profile in Profile::ALL {
+            for (name, value) in profile.sets() {
+                let mut settings = Settings::default();
+                assert!(settings.set(name, value), "{} sets {name} = {value}", profile.word());
+                assert_eq!(settings.get(name).as_deref(), Some(*value), "written as it is shown");
+            }
+        }
+        assert!(LATER.iter().all(|later| KEYS.iter().any(|key| key.name == *later && key.scope == Scope::Results)));
     }
 
     #[test]

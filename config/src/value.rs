@@ -5,6 +5,7 @@
 
 use crate::fees::FeeSchedule;
 use crate::settings::{Profile, ScheduleName};
+use crate::slippage::SlippageModel;
 use daybook_vocabulary::{Interval, Money};
 use std::path::PathBuf;
 
@@ -53,6 +54,15 @@ impl Value for Profile {
     }
     fn print(&self) -> String {
         self.word().to_owned()
+    }
+}
+
+impl Value for SlippageModel {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+    fn print(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Settings from end to end: precedence, origins, what is refused and how, the canonical form.
 
 use daybook_config::settings::{KEYS, Scope};
-use daybook_config::{ConfigError, FeeSchedule, Origin, Profile, Settings, Sources};
+use daybook_config::{ConfigError, FeeSchedule, Origin, Profile, Settings, SlippageModel, Sources};
 use daybook_vocabulary::{Interval, Money};
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -112,6 +112,8 @@ fn a_wrong_value_is_refused_even_where_it_is_overridden() {
         ("seed", ""),
         ("engine.timeframe", "5 minutes"),
         ("exchange.participation_bps", "0"),
+        ("exchange.slippage", "bps:0"),
+        ("exchange.slippage", "linear:5"),
         ("journal.segment_mib", "0"),
         ("seal.key_file", "~/seal.key"),
     ] {
@@ -175,12 +177,37 @@ fn the_canonical_form_has_what_changes_results_and_nothing_else() {
         let value = match key.name {
             "costs" => "zerodha-delivery",
             "engine.timeframe" => "7m",
+            "exchange.slippage" => "bps:5",
             _ => "77",
         };
         let other = resolve(&[(key.name, value)]);
         assert_ne!(other.hash(), plain.hash(), "{}", key.name);
         assert_eq!(Settings::from_canonical_json(&other.canonical_json()).unwrap(), other.settings);
     }
+}
+
+/// A profile fills what nobody set, the header says what it filled, and an explicit key wins over it.
+#[test]
+fn a_profile_sets_what_nobody_else_did() {
+    let resolve = |overrides: &[(&str, &str)]| {
+        Settings::resolve(Sources { overrides: pairs(overrides), ..Sources::default() }).unwrap()
+    };
+    let realistic = resolve(&[("profile", "realistic"), ("costs", "bps:2")]);
+    assert_eq!(
+        realistic.canonical_json(),
+        r#"{"cash":"1000000","costs":"bps:2","engine.timeframe":"none","exchange.participation_bps":"1000","exchange.slippage":"volume-share:100","profile":"realistic","seed":"0"}"#
+    );
+    let origin = |resolved: &daybook_config::Resolved, key: &str| resolved.origin(key).unwrap().to_string();
+    assert_eq!(origin(&realistic, "exchange.slippage"), "profile realistic");
+    assert_eq!(origin(&realistic, "costs"), "command line");
+    let own =
+        resolve(&[("exchange.slippage", "none"), ("profile", "realistic"), ("exchange.participation_bps", "none")]);
+    assert_eq!((own.settings.exchange_participation_bps, own.settings.exchange_slippage), (None, SlippageModel::None));
+    assert_eq!(origin(&own, "exchange.slippage"), "command line");
+    for resolved in [realistic, own] {
+        assert_eq!(Settings::from_canonical_json(&resolved.canonical_json()).unwrap(), resolved.settings);
+    }
+    assert_eq!(resolve(&[("profile", "plain")]).hash(), resolve(&[]).hash());
 }
 
 #[test]

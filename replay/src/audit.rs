@@ -102,9 +102,7 @@ pub fn audit(
         run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
         return sink.finish(same);
     }
-    let new_core = || -> Result<Core, ReplayError> {
-        Ok(Core::new(plan.setup(&prepared.selection, &prepared.filter, prepared.range)?))
-    };
+    let new_core = || -> Result<Core, ReplayError> { plan.core(&prepared.selection, &prepared.filter, prepared.range) };
     let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
     run(&mut prepared.source(&plan)?, &mut new_core()?, &mut sink, CHECK_EVERY)?;
     let mut report = sink.finish(same)?;

@@ -10,7 +10,7 @@ use crate::history::{HistorySource, Position, Range};
 use crate::plan::Plan;
 use crate::session::{Progress, SessionSink, Snapshotting};
 use daybook_config::Calendar;
-use daybook_core::{Core, Counts};
+use daybook_core::Counts;
 use daybook_journal::{Options, SealKey, Writer};
 use daybook_vocabulary::{Date, Hash, InputFilter, InputJournal, Interval, Money, Nanos, SessionHeader, SessionMode};
 use std::path::{Path, PathBuf};
@@ -145,7 +145,7 @@ impl Prepared {
             filter: self.filter.clone(),
             parent: None,
         };
-        let mut core = Core::new(plan.setup(&self.selection, &self.filter, self.range)?);
+        let mut core = plan.core(&self.selection, &self.filter, self.range)?;
         let writer = Writer::create(journal, Options::session())?;
         let mut sink = SessionSink::begin(writer, &header, &self.selection.instruments, begins, snapshots, progress)?;
         let check_every = sink.check_every();

@@ -150,10 +150,9 @@ pub(crate) fn take_up<S: Sink>(
     outputs: u64,
     check: &mut S,
 ) -> Result<(Core, HistorySource), ReplayError> {
-    let setup = |plan: &Plan| plan.setup(&prepared.selection, &prepared.filter, prepared.range);
     let mut source = prepared.source(before)?;
-    let mut core = Core::new(setup(before)?);
-    let mut next = setup(after)?;
+    let mut core = before.core(&prepared.selection, &prepared.filter, prepared.range)?;
+    let mut next = after.setup(&prepared.selection, &prepared.filter, prepared.range)?;
     let learns_bars = next.timeframe.is_some();
     let mut out = Outbox::new();
     let mut done = 0;
@@ -178,7 +177,7 @@ pub(crate) fn take_up<S: Sink>(
         }
     }
     core.go_on_under(next, after.parameters == before.parameters)?;
-    Ok((core, source))
+    Ok((core.with_slippage(after.settings.exchange_slippage), source))
 }
 
 /// Teaches a strategy the bars that were built.

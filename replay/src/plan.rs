@@ -6,8 +6,8 @@ use crate::catalog::Selection;
 use crate::error::ReplayError;
 use crate::history::Range;
 use daybook_config::{Calendar, FeeSchedule, Settings};
-use daybook_core::Setup;
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
+use daybook_core::{Core, Setup};
 use daybook_vocabulary::{Hash, InputFilter, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -104,6 +104,11 @@ impl Plan {
             warmup_bars: if bounded { 0 } else { u64::from(filter.warmup) },
             strategy: self.build(selection.instruments.len())?,
         })
+    }
+
+    /// The core that has been told it.
+    pub fn core(&self, selection: &Selection, filter: &InputFilter, range: Range) -> Result<Core, ReplayError> {
+        Ok(Core::new(self.setup(selection, filter, range)?).with_slippage(self.settings.exchange_slippage))
     }
 
     /// Candles of the input that the warm-up of a bounded range takes: bars of the strategy's timeframe, in candles.
