@@ -403,8 +403,13 @@ pub(crate) fn look_unchecked(bytes: &[u8]) -> Look {
 /// The checksum of a record: `rest` is everything behind the checksum field, padding included.
 #[inline]
 pub(crate) fn checksum(seed: u32, len: u32, rest: &[u8]) -> u32 {
-    // The multiplication spreads a changed length over all bits of the seed.
-    crc32c::crc32c_append(seed ^ len.wrapping_mul(0x9E37_79B1), rest)
+    crc32c::crc32c_append(start(seed, len), rest)
+}
+
+/// The checksum before any byte of a record: the multiplication spreads a changed length over all bits of the seed.
+#[inline]
+pub(crate) fn start(seed: u32, len: u32) -> u32 {
+    seed ^ len.wrapping_mul(0x9E37_79B1)
 }
 
 /// The seed of all checksums in a segment.

@@ -125,6 +125,7 @@ mod sidecar;
 mod snapshots;
 pub mod storage;
 mod survey;
+mod triple;
 mod verify;
 mod walk;
 mod writer;
