@@ -77,16 +77,19 @@ pub fn parse_i64(text: &str) -> Result<i64, DecimalError> {
     i64::try_from(parse(text)?).map_err(|_| DecimalError::OutOfRange)
 }
 
+/// 2^26: from here on the gap between two floats is wider than 1e-8.
+const QUICK_BELOW: f64 = 67_108_864.0;
+
 /// The one door through which a float becomes an exact number: the decimal a person would write for it (the
 /// shortest one that reads back as the same float), rounded once to 1e-8.
 pub fn from_f64(value: f64) -> Result<i64, DecimalError> {
     if !value.is_finite() {
         return Err(DecimalError::NotFinite);
     }
-    // Below 2^53 units the nearest multiple of 1e-8 that reads back as the same float is the shortest decimal with
-    // at most eight places; both operations are exact or correctly rounded, so the test below decides.
+    // Below 2^26 floats lie closer together than 1e-8, so at most one multiple of 1e-8 reads back as this float: if the
+    // product, rounded, does, it is the decimal. (A little above, two may, and the product may hit the wrong one.)
     let scaled = (value * SCALE as f64).round();
-    if scaled.abs() < 9.0e15 && scaled / SCALE as f64 == value {
+    if value.abs() < QUICK_BELOW && scaled / SCALE as f64 == value {
         return Ok(scaled as i64);
     }
     parse_i64(&format!("{value}"))
@@ -172,6 +175,13 @@ mod tests {
         assert_eq!(parse("1e-2147483648"), Ok(0));
         assert_eq!(from_f64(f64::NAN), Err(DecimalError::NotFinite));
         assert_eq!(from_f64(1e300), Err(DecimalError::OutOfRange));
+    }
+
+    #[test]
+    fn a_float_beyond_the_quick_way_is_the_decimal_a_person_wrote() {
+        assert_eq!(from_f64(68_432_510.01), parse_i64("68432510.01"));
+        assert_eq!(from_f64(67_108_864.000_000_01), parse_i64("67108864.00000001"));
+        assert_eq!(from_f64(67_108_863.990_000_01), parse_i64("67108863.99000001"));
     }
 
     #[test]
