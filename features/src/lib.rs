@@ -6,7 +6,5 @@
 
 pub mod columns;
 mod rsi;
-mod sma;
 
 pub use rsi::Rsi;
-pub use sma::Sma;
