@@ -19,7 +19,7 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
     ("daybook-core", "engine/core", &["daybook-config", "daybook-features", "daybook-vocabulary"]),
     ("daybook-inference", "learner/inference", &[]),
     ("daybook-train", "learner/train", &["daybook-inference"]),
-    ("daybook-adapters", "adapters", &["daybook-vocabulary"]),
+    ("daybook-adapters", "adapters", &["daybook-journal", "daybook-vocabulary"]),
     (
         "daybook-replay",
         "replay",
