@@ -3,9 +3,12 @@
 //! - Forwards uses the kernels of inference strip by strip: the pooled values have the bits of the deciding pass.
 //! - Derivatives of shared parameters add up row after row, in the order of the rows; lanes are added at the end.
 //! - Columns behind the look-back get no gradient: nothing of them reaches a parameter.
-//! - Must never: use instructions that the processor did not announce; this is why `unsafe` is here.
+//! - Must never: call a build without its token; calling one is why `unsafe` is here.
 
-use daybook_inference::kernels::{self, Strip};
+use daybook_inference::kernels::{self, Strip, pair};
+#[cfg(target_arch = "x86_64")]
+use daybook_inference::simd::{Avx2, Avx512};
+use daybook_inference::simd::{Simd, Token};
 use daybook_inference::{EncoderWeights, Processor, TimeframeShape, math};
 
 /// What the forward pass of one row leaves for the backward pass.
@@ -44,17 +47,16 @@ pub fn forward(
     inputs: &[f32],
     workspace: &mut Workspace,
 ) -> Vec<f32> {
-    assert!(processor <= Processor::detect(), "this processor has no {}", processor.word());
     let weights = EncoderWeights::new(shape, parameters);
     let call = Forward { shape, weights, inputs };
-    match processor {
+    match processor.token() {
+        Token::Plain(simd) => call.run(simd, workspace),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor announced AVX-512; asserted above.
-        Processor::Avx512 => unsafe { forward_avx512(&call, workspace) },
+        // SAFETY: the token proves AVX2.
+        Token::Avx2(simd) => unsafe { forward_avx2(simd, &call, workspace) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor announced AVX2; asserted above.
-        Processor::Avx2 => unsafe { forward_avx2(&call, workspace) },
-        _ => call.run::<8, 4>(workspace),
+        // SAFETY: the token proves AVX-512.
+        Token::Avx512(simd) => unsafe { forward_avx512(simd, &call, workspace) },
     }
 }
 
@@ -69,18 +71,17 @@ pub fn backward(
     workspace: &mut Workspace,
     gradient: &mut [f32],
 ) {
-    assert!(processor <= Processor::detect(), "this processor has no {}", processor.word());
     assert_eq!(gradient.len(), shape.parameter_count(), "the encoder's part of the parameters");
     let weights = EncoderWeights::new(shape, parameters);
     let call = Backward { shape, weights, inputs, pooled_gradient };
-    match processor {
+    match processor.token() {
+        Token::Plain(simd) => call.run(simd, workspace, gradient),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor announced AVX-512; asserted above.
-        Processor::Avx512 => unsafe { backward_avx512(&call, workspace, gradient) },
+        // SAFETY: the token proves AVX2.
+        Token::Avx2(simd) => unsafe { backward_avx2(simd, &call, workspace, gradient) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor announced AVX2; asserted above.
-        Processor::Avx2 => unsafe { backward_avx2(&call, workspace, gradient) },
-        _ => call.run::<8, 4, 4, 2>(workspace, gradient),
+        // SAFETY: the token proves AVX-512.
+        Token::Avx512(simd) => unsafe { backward_avx512(simd, &call, workspace, gradient) },
     }
 }
 
@@ -99,31 +100,31 @@ struct Backward<'a> {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2")]
-fn forward_avx512(call: &Forward, workspace: &mut Workspace) -> Vec<f32> {
-    call.run::<32, 4>(workspace)
+fn forward_avx512(simd: Avx512, call: &Forward, workspace: &mut Workspace) -> Vec<f32> {
+    call.run(simd, workspace)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn forward_avx2(call: &Forward, workspace: &mut Workspace) -> Vec<f32> {
-    call.run::<16, 4>(workspace)
+fn forward_avx2(simd: Avx2, call: &Forward, workspace: &mut Workspace) -> Vec<f32> {
+    call.run(simd, workspace)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2")]
-fn backward_avx512(call: &Backward, workspace: &mut Workspace, gradient: &mut [f32]) {
-    call.run::<32, 4, 16, 4>(workspace, gradient);
+fn backward_avx512(simd: Avx512, call: &Backward, workspace: &mut Workspace, gradient: &mut [f32]) {
+    call.run(simd, workspace, gradient);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn backward_avx2(call: &Backward, workspace: &mut Workspace, gradient: &mut [f32]) {
-    call.run::<16, 4, 8, 2>(workspace, gradient);
+fn backward_avx2(simd: Avx2, call: &Backward, workspace: &mut Workspace, gradient: &mut [f32]) {
+    call.run(simd, workspace, gradient);
 }
 
 impl Forward<'_> {
     #[inline(always)]
-    fn run<const W: usize, const O: usize>(&self, workspace: &mut Workspace) -> Vec<f32> {
+    fn run<S: Simd>(&self, simd: S, workspace: &mut Workspace) -> Vec<f32> {
         let shape = self.shape;
         let width = shape.features * shape.columns();
         let rows = self.inputs.len() / width;
@@ -132,25 +133,20 @@ impl Forward<'_> {
         let results = pooled.chunks_exact_mut(2 * shape.channels);
         let Workspace { kept, strip, .. } = workspace;
         for ((input, result), kept) in self.inputs.chunks_exact(width).zip(results).zip(kept) {
-            self.row::<W, O>(input, result, kept, strip);
+            self.row(simd, input, result, kept, strip);
         }
         pooled
     }
 
     #[inline(always)]
-    fn row<const W: usize, const O: usize>(
-        &self,
-        input: &[f32],
-        result: &mut [f32],
-        kept: &mut Kept,
-        scratch: &mut [f32],
-    ) {
+    fn row<S: Simd>(&self, simd: S, input: &[f32], result: &mut [f32], kept: &mut Kept, scratch: &mut [f32]) {
         let (channels, columns, padding) = (self.shape.channels, self.shape.columns(), self.shape.padding());
+        let width = 2 * S::WIDTH;
         let wide = |at: usize| Strip { stride: padding + columns, at: padding + at };
-        let narrow = Strip { stride: W, at: 0 };
-        for at in (0..columns).step_by(W) {
+        let narrow = Strip { stride: width, at: 0 };
+        for at in (0..columns).step_by(width) {
             let plain = Strip { stride: columns, at };
-            kernels::pointwise::<W, O>(self.weights.input, (input, plain), (&mut kept.streams[0], wide(at)));
+            kernels::pointwise(simd, self.weights.input, (input, plain), (&mut kept.streams[0], wide(at)));
         }
         for index in 0..self.shape.depth {
             let block = self.weights.block(index);
@@ -158,18 +154,18 @@ impl Forward<'_> {
             let (stream, next) = (&before[index], &mut after[0]);
             next.copy_from_slice(stream);
             let (mixed, sums) = (&mut kept.mixed[index], &mut kept.sums[index]);
-            for at in (0..columns).step_by(W) {
+            for at in (0..columns).step_by(width) {
                 let plain = Strip { stride: columns, at };
-                kernels::depthwise::<W>(block.depthwise, index + 1, (stream, wide(at)), (mixed, plain));
-                kernels::pointwise::<W, O>(block.pointwise, (mixed, plain), (sums, plain));
+                kernels::depthwise(simd, block.depthwise, index + 1, (stream, wide(at)), (mixed, plain));
+                kernels::pointwise(simd, block.pointwise, (mixed, plain), (sums, plain));
                 for channel in 0..channels {
-                    scratch[channel * W..][..W].copy_from_slice(&sums[channel * columns + at..][..W]);
+                    scratch[channel * width..][..width].copy_from_slice(&sums[channel * columns + at..][..width]);
                 }
-                kernels::silu::<W>(channels, (scratch, narrow));
-                let (means, inverses) = kernels::moments::<W>(channels, (scratch, narrow));
-                kernels::norm_and_add::<W>(block.norm, (&means, &inverses), (scratch, narrow), (next, wide(at)));
-                kept.means[index][at..at + W].copy_from_slice(&means);
-                kept.inverses[index][at..at + W].copy_from_slice(&inverses);
+                kernels::silu(&mut scratch[..channels * width]);
+                let (means, inverses) = kernels::moments(simd, channels, (scratch, narrow));
+                kernels::norm_and_add(simd, block.norm, (means, inverses), (scratch, narrow), (next, wide(at)));
+                store_pair(simd, means, &mut kept.means[index], at);
+                store_pair(simd, inverses, &mut kept.inverses[index], at);
             }
         }
         let (means, tops) = result.split_at_mut(channels);
@@ -184,11 +180,7 @@ impl Forward<'_> {
 
 impl Backward<'_> {
     #[inline(always)]
-    fn run<const W: usize, const O: usize, const V: usize, const T: usize>(
-        &self,
-        workspace: &mut Workspace,
-        gradient: &mut [f32],
-    ) {
+    fn run<S: Simd>(&self, simd: S, workspace: &mut Workspace, gradient: &mut [f32]) {
         let shape = self.shape;
         let (channels, columns, features) = (shape.channels, shape.columns(), shape.features);
         workspace.turn(shape, &self.weights);
@@ -199,12 +191,14 @@ impl Backward<'_> {
             let (first, blocks) = gradient.split_at_mut(channels * features + channels);
             for index in (0..shape.depth).rev() {
                 let part = &mut blocks[index * shape.block_count()..][..shape.block_count()];
-                self.norm_and_silu::<W, V>(index, kept, workspace, part);
-                self.convolutions::<W, O, V, T>(index, kept, workspace, part);
+                self.norm_and_silu(simd, index, kept, workspace, part);
+                self.convolutions(simd, index, kept, workspace, part);
             }
             let (weight, bias) = first.split_at_mut(channels * features);
-            outer::<V, T>(columns, &workspace.delta, input, weight);
-            add_rows::<V>(columns, &workspace.delta, bias);
+            outer(simd, columns, &workspace.delta, input, weight);
+            for (sum, row) in bias.iter_mut().zip(workspace.delta.chunks_exact(columns)) {
+                *sum += row_sum(simd, row);
+            }
         }
         workspace.kept = kept;
     }
@@ -222,162 +216,176 @@ impl Backward<'_> {
 
     /// From the gradient behind a block to the one before its SiLU; adds the norm's and the pointwise bias's gradient.
     #[inline(always)]
-    fn norm_and_silu<const W: usize, const V: usize>(
-        &self,
-        index: usize,
-        kept: &Kept,
-        workspace: &mut Workspace,
-        part: &mut [f32],
-    ) {
+    fn norm_and_silu<S: Simd>(&self, simd: S, index: usize, kept: &Kept, workspace: &mut Workspace, part: &mut [f32]) {
         let (channels, columns) = (self.shape.channels, self.shape.columns());
         let (norm, _) = self.weights.block(index).norm;
         let Workspace { strip, slopes, delta, inner, .. } = workspace;
-        let (sums, count) = (&kept.sums[index], channels as f32);
+        let count = simd.splat(channels as f32);
         let begin = part.len() - 3 * channels;
         let (point_bias, rest) = part[begin..].split_at_mut(channels);
         let (norm_weight, norm_bias) = rest.split_at_mut(channels);
-        for at in (0..columns).step_by(W) {
-            let means = kernels::lanes::<W>(&kept.means[index], at);
-            let inverses = kernels::lanes::<W>(&kept.inverses[index], at);
-            let (mut plain, mut along) = ([0.0f32; W], [0.0f32; W]);
+        let width = 2 * S::WIDTH;
+        for at in (0..columns).step_by(width) {
+            let means = pair(simd, &kept.means[index], at);
+            let inverses = pair(simd, &kept.inverses[index], at);
             for channel in 0..channels {
-                let values = kernels::lanes::<W>(sums, channel * columns + at);
-                let deltas = kernels::lanes::<W>(delta, channel * columns + at);
-                let normal: &mut [f32; W] = lanes_mut(strip, channel * W);
-                let slope: &mut [f32; W] = lanes_mut(slopes, channel * W);
-                let mut weighted = [0.0f32; W];
-                for lane in 0..W {
-                    let sigmoid = math::sigmoid(values[lane]);
-                    let silu = values[lane] * sigmoid;
-                    slope[lane] = sigmoid + silu * (1.0 - sigmoid);
-                    normal[lane] = (silu - means[lane]) * inverses[lane];
-                    weighted[lane] = deltas[lane] * normal[lane];
-                    plain[lane] += deltas[lane] * norm[channel];
-                    along[lane] += weighted[lane] * norm[channel];
-                }
-                norm_weight[channel] += fold(weighted);
-                norm_bias[channel] += fold(*deltas);
+                let values = &kept.sums[index][channel * columns + at..][..width];
+                silu_and_slope(values, &mut strip[channel * width..][..width], &mut slopes[channel * width..][..width]);
             }
-            for lane in 0..W {
-                plain[lane] /= count;
-                along[lane] /= count;
-            }
+            let (mut plain, mut along) = ([simd.splat(0.0); 2], [simd.splat(0.0); 2]);
             for channel in 0..channels {
-                let deltas = kernels::lanes::<W>(delta, channel * columns + at);
-                let (normal, slope) =
-                    (kernels::lanes::<W>(strip, channel * W), kernels::lanes::<W>(slopes, channel * W));
-                let inner: &mut [f32; W] = lanes_mut(inner, channel * columns + at);
-                for lane in 0..W {
-                    let value = deltas[lane] * norm[channel] - plain[lane] - normal[lane] * along[lane];
-                    inner[lane] = inverses[lane] * value * slope[lane];
+                let deltas = pair(simd, delta, channel * columns + at);
+                let silu = pair(simd, strip, channel * width);
+                let scale = simd.splat(norm[channel]);
+                let (mut normal, mut weighted) = (silu, silu);
+                for half in 0..2 {
+                    normal[half] = simd.multiply(simd.subtract(silu[half], means[half]), inverses[half]);
+                    weighted[half] = simd.multiply(deltas[half], normal[half]);
+                    plain[half] = simd.add_product(plain[half], deltas[half], scale);
+                    along[half] = simd.add_product(along[half], weighted[half], scale);
                 }
-                point_bias[channel] += fold(*inner);
+                store_pair(simd, normal, strip, channel * width);
+                norm_weight[channel] += simd.fold(simd.add(weighted[0], weighted[1]));
+                norm_bias[channel] += simd.fold(simd.add(deltas[0], deltas[1]));
+            }
+            let (plain, along) = (plain.map(|sum| simd.divide(sum, count)), along.map(|sum| simd.divide(sum, count)));
+            for channel in 0..channels {
+                let deltas = pair(simd, delta, channel * columns + at);
+                let (normal, slope) = (pair(simd, strip, channel * width), pair(simd, slopes, channel * width));
+                let scale = simd.splat(norm[channel]);
+                let mut values = normal;
+                for half in 0..2 {
+                    let value = simd.subtract(simd.multiply(deltas[half], scale), plain[half]);
+                    let value = simd.subtract(value, simd.multiply(normal[half], along[half]));
+                    values[half] = simd.multiply(simd.multiply(inverses[half], value), slope[half]);
+                }
+                store_pair(simd, values, inner, channel * columns + at);
+                point_bias[channel] += simd.fold(simd.add(values[0], values[1]));
             }
         }
     }
 
     /// Through both convolutions to the block's input, to which the residual's gradient is added.
     #[inline(always)]
-    fn convolutions<const W: usize, const O: usize, const V: usize, const T: usize>(
-        &self,
-        index: usize,
-        kept: &Kept,
-        workspace: &mut Workspace,
-        part: &mut [f32],
-    ) {
+    fn convolutions<S: Simd>(&self, simd: S, index: usize, kept: &Kept, workspace: &mut Workspace, part: &mut [f32]) {
         let (channels, columns, kernel) = (self.shape.channels, self.shape.columns(), self.shape.kernel);
-        let padding = self.shape.padding();
+        let behind = self.shape.padding() + columns;
         let block = self.weights.block(index);
         let Workspace { delta, inner, mixed, turned, zeros, .. } = workspace;
         let turned = &turned[index * channels * channels..][..channels * channels];
-        let behind = padding + columns;
-        for at in (0..columns).step_by(W) {
+        for at in (0..columns).step_by(2 * S::WIDTH) {
             let (from, to) = (Strip { stride: columns, at }, Strip { stride: behind, at });
-            kernels::pointwise::<W, O>((turned, zeros), (inner, from), (mixed, to));
+            kernels::pointwise(simd, (turned, zeros), (inner, from), (mixed, to));
         }
         let (taps, rest) = part.split_at_mut(channels * kernel);
         let (taps_bias, rest) = rest.split_at_mut(channels);
-        outer::<V, T>(columns, inner, &kept.mixed[index], &mut rest[..channels * channels]);
+        outer(simd, columns, inner, &kept.mixed[index], &mut rest[..channels * channels]);
         for channel in 0..channels {
             let gradient = &mixed[channel * behind..][..behind];
             let stream = &kept.streams[index][channel * behind..][..behind];
             let weights = &block.depthwise.0[channel * kernel..][..kernel];
-            tap_gradients::<V>(columns, index + 1, gradient, stream, &mut taps[channel * kernel..][..kernel]);
-            spread::<W>(index + 1, weights, gradient, &mut delta[channel * columns..][..columns]);
+            tap_gradients(simd, columns, index + 1, gradient, stream, &mut taps[channel * kernel..][..kernel]);
+            spread(simd, index + 1, weights, gradient, &mut delta[channel * columns..][..columns]);
+            taps_bias[channel] += row_sum(simd, &gradient[..columns]);
         }
-        for (bias, row) in taps_bias.iter_mut().zip(mixed.chunks_exact(behind)) {
-            *bias += row_sum::<V>(&row[..columns]);
-        }
+    }
+}
+
+/// SiLU and its derivative, σ + x·σ·(1 - σ): no sums, so the compiler finds the lanes itself.
+#[inline(always)]
+fn silu_and_slope(values: &[f32], silu: &mut [f32], slopes: &mut [f32]) {
+    for ((value, silu), slope) in values.iter().zip(silu).zip(slopes) {
+        let sigmoid = math::sigmoid(*value);
+        *silu = math::silu(*value);
+        *slope = sigmoid + value * sigmoid * (1.0 - sigmoid);
     }
 }
 
 /// `delta[t] += Σ_k taps[k] · gradient[t + (K-1-k)·dilation]`: the convolution against time; zeros follow the columns.
 #[inline(always)]
-fn spread<const W: usize>(dilation: usize, taps: &[f32], gradient: &[f32], delta: &mut [f32]) {
-    for at in (0..delta.len()).step_by(W) {
-        let sums: &mut [f32; W] = lanes_mut(delta, at);
-        let mut local = *sums;
-        for (back, tap) in taps.iter().rev().enumerate() {
-            let values = kernels::lanes::<W>(gradient, at + back * dilation);
-            for lane in 0..W {
-                local[lane] += tap * values[lane];
-            }
+fn spread<S: Simd>(simd: S, dilation: usize, taps: &[f32], gradient: &[f32], delta: &mut [f32]) {
+    let width = 4 * S::WIDTH;
+    for at in (0..delta.len()).step_by(width) {
+        // Four vectors where there are as many columns, else two: columns are a multiple of 32.
+        if at + width <= delta.len() {
+            spread_strip::<S, 4>(simd, dilation, taps, &gradient[at..], &mut delta[at..]);
+        } else {
+            spread_strip::<S, 2>(simd, dilation, taps, &gradient[at..], &mut delta[at..]);
         }
-        *sums = local;
     }
 }
 
-/// `taps[k] += Σ_t gradient[t] · stream[t - (K-1-k)·dilation]`, four taps side by side.
 #[inline(always)]
-fn tap_gradients<const V: usize>(columns: usize, dilation: usize, gradient: &[f32], stream: &[f32], taps: &mut [f32]) {
+fn spread_strip<S: Simd, const N: usize>(simd: S, dilation: usize, taps: &[f32], gradient: &[f32], delta: &mut [f32]) {
+    let mut sums: [S::Vector; N] = std::array::from_fn(|part| simd.load(delta, part * S::WIDTH));
+    for (back, tap) in taps.iter().rev().enumerate() {
+        let (tap, values) = (simd.splat(*tap), &gradient[back * dilation..][..N * S::WIDTH]);
+        for part in 0..N {
+            sums[part] = simd.add_product(sums[part], tap, simd.load(values, part * S::WIDTH));
+        }
+    }
+    for (part, sum) in sums.into_iter().enumerate() {
+        simd.store(sum, delta, part * S::WIDTH);
+    }
+}
+
+/// `taps[k] += Σ_t gradient[t] · stream[t - (K-1-k)·dilation]`, eight taps side by side.
+#[inline(always)]
+fn tap_gradients<S: Simd>(
+    simd: S,
+    columns: usize,
+    dilation: usize,
+    gradient: &[f32],
+    stream: &[f32],
+    taps: &mut [f32],
+) {
     let (kernel, padding) = (taps.len(), stream.len() - columns);
-    let mut first = 0;
-    while first < kernel {
-        let count = (kernel - first).min(4);
-        let begin = |tap: usize| padding - (kernel - 1 - (first + tap).min(kernel - 1)) * dilation;
-        let begins: [usize; 4] = std::array::from_fn(begin);
-        let mut sums = [[0.0f32; V]; 4];
-        for at in (0..columns).step_by(V) {
-            let deltas = kernels::lanes::<V>(gradient, at);
-            for tap in 0..4 {
-                let values = kernels::lanes::<V>(stream, begins[tap] + at);
-                for lane in 0..V {
-                    sums[tap][lane] += deltas[lane] * values[lane];
-                }
+    for first in (0..kernel).step_by(8) {
+        // Behind the last tap the last one is computed again, and left out.
+        let windows: [&[f32]; 8] = std::array::from_fn(|tap| {
+            let index = (first + tap).min(kernel - 1);
+            &stream[padding - (kernel - 1 - index) * dilation..][..columns]
+        });
+        let mut sums = [simd.splat(0.0); 8];
+        for at in (0..columns).step_by(S::WIDTH) {
+            let deltas = simd.load(gradient, at);
+            for tap in 0..8 {
+                sums[tap] = simd.add_product(sums[tap], deltas, simd.load(windows[tap], at));
             }
         }
-        for (tap, sum) in taps[first..first + count].iter_mut().zip(sums) {
-            *tap += fold(sum);
+        for (tap, sum) in taps[first..].iter_mut().zip(sums) {
+            *tap += simd.fold(sum);
         }
-        first += count;
     }
 }
 
-/// `result[a][b] += Σ_t left[a][t] · right[b][t]`, tiles of T × 4.
+/// `result[a][b] += Σ_t left[a][t] · right[b][t]`, tiles of 4 × 2, so that baseline registers suffice.
 #[inline(always)]
-fn outer<const V: usize, const T: usize>(columns: usize, left: &[f32], right: &[f32], result: &mut [f32]) {
+fn outer<S: Simd>(simd: S, columns: usize, left: &[f32], right: &[f32], result: &mut [f32]) {
     let (lefts, rights) = (left.len() / columns, right.len() / columns);
     assert_eq!(result.len(), lefts * rights, "each row of one side meets each row of the other");
     let mut a = 0;
     while a < lefts {
-        let whole = a + T <= lefts;
+        let high = a + 4 <= lefts;
         let mut b = 0;
         while b < rights {
-            let step = if b + 4 <= rights { 4 } else { 1 };
-            match (whole, step) {
-                (true, 4) => outer_tile::<V, T, 4>(columns, left, right, result, (a, b, rights)),
-                (true, _) => outer_tile::<V, T, 1>(columns, left, right, result, (a, b, rights)),
-                (false, 4) => outer_tile::<V, 1, 4>(columns, left, right, result, (a, b, rights)),
-                (false, _) => outer_tile::<V, 1, 1>(columns, left, right, result, (a, b, rights)),
+            let wide = b + 2 <= rights;
+            let place = (a, b, rights);
+            match (high, wide) {
+                (true, true) => outer_tile::<S, 4, 2>(simd, columns, left, right, result, place),
+                (true, false) => outer_tile::<S, 4, 1>(simd, columns, left, right, result, place),
+                (false, true) => outer_tile::<S, 1, 2>(simd, columns, left, right, result, place),
+                (false, false) => outer_tile::<S, 1, 1>(simd, columns, left, right, result, place),
             }
-            b += step;
+            b += if wide { 2 } else { 1 };
         }
-        a += if whole { T } else { 1 };
+        a += if high { 4 } else { 1 };
     }
 }
 
 #[inline(always)]
-fn outer_tile<const V: usize, const A: usize, const B: usize>(
+fn outer_tile<S: Simd, const A: usize, const B: usize>(
+    simd: S,
     columns: usize,
     left: &[f32],
     right: &[f32],
@@ -386,60 +394,36 @@ fn outer_tile<const V: usize, const A: usize, const B: usize>(
 ) {
     let lefts: [&[f32]; A] = std::array::from_fn(|row| &left[(a + row) * columns..][..columns]);
     let others: [&[f32]; B] = std::array::from_fn(|row| &right[(b + row) * columns..][..columns]);
-    let mut sums = [[[0.0f32; V]; B]; A];
-    for at in (0..columns).step_by(V) {
-        let values: [&[f32; V]; B] = std::array::from_fn(|row| kernels::lanes::<V>(others[row], at));
+    let mut sums = [[simd.splat(0.0); B]; A];
+    for at in (0..columns).step_by(S::WIDTH) {
+        let values: [S::Vector; B] = std::array::from_fn(|row| simd.load(others[row], at));
         for row in 0..A {
-            let own = kernels::lanes::<V>(lefts[row], at);
+            let own = simd.load(lefts[row], at);
             for other in 0..B {
-                for lane in 0..V {
-                    sums[row][other][lane] += own[lane] * values[other][lane];
-                }
+                sums[row][other] = simd.add_product(sums[row][other], own, values[other]);
             }
         }
     }
     for (row, sums) in sums.into_iter().enumerate() {
         for (other, sum) in sums.into_iter().enumerate() {
-            result[(a + row) * rights + b + other] += fold(sum);
+            result[(a + row) * rights + b + other] += simd.fold(sum);
         }
     }
 }
 
 #[inline(always)]
-fn add_rows<const V: usize>(columns: usize, data: &[f32], result: &mut [f32]) {
-    for (sum, row) in result.iter_mut().zip(data.chunks_exact(columns)) {
-        *sum += row_sum::<V>(row);
+fn row_sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
+    let mut sums = simd.splat(0.0);
+    for at in (0..row.len()).step_by(S::WIDTH) {
+        sums = simd.add(sums, simd.load(row, at));
     }
+    simd.fold(sums)
 }
 
 #[inline(always)]
-fn row_sum<const V: usize>(row: &[f32]) -> f32 {
-    let mut sums = [0.0f32; V];
-    for at in (0..row.len()).step_by(V) {
-        let values = kernels::lanes::<V>(row, at);
-        for lane in 0..V {
-            sums[lane] += values[lane];
-        }
-    }
-    fold(sums)
-}
-
-/// The sum of the lanes, halves upon halves.
-#[inline(always)]
-fn fold<const V: usize>(mut lanes: [f32; V]) -> f32 {
-    let mut width = V / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-#[inline(always)]
-fn lanes_mut<const W: usize>(data: &mut [f32], begin: usize) -> &mut [f32; W] {
-    (&mut data[begin..begin + W]).try_into().expect("a strip has W columns")
+fn store_pair<S: Simd>(simd: S, values: [S::Vector; 2], data: &mut [f32], at: usize) {
+    simd.store(values[0], data, at);
+    simd.store(values[1], data, at + S::WIDTH);
 }
 
 impl Workspace {
