@@ -20,6 +20,7 @@
 mod bars;
 mod engine;
 mod exchange;
+mod feature_session;
 mod gate;
 mod input;
 mod ledger;
@@ -34,6 +35,7 @@ mod transitions;
 pub use bars::{Building, Span, span};
 pub use engine::{Core, CoreError, Counts, DIGEST_EVERY, Setup};
 pub use exchange::{Phase, trade_price};
+pub use feature_session::feature_session;
 pub use input::{Body, Input, SessionHours, Slice};
 pub use ledger::{Book, Day, Holdings, Ledger};
 pub use orders::{Bracket, Level, Order, OrderRequest, Request, Requests, Trigger};
