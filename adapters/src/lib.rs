@@ -6,3 +6,4 @@
 //! - No value is filled, padded or repaired; what cannot be read exactly is handed on as rejected, with a reason.
 
 pub mod files;
+pub mod kite_wire;
