@@ -77,7 +77,7 @@ const SHORT_BARS: usize = 10;
 const LONG_BARS: usize = 20;
 
 const _: () = assert!(
-    WARMUP_BARS as usize > LONG_BARS && WARMUP_BARS as usize > RANGE_BARS + 4,
+    WARMUP_BARS as usize > LONG_BARS + RANGE_BARS,
     "when the z-score is ready, every other window lies behind the anchor too"
 );
 
