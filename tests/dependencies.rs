@@ -17,7 +17,7 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
     ("daybook-config", "config", &["daybook-vocabulary"]),
     ("daybook-features", "features", &["daybook-vocabulary"]),
     ("daybook-core", "engine/core", &["daybook-config", "daybook-features", "daybook-vocabulary"]),
-    ("daybook-adapters", "adapters", &["daybook-vocabulary"]),
+    ("daybook-adapters", "adapters", &["daybook-journal", "daybook-vocabulary"]),
     (
         "daybook-replay",
         "replay",
