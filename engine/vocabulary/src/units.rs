@@ -299,7 +299,7 @@ macro_rules! arithmetic {
         }
     )*};
 }
-arithmetic!(Price, Quantity, Money, BasisPoints);
+arithmetic!(Price, Quantity, Money, BasisPoints, Ratio);
 
 /// Stores an `i128` as two little-endian 64-bit words (low, high): a 16-aligned field would break the journal's
 /// 8-byte alignment.
