@@ -215,8 +215,8 @@ fn feed(mut at: impl FnMut(&Fed, Nanos)) -> Fed {
         training: FeatureMarket::for_training(2, &TIMEFRAMES),
     };
     for bar in 0..markets[0].candles.len() {
-        for symbol in 0..2 {
-            let (session, candle) = &markets[symbol].candles[bar];
+        for (symbol, market) in markets.iter().enumerate() {
+            let (session, candle) = &market.candles[bar];
             let bar_of = |market: &mut FeatureMarket| market.observe(symbol, &Bar { candle, session });
             assert!(bar_of(&mut fed.decisions) && bar_of(&mut fed.training));
         }
@@ -291,11 +291,11 @@ fn a_scaler_is_fitted_on_its_range_alone() {
     scaler.apply(0, &mut values);
     let count = (values.len() / FEATURES) as f64;
     assert_eq!(scaler.timeframes[0].rows, count as u64);
-    for feature in 0..FEATURES {
+    for (feature, name) in FEATURE_NAMES.iter().enumerate() {
         let column = || values.iter().skip(feature).step_by(FEATURES).map(|value| f64::from(*value));
         let mean = column().sum::<f64>() / count;
         let deviation = (column().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count).sqrt();
-        assert!(mean.abs() < 1e-3 && (deviation - 1.0).abs() < 1e-3, "{}: {mean}, {deviation}", FEATURE_NAMES[feature]);
+        assert!(mean.abs() < 1e-3 && (deviation - 1.0).abs() < 1e-3, "{name}: {mean}, {deviation}");
     }
 
     let text = serde_json::to_string(&scaler).unwrap();
