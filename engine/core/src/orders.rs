@@ -162,6 +162,8 @@ pub struct Order {
     pub pair: u64,
     /// Exits for what it enters.
     pub bracket: Option<Bracket>,
+    /// When it was placed it closed a part of a position and opened nothing.
+    pub reduces: bool,
     /// How much was ordered.
     pub quantity: Quantity,
     /// How much has filled.
@@ -195,6 +197,7 @@ impl Order {
             group: request.group,
             pair: 0,
             bracket: request.bracket,
+            reduces: false,
             quantity: request.quantity,
             filled: Quantity::ZERO,
             limit: request.limit,

@@ -4,8 +4,8 @@
 //! - The same inputs give the same outputs, byte for byte: audit derives them again and compares.
 
 use daybook_vocabulary::{
-    Account, Alarm, Bar, Fill, InstrumentId, Kind, OrderIntent, OrderUpdate, Payload, PayloadBuffer, StateDigest,
-    TradeClosed,
+    Account, Alarm, Bar, Decision, Fill, InstrumentId, Kind, LimitMoved, OrderIntent, OrderUpdate, Payload,
+    PayloadBuffer, RiskVerdict, StateDigest, TradeClosed,
 };
 
 /// One output: what it is and, where there is one, its instrument.
@@ -39,6 +39,12 @@ pub enum Conclusion {
     Digest(StateDigest),
     /// Something that must not be passed over.
     Alarm(Alarm),
+    /// Why an intent was refused, with the numbers.
+    Verdict(RiskVerdict),
+    /// A limit tripped or was released.
+    Limit(LimitMoved),
+    /// A policy's decision about a symbol.
+    Decision(Decision),
 }
 
 impl Conclusion {
@@ -53,6 +59,9 @@ impl Conclusion {
             Self::Account(_) => Kind::Account,
             Self::Digest(_) => Kind::StateDigest,
             Self::Alarm(_) => Kind::Alarm,
+            Self::Verdict(_) => Kind::RiskVerdict,
+            Self::Limit(_) => Kind::LimitMoved,
+            Self::Decision(_) => Kind::Decision,
         }
     }
 
@@ -71,6 +80,9 @@ impl Conclusion {
             Self::Account(payload) => put(payload, out),
             Self::Digest(payload) => put(payload, out),
             Self::Alarm(payload) => put(payload, out),
+            Self::Verdict(payload) => put(payload, out),
+            Self::Limit(payload) => put(payload, out),
+            Self::Decision(payload) => put(payload, out),
         }
     }
 }

@@ -11,8 +11,9 @@ use daybook_config::fees::{FeeInput, FeeSchedule};
 use daybook_core::{Conclusion, Level, NO_STREAM, OrderRequest, Output, Request, SessionHours};
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
-    Account, Bar, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId,
-    OrderIntent, OrderState, OrderType, OrderUpdate, Price, Quantity, Side, TimeInForce, TradeClosed, Verdict,
+    Account, Bar, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent,
+    OrderId, OrderIntent, OrderState, OrderType, OrderUpdate, Price, Quantity, RiskVerdict, Side, TimeInForce,
+    TradeClosed, Verdict,
 };
 use std::cmp::Ordering;
 use worlds::{Seen, Step, World};
@@ -585,6 +586,10 @@ impl<'a> Naive<'a> {
             reason,
         };
         self.say(instrument, Conclusion::Intent(intent));
+        if verdict != Verdict::Approved {
+            let (limit, observed) = self.numbers(instrument, &request, verdict);
+            self.say(instrument, Conclusion::Verdict(RiskVerdict { cause, order, verdict, limit, observed }));
+        }
         let ended = (verdict != Verdict::Approved).then_some(OrderState::Refused);
         let (touched, of_fill, born) = (None, None, None);
         self.orders.push(NaiveOrder { instrument, request, decided, held_back, touched, of_fill, born, ended });
@@ -619,6 +624,24 @@ impl<'a> Naive<'a> {
             return (Verdict::InsufficientCash, 0);
         }
         (Verdict::Approved, wanted)
+    }
+
+    /// What a refusal says: what was allowed, what was met.
+    fn numbers(&self, instrument: usize, request: &OrderRequest, verdict: Verdict) -> (Measure, Measure) {
+        let price = request.limit.or(request.stop).map_or(0, |price| price.0.into());
+        let quantity = i128::from(request.quantity.0);
+        let (limit, observed) = match verdict {
+            Verdict::BadQuantity => (i128::from(i64::MAX / 4), quantity),
+            Verdict::OffLot => (self.world.instruments[instrument].lot.0.into(), quantity),
+            Verdict::BadPrice => (0, price),
+            Verdict::InsufficientCash => {
+                let price = if price == 0 { self.last(instrument) } else { price };
+                let (wanted, freed) = self.wants(instrument, request.side, quantity, price);
+                (self.free() + freed, wanted)
+            }
+            _ => (0, 0),
+        };
+        (Measure(limit), Measure(observed))
     }
 
     fn close_session(&mut self) {

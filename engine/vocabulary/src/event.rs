@@ -5,9 +5,11 @@
 //! - Decoding never panics, whatever the bytes.
 
 use crate::candle::{Bar, Candle};
+use crate::decision::Decision;
 use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderUpdate, StateDigest, TradeClosed};
+use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error as RkyvError;
@@ -124,6 +126,8 @@ events! {
     5 Candle(Candle) "candle",
     /// A row that was refused.
     6 Quarantine(Quarantine) "quarantine",
+    /// A command of the operator.
+    20 OperatorCommand(OperatorCommand) "operator-command",
     /// A bar built in the core.
     32 Bar(Bar) "bar",
     /// A decision to trade, with its verdict.
@@ -140,6 +144,12 @@ events! {
     38 StateDigest(StateDigest) "state-digest",
     /// Something that must not be passed over.
     39 Alarm(Alarm) "alarm",
+    /// Why an intent was refused, with the numbers.
+    50 RiskVerdict(RiskVerdict) "risk-verdict",
+    /// A limit tripped or was released.
+    51 LimitMoved(LimitMoved) "limit-moved",
+    /// A policy's decision about a symbol.
+    52 Decision(Decision) "decision",
 }
 
 impl Kind {
@@ -229,6 +239,10 @@ archived!(
     Account 1,
     StateDigest 1,
     Alarm 1,
+    OperatorCommand 1,
+    RiskVerdict 1,
+    LimitMoved 1,
+    Decision 1,
 );
 
 fn encode_archive<T>(value: &T, out: &mut PayloadBuffer)

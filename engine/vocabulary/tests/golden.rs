@@ -6,10 +6,11 @@
 
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
-    Account, Alarm, Bar, BasisPoints, Candle, Cause, Charges, Date, Event, Fill, Hash, InputFilter, InputJournal,
-    Instrument, InstrumentId, Interval, Kind, Label, Money, Nanos, OrderEvent, OrderId, OrderIntent, OrderState,
-    OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, RunEnded, RunStarted, Series,
-    SessionHeader, SessionMode, Side, StateDigest, TimeInForce, TradeClosed, Verdict,
+    Account, Action, Alarm, Bar, BasisPoints, Candle, Cause, Charges, Command, Date, Decision, Event, Fill, Hash,
+    InputFilter, InputJournal, Instrument, InstrumentId, Interval, Kind, Label, LimitChange, LimitKind, LimitMoved,
+    Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent, OrderId, OrderIntent, OrderState, OrderType,
+    OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, Ratio, RiskVerdict, Ruling, RunEnded, RunStarted,
+    Series, SessionHeader, SessionMode, Side, StateDigest, TimeInForce, TradeClosed, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -137,7 +138,7 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
         )*};
     }
     archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
-    archived!(TradeClosed, Account, StateDigest, Alarm);
+    archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
 }
 
@@ -233,6 +234,39 @@ fn example(kind: Kind) -> Event {
             code: Label::new("order-contradiction"),
             text: "order 7 is filled and was told 'cancelled'".into(),
         }),
+        Kind::OperatorCommand => {
+            Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
+        }
+        Kind::RiskVerdict => Event::RiskVerdict(RiskVerdict {
+            cause: CAUSE,
+            order: OrderId(7),
+            verdict: Verdict::GrossExposure,
+            limit: Measure(100_000_000_000_000),
+            observed: Measure(1 << 100),
+        }),
+        Kind::LimitMoved => Event::LimitMoved(LimitMoved {
+            cause: CAUSE,
+            session: Date(20_119),
+            limit: LimitKind::DailyLossR,
+            change: LimitChange::Tripped,
+            flatten: true,
+            allowed: Measure(300_000_000),
+            observed: Measure(-310_000_000),
+        }),
+        Kind::Decision => Event::Decision(decision()),
+    }
+}
+
+fn decision() -> Decision {
+    Decision {
+        cause: CAUSE,
+        decision: 9,
+        action: Action::Sell,
+        ruling: Ruling::EnterShort,
+        confidence: Ratio(62_500_000),
+        q: [-0.25, 1.5e-7, 3.0].map(|value| ModelNumber::new(value).expect("finite")),
+        model: hash(11),
+        features: hash(12),
     }
 }
 

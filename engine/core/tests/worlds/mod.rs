@@ -393,7 +393,10 @@ impl Seen {
         if std::env::var("DAYBOOK_SEED").is_ok() {
             return;
         }
-        let mut expected: Vec<String> = Verdict::ALL.iter().map(|verdict| format!("verdict {verdict}")).collect();
+        // What limits refuse has worlds of its own.
+        let limits: Vec<Verdict> = daybook_core::risk::CHECKS.iter().map(|(verdict, _)| *verdict).collect();
+        let plain = Verdict::ALL.iter().filter(|verdict| !limits.contains(verdict) && **verdict != Verdict::Margin);
+        let mut expected: Vec<String> = plain.map(|verdict| format!("verdict {verdict}")).collect();
         expected.retain(|words| words != "verdict no-market");
         for state in [OrderState::Filled, OrderState::PartiallyFilled] {
             expected.push(format!("fill {state}"));
