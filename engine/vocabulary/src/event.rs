@@ -10,6 +10,7 @@ use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHead
 use crate::instrument::Instrument;
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderUpdate, StateDigest, TradeClosed};
 use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
+use crate::session::{SessionClosed, SessionOpened, SliceTaken};
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error as RkyvError;
@@ -126,6 +127,12 @@ events! {
     5 Candle(Candle) "candle",
     /// A row that was refused.
     6 Quarantine(Quarantine) "quarantine",
+    /// A trading session begins.
+    10 SessionOpened(SessionOpened) "session-opened",
+    /// A trading session has ended.
+    11 SessionClosed(SessionClosed) "session-closed",
+    /// A decision point.
+    12 SliceTaken(SliceTaken) "slice",
     /// A command of the operator.
     20 OperatorCommand(OperatorCommand) "operator-command",
     /// A bar built in the core.
@@ -230,6 +237,9 @@ archived!(
     SessionHeader 2,
     RunStarted 1,
     RunEnded 1,
+    SessionOpened 1,
+    SessionClosed 1,
+    SliceTaken 1,
     Instrument 1,
     Quarantine 1,
     OrderIntent 1,

@@ -26,6 +26,7 @@ pub mod instrument;
 pub mod label;
 pub mod order;
 pub mod risk;
+pub mod session;
 pub mod time;
 pub mod units;
 
@@ -42,6 +43,7 @@ pub use order::{
     StateDigest, TimeInForce, TradeClosed, Verdict,
 };
 pub use risk::{Command, LimitChange, LimitKind, LimitMoved, OperatorCommand, RiskVerdict};
+pub use session::{SessionClosed, SessionOpened, SliceTaken};
 pub use time::{Date, Interval, Nanos};
 pub use units::{BasisPoints, Cause, Hash, Measure, Money, Price, Quantity, Ratio};
 

@@ -10,7 +10,8 @@ use daybook_vocabulary::{
     InputFilter, InputJournal, Instrument, InstrumentId, Interval, Kind, Label, LimitChange, LimitKind, LimitMoved,
     Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent, OrderId, OrderIntent, OrderState, OrderType,
     OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, Ratio, RiskVerdict, Ruling, RunEnded, RunStarted,
-    Series, SessionHeader, SessionMode, Side, StateDigest, TimeInForce, TradeClosed, Verdict,
+    Series, SessionClosed, SessionHeader, SessionMode, SessionOpened, Side, SliceTaken, StateDigest, TimeInForce,
+    TradeClosed, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -138,6 +139,7 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
         )*};
     }
     archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(SessionOpened, SessionClosed, SliceTaken);
     archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
 }
@@ -234,6 +236,15 @@ fn example(kind: Kind) -> Event {
             code: Label::new("order-contradiction"),
             text: "order 7 is filled and was told 'cancelled'".into(),
         }),
+        Kind::SessionOpened => Event::SessionOpened(SessionOpened {
+            date: Date(20_119),
+            open: Nanos(1_738_295_100_000_000_000),
+            close: Nanos(1_738_317_600_000_000_000),
+        }),
+        Kind::SessionClosed => Event::SessionClosed(SessionClosed { date: Date(20_119) }),
+        Kind::SliceTaken => {
+            Event::SliceTaken(SliceTaken { interval: Interval::MINUTE, at: Nanos(1_738_295_160_000_000_000) })
+        }
         Kind::OperatorCommand => {
             Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
         }
