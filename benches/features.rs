@@ -27,8 +27,15 @@ fn market() -> Vec<(Session, Candle)> {
             month_opens = open;
         }
         let close_time = open + 375 * MINUTE;
-        let session =
-            Session { date, open, close: close_time, end: close_time, early_close: false, month_opens, year_opens: open };
+        let session = Session {
+            date,
+            open,
+            close: close_time,
+            end: close_time,
+            early_close: false,
+            month_opens,
+            year_opens: open,
+        };
         for bar in 0..75 {
             let first = close;
             close = (close + below(41) - 20).max(1_000);

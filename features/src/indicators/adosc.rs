@@ -24,7 +24,7 @@ pub struct Adosc {
 impl Adosc {
     /// Spans of the averages, at least one each.
     pub fn new(fast: usize, slow: usize) -> Self {
-assert!(fast > 0 && slow > 0, "an average needs a value");
+        assert!(fast > 0 && slow > 0, "an average needs a value");
         Self { line: 0.0, fast: 0.0, slow: 0.0, spans: [fast, slow], seen: 0 }
     }
 
