@@ -4,8 +4,8 @@
 //! - The same inputs give the same outputs, byte for byte: audit derives them again and compares.
 
 use daybook_vocabulary::{
-    Account, Alarm, Bar, Fill, InstrumentId, Kind, OrderIntent, OrderUpdate, Payload, PayloadBuffer, StateDigest,
-    TradeClosed,
+    Account, Alarm, Bar, Fill, InstrumentId, Kind, OrderIntent, OrderModified, OrderUpdate, Payload, PayloadBuffer,
+    RequestRefused, StateDigest, StopTightened, TradeClosed,
 };
 
 /// One output: what it is and, where there is one, its instrument.
@@ -39,6 +39,12 @@ pub enum Conclusion {
     Digest(StateDigest),
     /// Something that must not be passed over.
     Alarm(Alarm),
+    /// An order has new terms.
+    Modified(OrderModified),
+    /// A stop moved towards the market.
+    Tightened(StopTightened),
+    /// A request about an order was refused.
+    RequestRefused(RequestRefused),
 }
 
 impl Conclusion {
@@ -53,6 +59,9 @@ impl Conclusion {
             Self::Account(_) => Kind::Account,
             Self::Digest(_) => Kind::StateDigest,
             Self::Alarm(_) => Kind::Alarm,
+            Self::Modified(_) => Kind::OrderModified,
+            Self::Tightened(_) => Kind::StopTightened,
+            Self::RequestRefused(_) => Kind::RequestRefused,
         }
     }
 
@@ -71,6 +80,9 @@ impl Conclusion {
             Self::Account(payload) => put(payload, out),
             Self::Digest(payload) => put(payload, out),
             Self::Alarm(payload) => put(payload, out),
+            Self::Modified(payload) => put(payload, out),
+            Self::Tightened(payload) => put(payload, out),
+            Self::RequestRefused(payload) => put(payload, out),
         }
     }
 }

@@ -93,6 +93,12 @@ decimal_unit!(
     i64,
     decimal::parse_i64
 );
+decimal_unit!(
+    /// How many times something, in units of 1e-8: 2.5 average true ranges, 0.5 of the risk.
+    Multiple,
+    i64,
+    decimal::parse_i64
+);
 
 /// An amount of the account's currency, in units of 1e-8. Two 64-bit words on disk, so that payloads stay 8-aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Archive, Serialize, Deserialize)]
