@@ -9,9 +9,10 @@
 //!             ├─ exchange.rs     where inside a candle a working order trades · slippage/: how far from there it fills
 //!             ├─ transitions.rs  the one table of an order's life
 //!             ├─ position.rs     cost basis and round trips · ledger.rs: cash, reserves, the identities
-//!             ├─ gate.rs         the verdict on every intent
+//!             ├─ risk/           the verdict on every intent, and the limits that lock an account
 //!             ├─ bars.rs         bars of a higher timeframe
-//!             └─ strategy/       what decides · sizing.rs: how much an entry is for
+//!             ├─ strategy/       what decides · sizing.rs: how much an entry is for
+//!             └─ policy/         a policy's word made into trades by the decision rules a to g
 //! ```
 //!
 //! - It does no I/O, reads no clock, spawns nothing, draws no randomness, holds no float money.
@@ -21,12 +22,14 @@
 mod bars;
 mod engine;
 mod exchange;
-mod gate;
+mod feature_session;
 mod input;
 mod ledger;
 mod orders;
 mod outbox;
+pub mod policy;
 mod position;
+pub mod risk;
 pub mod sizing;
 pub mod slippage;
 pub mod strategy;
@@ -36,6 +39,7 @@ mod transitions;
 pub use bars::{Building, Span, span};
 pub use engine::{Core, CoreError, Counts, DIGEST_EVERY, Setup};
 pub use exchange::{Phase, trade_price};
+pub use feature_session::feature_session;
 pub use input::{Body, Input, SessionHours, Slice};
 pub use ledger::{Book, Day, Holdings, Ledger};
 pub use orders::{Bracket, Level, Order, OrderChange, OrderRequest, Request, Requests, Trigger};

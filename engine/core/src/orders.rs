@@ -221,6 +221,8 @@ pub struct Order {
     pub born: u64,
     /// Exits for what it enters.
     pub bracket: Option<Bracket>,
+    /// When it was placed it closed a part of a position and opened nothing.
+    pub reduces: bool,
     /// How much was ordered.
     pub quantity: Quantity,
     /// How much has filled.
@@ -262,6 +264,7 @@ impl Order {
             parent: OrderId(0),
             born: 0,
             bracket: request.bracket,
+            reduces: false,
             quantity: request.quantity,
             filled: Quantity::ZERO,
             limit: request.limit,

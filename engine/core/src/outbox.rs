@@ -4,8 +4,8 @@
 //! - The same inputs give the same outputs, byte for byte: audit derives them again and compares.
 
 use daybook_vocabulary::{
-    Account, Alarm, Bar, Fill, InstrumentId, Kind, OrderIntent, OrderModified, OrderUpdate, Payload, PayloadBuffer,
-    RequestRefused, StateDigest, StopTightened, TradeClosed,
+    Account, Alarm, Bar, Decision, Fill, InstrumentId, Kind, LimitMoved, OrderIntent, OrderModified, OrderUpdate,
+    Payload, PayloadBuffer, RequestRefused, RiskVerdict, StateDigest, StopTightened, TradeClosed,
 };
 
 /// One output: what it is and, where there is one, its instrument.
@@ -45,6 +45,12 @@ pub enum Conclusion {
     Tightened(StopTightened),
     /// A request about an order was refused.
     RequestRefused(RequestRefused),
+    /// Why an intent was refused, with the numbers.
+    Verdict(RiskVerdict),
+    /// A limit tripped or was released.
+    Limit(LimitMoved),
+    /// A policy's decision about a symbol.
+    Decision(Decision),
 }
 
 impl Conclusion {
@@ -62,6 +68,9 @@ impl Conclusion {
             Self::Modified(_) => Kind::OrderModified,
             Self::Tightened(_) => Kind::StopTightened,
             Self::RequestRefused(_) => Kind::RequestRefused,
+            Self::Verdict(_) => Kind::RiskVerdict,
+            Self::Limit(_) => Kind::LimitMoved,
+            Self::Decision(_) => Kind::Decision,
         }
     }
 
@@ -83,6 +92,9 @@ impl Conclusion {
             Self::Modified(payload) => put(payload, out),
             Self::Tightened(payload) => put(payload, out),
             Self::RequestRefused(payload) => put(payload, out),
+            Self::Verdict(payload) => put(payload, out),
+            Self::Limit(payload) => put(payload, out),
+            Self::Decision(payload) => put(payload, out),
         }
     }
 }

@@ -77,6 +77,14 @@ pub const fn transition(state: S, event: E) -> Move {
         (S::PendingModify, E::Modified | E::ModifyRejected) => Resume,
         (S::PendingCancel, E::ModifyRequested | E::Modified | E::ModifyRejected) => Stay,
 
+        (S::Filled | S::Cancelled | S::Expired | S::Rejected, _) => once_ended(state, event),
+    }
+}
+
+/// The table's rows for orders that were sent and have ended.
+const fn once_ended(state: S, event: E) -> Move {
+    use Move::{Alarm, Stay, Surprise, To};
+    match (state, event) {
         // Filled whole: the last word. Old news is normal, an ending of another kind is a contradiction.
         (S::Filled, E::Sent | E::Accepted | E::TimedOut | E::PartiallyFilled | E::Filled) => Stay,
         (S::Filled, E::CancelRequested | E::CancelRejected | E::ModifyRequested | E::Modified | E::ModifyRejected) => {
@@ -99,6 +107,9 @@ pub const fn transition(state: S, event: E) -> Move {
         (S::Rejected, E::PartiallyFilled) => Surprise(S::PartiallyFilled),
         (S::Rejected, E::Filled) => Surprise(S::Filled),
         (S::Rejected, E::Refused | E::Expired) => Alarm,
+
+        // No other state is an end.
+        (_, _) => Alarm,
     }
 }
 

@@ -9,8 +9,8 @@ use daybook_core::{Bracket, Conclusion, Level, OrderChange, OrderRequest, Output
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::time::MINUTE;
 use daybook_vocabulary::{
-    BasisPoints, Candle, Cause, Instrument, InstrumentId, Interval, Label, Money, Multiple, Nanos, OrderId, Price,
-    Quantity, Side, TimeInForce, Trail, Verdict,
+    BasisPoints, Candle, Cause, Instrument, InstrumentId, Interval, Label, Money, Nanos, OrderId, Price, Quantity,
+    Ratio, Side, TimeInForce, Trail, Verdict,
 };
 use worlds::{CANDLES, Step, World};
 
@@ -153,7 +153,7 @@ fn a_trailing_stop_is_only_ever_tightened_and_never_within_a_candle() {
 #[test]
 fn a_distance_in_each_unit() {
     let range = Price::from_units(8);
-    let two_and_a_half = Multiple("2.5".parse::<Multiple>().unwrap().0);
+    let two_and_a_half = Ratio("2.5".parse::<Ratio>().unwrap().0);
     let cases = [
         (Trail::Percent("300".parse::<BasisPoints>().unwrap()), 970, 1_067),
         (Trail::Atr(two_and_a_half, range), 980, 1_080),

@@ -6,10 +6,12 @@
 
 use crate::candle::{Bar, Candle};
 use crate::change::{OrderModified, RequestRefused, StopTightened};
+use crate::decision::Decision;
 use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
 use crate::market::{Depth, Quote, TradePrint};
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate, StateDigest, TradeClosed};
+use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error as RkyvError;
@@ -132,6 +134,8 @@ events! {
     8 TradePrint(TradePrint) "trade-print",
     /// Five price levels of each side.
     9 Depth(Depth) "depth",
+    /// A command of the operator.
+    20 OperatorCommand(OperatorCommand) "operator-command",
     /// A bar built in the core.
     32 Bar(Bar) "bar",
     /// A decision to trade, with its verdict.
@@ -154,6 +158,12 @@ events! {
     41 StopTightened(StopTightened) "stop-tightened",
     /// A request about an order was refused.
     42 RequestRefused(RequestRefused) "request-refused",
+    /// Why an intent was refused, with the numbers.
+    50 RiskVerdict(RiskVerdict) "risk-verdict",
+    /// A limit tripped or was released.
+    51 LimitMoved(LimitMoved) "limit-moved",
+    /// A policy's decision about a symbol.
+    52 Decision(Decision) "decision",
 }
 
 impl Kind {
@@ -251,6 +261,10 @@ archived!(
     OrderModified 1,
     StopTightened 1,
     RequestRefused 1,
+    OperatorCommand 1,
+    RiskVerdict 1,
+    LimitMoved 1,
+    Decision 1,
 );
 
 fn encode_archive<T>(value: &T, out: &mut PayloadBuffer)

@@ -224,6 +224,38 @@ words!(
         ClosedSession = "closed-session",
         /// Not enough free cash for it.
         InsufficientCash = "insufficient-cash",
+        /// Entries are locked: by a limit that tripped, or by the operator.
+        Locked = "locked",
+        /// Before entries are allowed in this session.
+        BeforeSafeStart = "before-safe-start",
+        /// After entries are allowed in this session.
+        AfterSafeEnd = "after-safe-end",
+        /// The instrument's last price is too old.
+        StaleData = "stale-data",
+        /// A limit or stop price too far from the last price.
+        PriceBand = "price-band",
+        /// More than one order may be for.
+        OrderQuantity = "order-quantity",
+        /// Worth more than one order may be.
+        OrderValue = "order-value",
+        /// It could make the position larger than it may be.
+        PositionQuantity = "position-quantity",
+        /// It could make the position worth more than it may be.
+        PositionValue = "position-value",
+        /// It could take one name above its share of the equity.
+        Concentration = "concentration",
+        /// Too many names would be held or entered.
+        OpenTrades = "open-trades",
+        /// Longs and shorts together would be worth too much.
+        GrossExposure = "gross-exposure",
+        /// Longs less shorts would be worth too much.
+        NetExposure = "net-exposure",
+        /// The gross exposure would be too many times the equity.
+        Leverage = "leverage",
+        /// Not enough free margin for it.
+        Margin = "margin",
+        /// Too many orders in too short a time.
+        OrderRate = "order-rate",
         /// A trailing order without a distance above zero, or a distance where none belongs.
         BadTrail = "bad-trail",
         /// Good till a date that is missing or has passed, or a date where none belongs.

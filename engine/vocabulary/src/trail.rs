@@ -9,7 +9,7 @@
 
 use crate::decimal::{SCALE, divide_rounded};
 use crate::order::Side;
-use crate::units::{BasisPoints, Multiple, Price};
+use crate::units::{BasisPoints, Price, Ratio};
 use rkyv::{Archive, Deserialize, Serialize};
 use std::fmt;
 
@@ -22,9 +22,9 @@ pub enum Trail {
     /// A share of the best price.
     Percent(BasisPoints),
     /// So many average true ranges, and the range as it stood when the order was decided.
-    Atr(Multiple, Price),
+    Atr(Ratio, Price),
     /// So many times the risk of a unit, and that risk, entry less stop, as it stood when the order was decided.
-    R(Multiple, Price),
+    R(Ratio, Price),
 }
 
 impl Trail {
@@ -46,7 +46,7 @@ impl Trail {
     /// order that sells, above it for one that buys. Nothing where that is no price.
     ///
     /// ```
-    /// use daybook_vocabulary::{BasisPoints, Multiple, Price, Side, Trail};
+    /// use daybook_vocabulary::{BasisPoints, Ratio, Price, Side, Trail};
     /// let price = |text: &str| text.parse::<Price>().unwrap();
     /// let stop = |trail: Trail, side| trail.stop(side, price("200")).unwrap().to_string();
     /// assert_eq!(stop(Trail::Price(price("1.5")), Side::Sell), "198.5");
@@ -86,8 +86,8 @@ mod tests {
         prop_oneof![
             number().prop_map(|distance| Trail::Price(Price(distance))),
             number().prop_map(|share| Trail::Percent(BasisPoints(share))),
-            (number(), number()).prop_map(|(multiple, atr)| Trail::Atr(Multiple(multiple), Price(atr))),
-            (number(), number()).prop_map(|(multiple, risk)| Trail::R(Multiple(multiple), Price(risk))),
+            (number(), number()).prop_map(|(multiple, atr)| Trail::Atr(Ratio(multiple), Price(atr))),
+            (number(), number()).prop_map(|(multiple, risk)| Trail::R(Ratio(multiple), Price(risk))),
         ]
     }
 
@@ -113,9 +113,9 @@ mod tests {
             Trail::Price(Price(-1)),
             Trail::Percent(BasisPoints(0)),
             Trail::Percent(BasisPoints(1)),
-            Trail::Atr(Multiple(SCALE), Price::ZERO),
-            Trail::Atr(Multiple(-SCALE), Price(5)),
-            Trail::R(Multiple(i64::MAX), Price(i64::MAX)),
+            Trail::Atr(Ratio(SCALE), Price::ZERO),
+            Trail::Atr(Ratio(-SCALE), Price(5)),
+            Trail::R(Ratio(i64::MAX), Price(i64::MAX)),
         ];
         for trail in none {
             assert_eq!(trail.distance(Price(1_000)), None, "{trail:?}");

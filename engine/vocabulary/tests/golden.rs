@@ -6,10 +6,11 @@
 
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
-    Account, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, Date, Depth, Event, Fill, Hash, InputFilter,
-    InputJournal, Instrument, InstrumentId, Interval, Kind, Label, Money, Multiple, Nanos, OrderEvent, OrderId,
-    OrderIntent, OrderModified, OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine,
-    Quote, RequestKind, RequestRefused, RunEnded, RunStarted, Series, SessionHeader, SessionMode, Side, StateDigest,
+    Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, Command, Date, Decision, Depth, Event,
+    Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId, Interval, Kind, Label, LimitChange, LimitKind,
+    LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent, OrderId, OrderIntent, OrderModified,
+    OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, Quote, Ratio, RequestKind,
+    RequestRefused, RiskVerdict, Ruling, RunEnded, RunStarted, Series, SessionHeader, SessionMode, Side, StateDigest,
     StopTightened, TimeInForce, TradeClosed, TradePrint, Trail, Verdict,
 };
 use std::fmt::Write as _;
@@ -157,7 +158,8 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
         )*};
     }
     archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
-    archived!(TradeClosed, Account, StateDigest, Alarm, OrderModified, StopTightened, RequestRefused);
+    archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
+    archived!(OrderModified, StopTightened, RequestRefused);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
     assert_eq!((align_of::<Quote>(), align_of::<TradePrint>(), align_of::<Depth>()), (8, 8, 8));
 }
@@ -284,6 +286,39 @@ fn example(kind: Kind) -> Event {
             verdict: Verdict::OrderEnded,
             reason: Label::new("closer"),
         }),
+        Kind::OperatorCommand => {
+            Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
+        }
+        Kind::RiskVerdict => Event::RiskVerdict(RiskVerdict {
+            cause: CAUSE,
+            order: OrderId(7),
+            verdict: Verdict::GrossExposure,
+            limit: Measure(100_000_000_000_000),
+            observed: Measure(1 << 100),
+        }),
+        Kind::LimitMoved => Event::LimitMoved(LimitMoved {
+            cause: CAUSE,
+            session: Date(20_119),
+            limit: LimitKind::DailyLossR,
+            change: LimitChange::Tripped,
+            flatten: true,
+            allowed: Measure(300_000_000),
+            observed: Measure(-310_000_000),
+        }),
+        Kind::Decision => Event::Decision(decision()),
+    }
+}
+
+fn decision() -> Decision {
+    Decision {
+        cause: CAUSE,
+        decision: 9,
+        action: Action::Sell,
+        ruling: Ruling::EnterShort,
+        confidence: Ratio(62_500_000),
+        q: [-0.25, 1.5e-7, 3.0].map(|value| ModelNumber::new(value).expect("finite")),
+        model: hash(11),
+        features: hash(12),
     }
 }
 
@@ -357,7 +392,7 @@ fn order_intent() -> OrderIntent {
         stop: None,
         reference: Price(162_999_000_000),
         reason: Label::new("cross-down"),
-        trail: Some(Trail::Atr(Multiple(250_000_000), Price(75_000_000))),
+        trail: Some(Trail::Atr(Ratio(250_000_000), Price(75_000_000))),
         expires: Some(Nanos(1_738_295_100_000_000_000)),
         client: 0x0102_0304,
     }

@@ -9,7 +9,6 @@
 use super::Core;
 use super::desk::end_order;
 use crate::exchange::trailed;
-use crate::gate;
 use crate::input::SessionHours;
 use crate::orders::{Order, OrderChange, OrderRequest, Trigger};
 use crate::outbox::{Conclusion, Outbox};
@@ -28,6 +27,7 @@ impl Core {
         (request, reason): (RequestKind, Label),
         out: &mut Outbox,
     ) -> bool {
+        self.state.risk.spend(&self.limits, self.state.now, false);
         let found = self.end_orders(id, out, |order| (order.id == which).then_some((OrderEvent::Cancelled, reason)));
         if !found {
             self.refuse(id, which, (request, reason), self.absent(which), out);
@@ -45,6 +45,7 @@ impl Core {
         session: &SessionHours,
         out: &mut Outbox,
     ) {
+        self.state.risk.spend(&self.limits, self.state.now, false);
         let books = &mut self.state.books;
         let Some(place) = books[id.index()].working.iter().position(|order| order.id == which) else {
             let verdict = self.absent(which);
@@ -113,16 +114,11 @@ impl Core {
                 return Err(Verdict::LoosensStop);
             }
         }
-        if let Some(verdict) = terms::fault(&request, book.last, self.state.now) {
-            return Err(verdict);
-        }
         let closed = self.state.now >= session.close;
-        let (verdict, reserved) = gate::judge(&request, meta, book, &self.state.ledger, closed);
-        if verdict != Verdict::Approved {
-            return Err(verdict);
-        }
+        let reserved = self.judge(id, &request, closed).map_err(|refusal| refusal.verdict)?;
         let decided = self.state.now.max(order.decided);
-        Ok(Order { quantity, limit: request.limit, stop: request.stop, reserved, decided, ..*order })
+        let reduces = book.position.closing(order.side, request.quantity) == request.quantity;
+        Ok(Order { quantity, limit: request.limit, stop: request.stop, reserved, decided, reduces, ..*order })
     }
 
     /// Why an order that does not work in the instrument does not.

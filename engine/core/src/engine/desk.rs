@@ -7,18 +7,18 @@
 use super::changes::ends_with_session;
 use super::{Core, CoreError, State};
 use crate::exchange::{Phase, trade_price};
-use crate::gate;
 use crate::input::SessionHours;
 use crate::ledger::{Ledger, collateral};
 use crate::orders::{Order, OrderRequest, Request};
 use crate::outbox::{Conclusion, Outbox};
 use crate::position::{Applied, Closing, OpenTrade};
+use crate::risk::gate::{self, Refusal};
 use crate::slippage::{SlippageInput, in_basis_points, slip};
 use crate::terms;
 use daybook_config::fees::FeeInput;
 use daybook_vocabulary::{
-    Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId,
-    OrderIntent, OrderType, OrderUpdate, Price, Quantity, RequestKind, Side, TimeInForce, Verdict,
+    Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent, OrderId,
+    OrderIntent, OrderType, OrderUpdate, Price, Quantity, RequestKind, RiskVerdict, Side, TimeInForce, Verdict,
 };
 
 /// A trade at the simulated exchange, before it is booked.
@@ -33,7 +33,7 @@ pub(super) struct Trade {
     pub(super) quantity: Quantity,
     /// Volume of the candle.
     volume: Quantity,
-    time: Nanos,
+    pub(super) time: Nanos,
 }
 
 impl Core {
@@ -47,6 +47,7 @@ impl Core {
                     self.cancel(id, which, (RequestKind::Cancel, reason), out);
                 }
                 Request::CancelAll(reason) => {
+                    self.state.risk.spend(&self.limits, self.state.now, false);
                     self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
                 }
                 Request::Modify(which, change, reason) => self.modify(id, which, change, reason, session, out),
@@ -84,12 +85,11 @@ impl Core {
         out: &mut Outbox,
     ) -> Option<Order> {
         let meta = &self.setup.instruments[id.index()];
+        let request = terms::settled(request, self.state.books[id.index()].last, meta.tick);
+        let judged = self.judge(id, &request, closed);
+        let verdict = judged.map_or_else(|refusal| refusal.verdict, |_| Verdict::Approved);
         let book = &self.state.books[id.index()];
-        let request = terms::settled(request, book.last, meta.tick);
-        let (verdict, reserve) = match terms::fault(&request, book.last, self.state.now) {
-            Some(verdict) => (verdict, Money::ZERO),
-            None => gate::judge(&request, meta, book, &self.state.ledger, closed),
-        };
+        let cause = book.cause;
         self.state.counts.orders += 1;
         let mut order = Order::new(OrderId(self.state.counts.orders), &request, decided);
         let intent = OrderIntent {
@@ -109,16 +109,33 @@ impl Core {
             client: order.client,
         };
         out.push(id, Conclusion::Intent(intent));
-        if verdict != Verdict::Approved {
-            return None;
+        let reserve = match judged {
+            Ok(reserve) => reserve,
+            Err(refusal) => {
+                out.push(id, Conclusion::Verdict(refused(cause, order.id, refusal)));
+                return None;
+            }
+        };
+        order.reduces = book.position.closing(order.side, order.quantity) == order.quantity;
+        if self.limited {
+            self.state.risk.spend(&self.limits, self.state.now, !order.reduces);
         }
         for event in [OrderEvent::Sent, OrderEvent::Accepted] {
             assert!(!order.happens(event), "a new order is sent and accepted without surprise");
         }
         order.reserved = reserve;
         self.state.ledger.reserved += reserve;
-        out.push(id, Conclusion::Update(update(book.cause, &order, OrderEvent::Accepted, Label::NONE)));
+        self.note_stop(id, &order);
+        out.push(id, Conclusion::Update(update(cause, &order, OrderEvent::Accepted, Label::NONE)));
         Some(order)
+    }
+
+    /// The verdict on an order: its terms, then the gate.
+    pub(super) fn judge(&self, id: InstrumentId, request: &OrderRequest, closed: bool) -> Result<Money, Refusal> {
+        match terms::fault(request, self.state.books[id.index()].last, self.state.now) {
+            Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
+            None => gate::judge(&self.case(id, request, closed)),
+        }
     }
 
     /// Ends the working orders that `choose` names, for its reason; true when there was one.
@@ -277,11 +294,11 @@ impl Core {
     fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Option<Trade> {
         trade.price = self.slipped(&trade, order)?;
         let mut charges = self.charges(&trade, order);
-        let affordable = self.can_pay(&trade, order, charges.total());
-        if !affordable {
+        let refused = self.refuses(&trade, order, charges.total());
+        if let Some(reason) = refused {
             let closing = self.state.books[trade.id.index()].position.closing(order.side, trade.quantity);
             if closing.is_zero() || order.time_in_force == TimeInForce::Fok {
-                self.cancel_for_cash(&trade, order, out);
+                self.cancel_rest(&trade, order, reason, out);
                 return Some(Trade { quantity: Quantity::ZERO, ..trade });
             }
             trade.quantity = closing;
@@ -289,8 +306,8 @@ impl Core {
             charges = self.charges(&trade, order);
         }
         self.book_fill(trade, charges, order, out);
-        if !affordable {
-            self.cancel_for_cash(&trade, order, out);
+        if let Some(reason) = refused {
+            self.cancel_rest(&trade, order, reason, out);
         }
         Some(trade)
     }
@@ -319,14 +336,19 @@ impl Core {
         })
     }
 
-    fn can_pay(&self, trade: &Trade, order: &Order, fees: Money) -> bool {
+    /// Why what a fill would open may not be opened: it cannot be paid, or a limit does not allow it.
+    #[inline]
+    fn refuses(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Label> {
+        if self.limited {
+            return self.limits_refuse(trade, order, fees);
+        }
         let position = &self.state.books[trade.id.index()].position;
         let (needed, freed) = Ledger::need(position, order.side, trade.quantity, trade.price);
-        needed.is_zero() || needed + fees <= self.state.ledger.free() + order.reserved + freed
+        let payable = needed.is_zero() || needed + fees <= self.state.ledger.free() + order.reserved + freed;
+        (!payable).then_some(Label::new("insufficient-cash"))
     }
 
-    fn cancel_for_cash(&mut self, trade: &Trade, order: &mut Order, out: &mut Outbox) {
-        let reason = Label::new("insufficient-cash");
+    fn cancel_rest(&mut self, trade: &Trade, order: &mut Order, reason: Label, out: &mut Outbox) {
         end_order(trade.id, trade.cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
     }
 
@@ -363,6 +385,9 @@ impl Core {
         // Marked at the last price before this candle; the candle's own close moves it on.
         let marked = book.position.value(book.last);
         ledger.marked += marked - book.marked;
+        if self.limited {
+            state.risk.revalued(book.marked, marked);
+        }
         book.marked = marked;
 
         state.counts.fills += 1;
@@ -425,6 +450,11 @@ fn round_trip(state: &mut State, trade: Trade, order: &Order, applied: &Applied,
                 bars: book.bars,
             };
             out.push(id, Conclusion::Trade(round.close(closing)));
+            if let Some(base) = state.risk.r_before.get_mut(id.index())
+                && let (Some(r), Some(day)) = (round.r(Money::ZERO), &mut state.risk.day)
+            {
+                day.closed_r += r - std::mem::take(base);
+            }
             book.trade = None;
         }
     }
@@ -440,6 +470,7 @@ fn round_trip(state: &mut State, trade: Trade, order: &Order, applied: &Applied,
             entry_order: order.id,
             entry_reason: order.reason,
             bars_before: book.bars,
+            stop: None,
         });
         round.entered += applied.opened;
         round.entry_value += applied.opened_value;
@@ -467,6 +498,11 @@ pub(super) fn end_order(
 
 fn update(cause: Cause, order: &Order, event: OrderEvent, reason: Label) -> OrderUpdate {
     OrderUpdate { cause, order: order.id, event, state: order.state, filled: order.filled, reason }
+}
+
+fn refused(cause: Cause, order: OrderId, refusal: gate::Refusal) -> RiskVerdict {
+    let gate::Refusal { verdict, limit, observed } = refusal;
+    RiskVerdict { cause, order, verdict, limit, observed }
 }
 
 fn contradiction(cause: Cause, order: &Order, event: OrderEvent) -> Alarm {

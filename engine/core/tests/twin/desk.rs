@@ -5,8 +5,9 @@ use super::rounded;
 use daybook_core::{Conclusion, NO_STREAM, OrderChange, OrderRequest, Output, Request};
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
-    Account, Bar, Candle, Cause, Label, Money, Nanos, OrderEvent, OrderId, OrderIntent, OrderModified, OrderState,
-    OrderType, OrderUpdate, Price, Quantity, RequestKind, RequestRefused, Side, TimeInForce, Verdict,
+    Account, Bar, Candle, Cause, Label, Measure, Money, Nanos, OrderEvent, OrderId, OrderIntent, OrderModified,
+    OrderState, OrderType, OrderUpdate, Price, Quantity, RequestKind, RequestRefused, RiskVerdict, Side, TimeInForce,
+    Verdict,
 };
 use std::cmp::Ordering;
 impl Naive<'_> {
@@ -209,6 +210,10 @@ impl Naive<'_> {
             client: request.client,
         };
         self.say(instrument, Conclusion::Intent(intent));
+        if verdict != Verdict::Approved {
+            let (limit, observed) = self.numbers(instrument, &request, verdict);
+            self.say(instrument, Conclusion::Verdict(RiskVerdict { cause, order, verdict, limit, observed }));
+        }
         let ended = (verdict != Verdict::Approved).then_some(OrderState::Refused);
         let (touched, of_fill, born, parent) = (None, None, None, None);
         let (held_back, stop_set) = ((held_back, 0), self.candles[instrument].len());
@@ -258,6 +263,24 @@ impl Naive<'_> {
             return (Verdict::InsufficientCash, 0);
         }
         (Verdict::Approved, wanted)
+    }
+
+    /// What a refusal says: what was allowed, what was met.
+    pub fn numbers(&self, instrument: usize, request: &OrderRequest, verdict: Verdict) -> (Measure, Measure) {
+        let price = request.limit.or(request.stop).map_or(0, |price| price.0.into());
+        let quantity = i128::from(request.quantity.0);
+        let (limit, observed) = match verdict {
+            Verdict::BadQuantity => (i128::from(i64::MAX / 4), quantity),
+            Verdict::OffLot => (self.world.instruments[instrument].lot.0.into(), quantity),
+            Verdict::BadPrice => (0, price),
+            Verdict::InsufficientCash => {
+                let price = if price == 0 { self.last(instrument) } else { price };
+                let (wanted, freed) = self.wants(instrument, request.side, quantity, price);
+                (self.free() + freed, wanted)
+            }
+            _ => (0, 0),
+        };
+        (Measure(limit), Measure(observed))
     }
 
     pub fn close_session(&mut self) {

@@ -16,8 +16,8 @@ use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::{DAY, SECOND};
 use daybook_vocabulary::{
-    BasisPoints, Candle, Cause, Date, Instrument, InstrumentId, Interval, Label, Money, Multiple, Nanos, OrderId,
-    OrderState, Price, Quantity, Side, TimeInForce, Trail, Verdict,
+    BasisPoints, Candle, Cause, Date, Instrument, InstrumentId, Interval, Label, Money, Nanos, OrderId, OrderState,
+    Price, Quantity, Ratio, Side, TimeInForce, Trail, Verdict,
 };
 use std::collections::BTreeSet;
 
@@ -370,13 +370,13 @@ fn order(random: &mut Random, scale: i64, lot: i64) -> OrderRequest {
 /// A distance of a trailing stop, in any of its units; one in nine is none.
 fn trail(random: &mut Random, scale: i64) -> Trail {
     let near = Price(random.range(scale / 400, scale / 20 + 3));
-    let multiple = Multiple(random.pick(&[SCALE / 2, SCALE, 5 * SCALE / 2]));
+    let multiple = Ratio(random.pick(&[SCALE / 2, SCALE, 5 * SCALE / 2]));
     match random.range(0, 8) {
         0..=2 => Trail::Price(near),
         3 | 4 => Trail::Percent(BasisPoints(random.pick(&[50 * SCALE, 137 * SCALE, 900 * SCALE]))),
         5 | 6 => Trail::Atr(multiple, near),
         7 => Trail::R(multiple, near),
-        _ => random.pick(&[Trail::Price(Price(0)), Trail::R(Multiple(-1), near), Trail::Percent(BasisPoints(0))]),
+        _ => random.pick(&[Trail::Price(Price(0)), Trail::R(Ratio(-1), near), Trail::Percent(BasisPoints(0))]),
     }
 }
 
@@ -435,9 +435,11 @@ impl Seen {
         if std::env::var("DAYBOOK_SEED").is_ok() {
             return;
         }
-        // Those of a request, of the realistic exchange, and of instruments that nobody knows have their own tests.
-        let of_orders = Verdict::ALL.iter().take_while(|verdict| **verdict != Verdict::UnknownOrder);
-        let mut expected: Vec<String> = of_orders.map(|verdict| format!("verdict {verdict}")).collect();
+        // What limits refuse has worlds of its own; so have requests about orders and the realistic exchange.
+        let limits: Vec<Verdict> = daybook_core::risk::CHECKS.iter().map(|(verdict, _)| *verdict).collect();
+        let plain = Verdict::ALL.iter().filter(|verdict| !limits.contains(verdict) && **verdict != Verdict::Margin);
+        let plain = plain.take_while(|verdict| **verdict != Verdict::UnknownOrder);
+        let mut expected: Vec<String> = plain.map(|verdict| format!("verdict {verdict}")).collect();
         expected.retain(|words| words != "verdict no-market");
         for verdict in ["unknown-order", "order-ended", "bad-quantity", "bad-price", "loosens-stop", "off-lot"] {
             expected.push(format!("refused modify {verdict}"));

@@ -1,0 +1,17 @@
+//! Kite Connect v3, the client side: what the broker sends is decoded, what it is asked for is asked politely.
+//!
+//! ```text
+//! session ─► client ─► http      REST: login, instruments, history, the order book; retries and rate buckets
+//!              │         └─────  transport: a seam, so that all of it is tried in virtual time
+//!            orders              place, modify, cancel: never resent blindly
+//! ticker ─► ticks, messages      WebSocket: binary packets and text, never a panic on any bytes
+//! ```
+//!
+//! - No bytes of the broker's can panic: what cannot be read is a flaw with its reason, and the rest goes on.
+//! - Prices are exact: paise and JSON digits become units of 1e-8 without a float on the way.
+//! - Secrets show as `***` in every `Debug`, error and log.
+//! - Must never: send an order twice, nor one whose intent is not on disk.
+
+pub mod ticks;
+
+pub use ticks::{Depth, Flaw, Level, Mode, Ohlc, Packet, Quote, Segment, Tick, Token, Trading};
