@@ -65,7 +65,9 @@ const WORD_EXCEPTIONS: &[(&str, &[&str], &str)] = &[
 
 /// Files with `unsafe`, and why.
 const UNSAFE_FILES: &[(&str, &str)] = &[
-    ("learner/inference/src/encoder.rs", "calls its builds for AVX2 and AVX-512 after asking whether they are there"),
+    ("learner/inference/src/encoder.rs", "calls its builds for AVX2 and AVX-512 with the proof that they are there"),
+    ("learner/inference/src/simd.rs", "vector instructions behind tokens that prove them"),
+    ("learner/train/src/network/gradient.rs", "the same for the derivative"),
     ("journal/src/storage/files.rs", "maps the committed bytes of a file, read-only"),
     ("journal/src/triple.rs", "calls the processor's crc32 instruction after asking whether it is there"),
 ];
