@@ -12,8 +12,8 @@ use daybook_core::{Conclusion, Level, NO_STREAM, OrderRequest, Output, Request, 
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
     Account, Bar, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent,
-    OrderId, OrderIntent, OrderState, OrderType, OrderUpdate, Price, Quantity, RiskVerdict, Side, TimeInForce,
-    TradeClosed, Verdict,
+    OrderId, OrderIntent, OrderState, OrderType, OrderUpdate, Price, Quantity, RiskVerdict, RulesFollowed, Side,
+    TimeInForce, TradeClosed, TradeMeasures, Verdict,
 };
 use std::cmp::Ordering;
 use worlds::{Seen, Step, World};
@@ -32,12 +32,18 @@ struct NaiveOrder {
     /// The candle inside which it came into being, unless that was at its open.
     born: Option<u64>,
     ended: Option<OrderState>,
+    /// The price it was decided at.
+    planned: i128,
+    /// Fills there were before it, and whether it only closed then.
+    after: usize,
+    reduces: bool,
 }
 
 struct NaiveFill {
     instrument: usize,
     order: usize,
     price: i128,
+    reference: i128,
     /// Positive for a buy.
     change: i128,
     charges: Charges,
@@ -66,6 +72,10 @@ struct Trip {
     entry_worth: i128,
     exit_worth: i128,
     fees: i128,
+    planned: i128,
+    exit_fees: i128,
+    entry_slippage: i128,
+    exit_slippage: i128,
 }
 
 struct Naive<'a> {
@@ -73,6 +83,8 @@ struct Naive<'a> {
     fees: FeeSchedule,
     orders: Vec<NaiveOrder>,
     fills: Vec<NaiveFill>,
+    /// Fills that ended a position by a stop: the fill, the position's side, when.
+    stop_outs: Vec<(usize, Side, Nanos)>,
     trades: u64,
     candles: Vec<Vec<(Cause, Candle)>>,
     learned: Vec<u64>,
@@ -104,6 +116,7 @@ impl<'a> Naive<'a> {
             fees: FeeSchedule::parse(&world.costs).unwrap(),
             orders: Vec::new(),
             fills: Vec::new(),
+            stop_outs: Vec::new(),
             trades: 0,
             candles: vec![Vec::new(); count],
             learned: vec![0; count],
@@ -140,6 +153,8 @@ impl<'a> Naive<'a> {
             let closed_worth = worth(fill.price, closed);
             let closing_fees = rounded(fill.charges.total().0 * closed, size);
             walk.ended = None;
+            let planned = |part: i128| -sign * worth(self.orders[fill.order].planned, part);
+            let slipped = |part: i128| sign * (worth(fill.price, part) - worth(fill.reference, part));
             if closed > 0 {
                 let share = rounded(walk.basis * closed, walk.held.abs());
                 walk.realised += -sign * closed_worth - share;
@@ -147,6 +162,9 @@ impl<'a> Naive<'a> {
                 walk.held += sign * closed;
                 walk.trip.exit_worth += closed_worth;
                 walk.trip.fees += closing_fees;
+                walk.trip.exit_fees += closing_fees;
+                walk.trip.planned += planned(closed);
+                walk.trip.exit_slippage += slipped(closed);
                 if walk.held == 0 {
                     walk.ended = Some(std::mem::take(&mut walk.trip));
                 }
@@ -159,6 +177,8 @@ impl<'a> Naive<'a> {
                 walk.trip.entered += size - closed;
                 walk.trip.entry_worth += opened_worth;
                 walk.trip.fees += fill.charges.total().0 - closing_fees;
+                walk.trip.planned += planned(size - closed);
+                walk.trip.entry_slippage += slipped(size - closed);
             }
         }
         walk
@@ -322,7 +342,7 @@ impl<'a> Naive<'a> {
         }
         let change = if side == Side::Buy { size } else { -size };
         let (session, bars) = (self.session.unwrap(), self.candles[instrument].len() as u64);
-        self.fills.push(NaiveFill { instrument, order, price, change, charges, time, session, bars });
+        self.fills.push(NaiveFill { instrument, order, price, reference, change, charges, time, session, bars });
         let whole = self.remaining(order) == 0;
         let state = if whole { OrderState::Filled } else { OrderState::PartiallyFilled };
         self.orders[order].ended = whole.then_some(state);
@@ -372,9 +392,55 @@ impl<'a> Naive<'a> {
             bars: exit.bars - entry.bars,
             entry_reason: request.reason,
             exit_reason: self.orders[order].request.reason,
+            measures: Some(self.measures(&trip)),
         };
+        if self.orders[order].request.stop.is_some() {
+            self.stop_outs.push((self.fills.len() - 1, trade.side, exit.time));
+        }
         self.trades += 1;
         self.say(exit.instrument, Conclusion::Trade(trade));
+    }
+
+    /// What the round trip that the last fill ended is measured by.
+    fn measures(&self, trip: &Trip) -> TradeMeasures {
+        let first = trip.entry.unwrap();
+        let (entry, exit) = (&self.fills[first], self.fills.last().unwrap());
+        let (instrument, long) = (entry.instrument, entry.change > 0);
+        let of_trip = |fill: &&NaiveFill| fill.instrument == instrument;
+        let mut prices: Vec<i128> = self.fills[first..].iter().filter(of_trip).map(|fill| fill.price).collect();
+        for number in entry.bars..exit.bars {
+            let candle = &self.candles[instrument][number as usize].1;
+            let (mut high, mut low) = (candle.high(), candle.low());
+            if number == entry.bars && entry.time != candle.open_time() {
+                if long { high = candle.close() } else { low = candle.close() }
+            }
+            prices.extend([i128::from(high.0), i128::from(low.0)]);
+        }
+        let stops = self.orders.iter().filter(|order| {
+            let placed = order.ended != Some(OrderState::Refused) && order.after > first && order.reduces;
+            order.instrument == instrument && placed && order.request.stop.is_some()
+        });
+        let stop = stops.clone().next().map(|order| order.request.stop.unwrap());
+        let beyond = |order: &NaiveOrder| {
+            let (stop, first) = (order.request.stop.unwrap(), stop.unwrap());
+            order.of_fill.is_none() && if long { stop < first } else { stop > first }
+        };
+        let order = &self.orders[entry.order];
+        let last =
+            self.stop_outs.iter().rfind(|(fill, ..)| self.fills[*fill].instrument == instrument && *fill <= first);
+        let revenge = last.is_some_and(|(_, side, time)| *side == order.request.side && order.decided < *time);
+        let rules = [true, true, stop.is_some(), !stops.clone().any(beyond), !revenge, true, true, true];
+        TradeMeasures {
+            stop,
+            high: Price(*prices.iter().max().unwrap() as i64),
+            low: Price(*prices.iter().min().unwrap() as i64),
+            planned: Money(trip.planned),
+            exit_fees: Money(trip.exit_fees),
+            entry_slippage: Money(trip.entry_slippage),
+            exit_slippage: Money(trip.exit_slippage),
+            decision: 0,
+            rules: RulesFollowed::of(rules),
+        }
     }
 
     fn candle(&mut self, cause: Cause, instrument: usize, candle: &Candle, late: bool) {
@@ -592,7 +658,22 @@ impl<'a> Naive<'a> {
         }
         let ended = (verdict != Verdict::Approved).then_some(OrderState::Refused);
         let (touched, of_fill, born) = (None, None, None);
-        self.orders.push(NaiveOrder { instrument, request, decided, held_back, touched, of_fill, born, ended });
+        let planned = request.limit.or(request.stop).map_or(self.last(instrument), |price| price.0.into());
+        let reduces = self.closes(instrument, side, quantity.0.into()) == i128::from(quantity.0);
+        let after = self.fills.len();
+        self.orders.push(NaiveOrder {
+            instrument,
+            request,
+            decided,
+            held_back,
+            touched,
+            of_fill,
+            born,
+            ended,
+            planned,
+            after,
+            reduces,
+        });
         if verdict == Verdict::Approved {
             let (event, state) = (OrderEvent::Accepted, OrderState::Open);
             let update = OrderUpdate { cause, order, event, state, filled: Quantity::ZERO, reason: Label::NONE };

@@ -8,8 +8,9 @@ use crate::candle::{Bar, Candle};
 use crate::decision::Decision;
 use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
-use crate::order::{Account, Alarm, Fill, OrderIntent, OrderUpdate, StateDigest, TradeClosed};
+use crate::order::{Account, Alarm, Fill, OrderIntent, OrderUpdate, StateDigest};
 use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
+use crate::trade::{TradeClosed, TradeClosedV1};
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error as RkyvError;
@@ -188,6 +189,11 @@ fn decode_older(kind: Kind, schema: u8, payload: &[u8]) -> Result<Event, DecodeE
                 decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
             Ok(Event::SessionHeader(old.into()))
         }
+        (Kind::TradeClosed, 1) => {
+            let old: TradeClosedV1 =
+                decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
+            Ok(Event::TradeClosed(old.into()))
+        }
         _ => Err(DecodeError::UnknownSchema { kind, schema }),
     }
 }
@@ -235,7 +241,7 @@ archived!(
     OrderIntent 1,
     OrderUpdate 1,
     Fill 1,
-    TradeClosed 1,
+    TradeClosed 2,
     Account 1,
     StateDigest 1,
     Alarm 1,

@@ -27,6 +27,7 @@ pub mod label;
 pub mod order;
 pub mod risk;
 pub mod time;
+pub mod trade;
 pub mod units;
 
 pub use candle::{Bar, Candle};
@@ -39,10 +40,11 @@ pub use instrument::{Instrument, InstrumentId};
 pub use label::Label;
 pub use order::{
     Account, Alarm, Charges, Fill, OrderEvent, OrderId, OrderIntent, OrderState, OrderType, OrderUpdate, Side,
-    StateDigest, TimeInForce, TradeClosed, Verdict,
+    StateDigest, TimeInForce, Verdict,
 };
 pub use risk::{Command, LimitChange, LimitKind, LimitMoved, OperatorCommand, RiskVerdict};
 pub use time::{Date, Interval, Nanos};
+pub use trade::{RulesFollowed, TradeClosed, TradeMeasures};
 pub use units::{BasisPoints, Cause, Hash, Measure, Money, Price, Quantity, Ratio};
 
 #[cfg(not(target_endian = "little"))]

@@ -9,8 +9,9 @@ use daybook_vocabulary::{
     Account, Action, Alarm, Bar, BasisPoints, Candle, Cause, Charges, Command, Date, Decision, Event, Fill, Hash,
     InputFilter, InputJournal, Instrument, InstrumentId, Interval, Kind, Label, LimitChange, LimitKind, LimitMoved,
     Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent, OrderId, OrderIntent, OrderState, OrderType,
-    OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, Ratio, RiskVerdict, Ruling, RunEnded, RunStarted,
-    Series, SessionHeader, SessionMode, Side, StateDigest, TimeInForce, TradeClosed, Verdict,
+    OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, Ratio, RiskVerdict, RulesFollowed, Ruling,
+    RunEnded, RunStarted, Series, SessionHeader, SessionMode, Side, StateDigest, TimeInForce, TradeClosed,
+    TradeMeasures, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -71,6 +72,16 @@ fn a_header_from_before_forks_has_no_parent() {
     assert_eq!(decoded, Ok(Event::SessionHeader(SessionHeader { parent: None, ..session_header() })));
     let cut = from_hex(text);
     assert!(Event::decode(Kind::SessionHeader.number(), 1, &cut[..cut.len() - 8]).is_err());
+}
+
+/// Journals on disk hold trades of schema 1: they read as trades that were not measured.
+#[test]
+fn a_trade_from_before_it_was_measured_has_no_measures() {
+    let text = include_str!("golden/trade-closed.v1.hex");
+    let decoded = Event::decode(Kind::TradeClosed.number(), 1, &from_hex(text));
+    assert_eq!(decoded, Ok(Event::TradeClosed(TradeClosed { measures: None, ..trade_closed() })));
+    let cut = from_hex(text);
+    assert!(Event::decode(Kind::TradeClosed.number(), 1, &cut[..cut.len() - 8]).is_err());
 }
 
 #[test]
@@ -380,6 +391,17 @@ fn trade_closed() -> TradeClosed {
         bars: 75,
         entry_reason: Label::new("cross-down"),
         exit_reason: Label::new("max-hold"),
+        measures: Some(TradeMeasures {
+            stop: Some(Price(164_000_000_000)),
+            high: Price(163_500_000_000),
+            low: Price(161_000_000_000),
+            planned: Money(3_000_000_000),
+            exit_fees: Money(1_500_000_000),
+            entry_slippage: Money(-1),
+            exit_slippage: Money(1 << 90),
+            decision: 9,
+            rules: RulesFollowed(0b1011_1111),
+        }),
     }
 }
 
