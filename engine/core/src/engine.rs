@@ -5,6 +5,7 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod changes;
 mod desk;
 mod exits;
 mod trades;
@@ -337,7 +338,7 @@ impl Core {
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
             if !self.state.books[index].working.is_empty() {
-                self.expire_day_orders(id, out);
+                self.end_with_session(id, &session, out);
             }
             if self.setup.timeframe.is_some()
                 && let Some(bar) = self.state.books[index].building.finish()
@@ -376,7 +377,7 @@ impl Core {
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
         if !book.working.is_empty() {
-            self.work(cause, id, candle, out)?;
+            self.work(cause, id, candle, &session, out)?;
         }
         let state = &mut self.state;
         let book = &mut state.books[id.index()];

@@ -32,8 +32,8 @@ pub struct Book {
     pub high: Price,
     /// The lowest price since then.
     pub low: Price,
-    /// The position was entered inside the candle that comes next, not at its open.
-    pub inside: bool,
+    /// When in the candle that is being worked the position was entered.
+    pub entered: Entered,
     /// Working orders, in order of acceptance.
     pub working: Vec<Order>,
     /// The round trip in progress.
@@ -52,17 +52,27 @@ impl Book {
     #[inline]
     pub fn follow(&mut self, candle: &Candle) {
         let (mut high, mut low) = (candle.high(), candle.low());
-        if self.inside {
-            self.inside = false;
-            if self.position.quantity.0 > 0 {
-                high = candle.close();
-            } else {
-                low = candle.close();
-            }
+        if self.entered != Entered::Before {
+            let all = std::mem::take(&mut self.entered) == Entered::AtClose;
+            let long = self.position.quantity.0 > 0;
+            high = if long || all { candle.close() } else { high };
+            low = if !long || all { candle.close() } else { low };
         }
         self.high = self.high.max(high);
         self.low = self.low.min(low);
     }
+}
+
+/// When in a candle a position was entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Entered {
+    /// At its open, or before it.
+    #[default]
+    Before,
+    /// Somewhere inside.
+    Inside,
+    /// At its close.
+    AtClose,
 }
 
 /// What the session of the last fill has seen of an instrument: what was bought and sold within it is not delivered.

@@ -113,6 +113,9 @@ impl Export {
                 intent.stop.into(),
                 intent.reference.into(),
                 Cell::Text(&intent.reason),
+                Cell::Text(&intent.trail.map(|trail| trail.to_string()).unwrap_or_default()),
+                Cell::Text(&intent.expires.map(|expires| expires.to_string()).unwrap_or_default()),
+                Cell::U64(intent.client),
             ],
         )
     }
@@ -285,6 +288,8 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
     match kind {
         Kind::Candle | Kind::Bar => &[],
         Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded => &[("json", Utf8)],
+        Kind::Quote | Kind::TradePrint | Kind::Depth => &[("json", Utf8)],
+        Kind::OrderModified | Kind::StopTightened | Kind::RequestRefused => &[("json", Utf8)],
         Kind::Instrument => &[("stream", U64), ("market", Utf8), ("symbol", Utf8), ("tick", Decimal), ("lot", Decimal)],
         Kind::Quarantine => &[("file", Utf8), ("line", U64), ("reason", Utf8), ("row", Utf8)],
         Kind::OrderIntent => &ORDER_INTENT,
@@ -311,7 +316,7 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
     }
 }
 
-const ORDER_INTENT: [(&str, ColumnType); 14] = [
+const ORDER_INTENT: [(&str, ColumnType); 17] = [
     ("market", Utf8),
     ("symbol", Utf8),
     ("cause_rank", U64),
@@ -326,6 +331,9 @@ const ORDER_INTENT: [(&str, ColumnType); 14] = [
     ("stop_price", Decimal),
     ("reference_price", Decimal),
     ("reason", Utf8),
+    ("trail", Utf8),
+    ("expires", Utf8),
+    ("client_id", U64),
 ];
 
 const FILL: [(&str, ColumnType); 21] = [

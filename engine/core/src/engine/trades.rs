@@ -6,12 +6,12 @@
 
 use super::desk::Trade;
 use super::{Core, State};
-use crate::ledger::Book;
+use crate::ledger::{Book, Entered};
 use crate::orders::Order;
 use crate::outbox::{Conclusion, Outbox};
 use crate::position::{Applied, Closing, OpenTrade};
 use crate::risk::RiskState;
-use daybook_vocabulary::{InstrumentId, Money, Quantity, Ratio, Side};
+use daybook_vocabulary::{InstrumentId, Money, OrderType, Quantity, Ratio, Side};
 
 /// A fill that was booked, and what it did.
 pub(super) struct Leg<'a> {
@@ -88,7 +88,11 @@ pub(super) fn round_trip(state: &mut State, leg: &Leg<'_>, out: &mut Outbox) {
         let book = &mut state.books[trade.id.index()];
         if book.trade.is_none() {
             (book.high, book.low) = (trade.price, trade.price);
-            book.inside = trade.time == state.now;
+            book.entered = match (trade.time == state.now, leg.order.order_type) {
+                (false, _) => Entered::Before,
+                (true, OrderType::MarketOnClose) => Entered::AtClose,
+                (true, _) => Entered::Inside,
+            };
             book.trade = Some(leg.begin(book));
         }
         let round = book.trade.as_mut().expect("it is there now");
@@ -114,7 +118,7 @@ fn close(book: &mut Book, risk: &mut RiskState, leg: &Leg<'_>, number: u64, out:
         lot: *lot,
     };
     out.push(trade.id, Conclusion::Trade(round.close(closing)));
-    book.inside = false;
+    book.entered = Entered::Before;
     if order.stop.is_some() {
         book.stopped_out = Some((round.side, trade.time));
     }
