@@ -7,6 +7,7 @@
 //!   (A built bar has the columns of a candle; the candle that closed it is in `journal cat`.)
 
 use super::export_risk;
+use super::measures::{MEASURES, broken, joined, measures};
 use super::{EventAt, ReportError};
 use daybook_features::columns::{CandleRow, CandleTable, Cell, Column, ColumnType, ColumnWriter, Format, Written};
 use daybook_vocabulary::{Cause, Event, Fill, Kind, OrderIntent, OrderUpdate, TradeClosed};
@@ -166,27 +167,27 @@ impl Export {
 
     fn trade(&mut self, at: EventAt<'_>, trade: &TradeClosed) -> Result<(), ReportError> {
         let [rank, cause] = cause_cells(trade.cause);
-        self.instrument_row(
-            at,
-            &[
-                rank,
-                cause,
-                Cell::U64(trade.trade),
-                Cell::Text(trade.side.word()),
-                trade.quantity.into(),
-                Cell::U64(trade.entry_order.0),
-                Cell::U64(trade.exit_order.0),
-                Cell::Time(trade.entry_time),
-                Cell::Time(trade.exit_time),
-                trade.entry_price.into(),
-                trade.exit_price.into(),
-                trade.gross.into(),
-                trade.fees.into(),
-                Cell::U64(trade.bars),
-                Cell::Text(&trade.entry_reason),
-                Cell::Text(&trade.exit_reason),
-            ],
-        )
+        let broken = broken(trade);
+        let happened = [
+            rank,
+            cause,
+            Cell::U64(trade.trade),
+            Cell::Text(trade.side.word()),
+            trade.quantity.into(),
+            Cell::U64(trade.entry_order.0),
+            Cell::U64(trade.exit_order.0),
+            Cell::Time(trade.entry_time),
+            Cell::Time(trade.exit_time),
+            trade.entry_price.into(),
+            trade.exit_price.into(),
+            trade.gross.into(),
+            trade.fees.into(),
+            Cell::U64(trade.bars),
+            Cell::Text(&trade.entry_reason),
+            Cell::Text(&trade.exit_reason),
+        ];
+        let cells: Vec<Cell<'_>> = happened.into_iter().chain(measures(trade, &broken)).collect();
+        self.instrument_row(at, &cells)
     }
 
     fn about_the_session(&mut self, at: EventAt<'_>) -> Result<(), ReportError> {
@@ -368,7 +369,9 @@ const FILL: [(&str, ColumnType); 21] = [
     ("depository_fee", Decimal),
 ];
 
-const TRADE_CLOSED: [(&str, ColumnType); 18] = [
+const TRADE_CLOSED: [(&str, ColumnType); 34] = joined(TRADE, MEASURES);
+
+const TRADE: [(&str, ColumnType); 18] = [
     ("market", Utf8),
     ("symbol", Utf8),
     ("cause_rank", U64),
