@@ -5,6 +5,7 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod changes;
 mod desk;
 mod exits;
 mod trades;
@@ -159,6 +160,10 @@ pub struct Core {
     state: State,
     requests: Requests,
     decisions: Vec<(InstrumentId, Decision)>,
+    /// Number of the decision of this slice by instrument, where a policy decides.
+    numbers: Vec<u64>,
+    /// The decision that the requests being acted on came of.
+    deciding: u64,
     scratch: Vec<u8>,
     last_digest: Hash,
 }
@@ -188,6 +193,8 @@ impl Core {
             state,
             requests: Requests::default(),
             decisions: Vec::new(),
+            numbers: vec![0; count],
+            deciding: 0,
             scratch: Vec::new(),
             last_digest: Hash::default(),
         }
@@ -331,7 +338,7 @@ impl Core {
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
             if !self.state.books[index].working.is_empty() {
-                self.expire_day_orders(id, out);
+                self.end_with_session(id, &session, out);
             }
             if self.setup.timeframe.is_some()
                 && let Some(bar) = self.state.books[index].building.finish()
@@ -370,7 +377,7 @@ impl Core {
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
         if !book.working.is_empty() {
-            self.work(cause, id, candle, out)?;
+            self.work(cause, id, candle, &session, out)?;
         }
         let state = &mut self.state;
         let book = &mut state.books[id.index()];
@@ -390,6 +397,7 @@ impl Core {
                 state.risk.revalued(book.marked, value);
             }
             book.marked = value;
+            book.follow(candle);
         }
         let mut learned = true;
         match self.setup.timeframe {
@@ -462,7 +470,9 @@ impl Core {
             };
             self.setup.strategy.decide(&view, &mut self.requests);
             if !self.requests.list.is_empty() {
+                self.deciding = self.numbers[instrument.index()];
                 self.act(instrument, &session, out);
+                self.deciding = 0;
             }
         }
         self.state.fresh.clear();
@@ -484,10 +494,12 @@ impl Core {
             ledger: &self.state.ledger,
         };
         let mut decisions = std::mem::take(&mut self.decisions);
+        self.numbers.fill(0);
         self.setup.strategy.on_slice(&view, &mut decisions);
         for (id, mut decision) in decisions.drain(..) {
             self.state.counts.decisions += 1;
             decision.decision = self.state.counts.decisions;
+            self.numbers[id.index()] = decision.decision;
             decision.cause = self.state.books[id.index()].cause;
             out.push(id, Conclusion::Decision(decision));
         }

@@ -5,11 +5,13 @@
 //!             │
 //!             ├─ engine.rs       setup, state, sessions, slices · engine/desk.rs: orders judged, worked, booked
 //!             │                  engine/exits.rs: stops and targets of what a fill opened
+//!             │                  engine/changes.rs: orders modified, tightened, ended · terms.rs: what an order may say
 //!             ├─ exchange.rs     where inside a candle a working order trades · slippage/: how far from there it fills
 //!             ├─ transitions.rs  the one table of an order's life
 //!             ├─ position.rs     cost basis and round trips · ledger.rs: cash, reserves, the identities
 //!             ├─ risk/           the verdict on every intent, and the limits that lock an account
 //!             ├─ bars.rs         bars of a higher timeframe
+//!             ├─ exits/          when a trade is left: stops, and the algebra of rules
 //!             ├─ strategy/       what decides · sizing.rs: how much an entry is for
 //!             └─ policy/         a policy's word made into trades by the decision rules a to g
 //! ```
@@ -21,6 +23,7 @@
 mod bars;
 mod engine;
 mod exchange;
+pub mod exits;
 mod feature_session;
 mod input;
 mod ledger;
@@ -32,6 +35,7 @@ pub mod risk;
 pub mod sizing;
 pub mod slippage;
 pub mod strategy;
+mod terms;
 mod transitions;
 
 pub use bars::{Building, Span, span};
@@ -40,7 +44,7 @@ pub use exchange::{Phase, trade_price};
 pub use feature_session::feature_session;
 pub use input::{Body, Input, SessionHours, Slice};
 pub use ledger::{Book, Day, Holdings, Ledger};
-pub use orders::{Bracket, Level, Order, OrderRequest, Request, Requests, Trigger};
+pub use orders::{Bracket, Level, Order, OrderChange, OrderRequest, Request, Requests, Trigger};
 pub use outbox::{Conclusion, NO_STREAM, Outbox, Output};
 pub use position::{Applied, OpenTrade, Position};
 pub use transitions::{Move, after, is_final, transition};

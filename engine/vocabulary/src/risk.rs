@@ -9,7 +9,6 @@ use crate::order::{OrderId, Verdict, words};
 use crate::time::Date;
 use crate::units::{Cause, Measure};
 use rkyv::{Archive, Deserialize, Serialize};
-use std::fmt;
 
 /// Why an intent was refused, with the numbers. It follows its intent.
 #[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]

@@ -4,19 +4,21 @@
 //! - A fill moves order, position, cash, reserves and charges in one place, [`Core::fill`], or none of them.
 //! - What a fill would open must be paid for when it fills, whatever the gate thought; what it closes always may.
 
-use super::{Core, CoreError, State};
+use super::changes::ends_with_session;
+use super::trades::{Leg, round_trip};
+use super::{Core, CoreError};
 use crate::exchange::{Phase, trade_price};
 use crate::input::SessionHours;
 use crate::ledger::{Ledger, collateral};
 use crate::orders::{Order, OrderRequest, Request};
 use crate::outbox::{Conclusion, Outbox};
-use crate::position::{Applied, Closing, OpenTrade};
-use crate::risk::gate;
+use crate::risk::gate::{self, Refusal};
 use crate::slippage::{SlippageInput, in_basis_points, slip};
+use crate::terms;
 use daybook_config::fees::FeeInput;
 use daybook_vocabulary::{
-    Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId,
-    OrderIntent, OrderUpdate, Price, Quantity, RiskVerdict, Side, TimeInForce, Verdict,
+    Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent, OrderId,
+    OrderIntent, OrderType, OrderUpdate, Price, Quantity, RequestKind, RiskVerdict, Side, TimeInForce, Verdict,
 };
 
 /// A trade at the simulated exchange, before it is booked.
@@ -42,30 +44,34 @@ impl Core {
             match request {
                 Request::Place(order) => self.place(id, order, session, out),
                 Request::Cancel(which, reason) => {
-                    self.state.risk.spend(&self.limits, self.state.now, false);
-                    self.end_orders(id, out, |order| (order.id == which).then_some((OrderEvent::Cancelled, reason)));
+                    self.cancel(id, which, (RequestKind::Cancel, reason), out);
                 }
                 Request::CancelAll(reason) => {
                     self.state.risk.spend(&self.limits, self.state.now, false);
                     self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
+                }
+                Request::Modify(which, change, reason) => self.modify(id, which, change, reason, session, out),
+                Request::Replace(which, order) => {
+                    if self.cancel(id, which, (RequestKind::Replace, order.reason), out) {
+                        self.place(id, order, session, out);
+                    }
                 }
             }
         }
         self.requests.list = list;
     }
 
-    /// Ends the orders that last a day.
-    pub(super) fn expire_day_orders(&mut self, id: InstrumentId, out: &mut Outbox) {
-        let reason = Label::new("session-closed");
-        self.end_orders(id, out, |order| {
-            (order.time_in_force == TimeInForce::Day).then_some((OrderEvent::Expired, reason))
-        });
+    /// Ends the orders that do not outlast a session.
+    pub(super) fn end_with_session(&mut self, id: InstrumentId, session: &SessionHours, out: &mut Outbox) {
+        let now = self.state.now;
+        self.end_orders(id, out, |order| ends_with_session(order, session, now));
     }
 
     /// Judges an order and hands it to the simulated exchange.
     fn place(&mut self, id: InstrumentId, request: OrderRequest, session: &SessionHours, out: &mut Outbox) {
         let closed = self.state.now >= session.close;
         if let Some(order) = self.admit(id, request, closed, self.state.now, out) {
+            self.note_loosened(id, &order);
             self.state.books[id.index()].working.push(order);
         }
     }
@@ -74,15 +80,14 @@ impl Core {
     pub(super) fn admit(
         &mut self,
         id: InstrumentId,
-        mut request: OrderRequest,
+        request: OrderRequest,
         closed: bool,
         decided: Nanos,
         out: &mut Outbox,
     ) -> Option<Order> {
         let meta = &self.setup.instruments[id.index()];
-        request.limit = request.limit.map(|price| price.round_to(meta.tick));
-        request.stop = request.stop.map(|price| price.round_to(meta.tick));
-        let judged = gate::judge(&self.case(id, &request, closed));
+        let request = terms::settled(request, self.state.books[id.index()].last, meta.tick);
+        let judged = self.judge(id, &request, closed);
         let verdict = judged.map_or_else(|refusal| refusal.verdict, |_| Verdict::Approved);
         let book = &self.state.books[id.index()];
         let cause = book.cause;
@@ -100,6 +105,9 @@ impl Core {
             stop: order.stop,
             reference: book.last,
             reason: order.reason,
+            trail: order.trail,
+            expires: request.expires,
+            client: order.client,
         };
         out.push(id, Conclusion::Intent(intent));
         let reserve = match judged {
@@ -117,26 +125,38 @@ impl Core {
             assert!(!order.happens(event), "a new order is sent and accepted without surprise");
         }
         order.reserved = reserve;
+        order.planned = gate::judged_at(&request, self.state.books[id.index()].last);
+        order.decision = self.deciding;
         self.state.ledger.reserved += reserve;
         self.note_stop(id, &order);
         out.push(id, Conclusion::Update(update(cause, &order, OrderEvent::Accepted, Label::NONE)));
         Some(order)
     }
 
-    /// Ends the working orders that `choose` names, for its reason.
+    /// The verdict on an order: its terms, then the gate.
+    pub(super) fn judge(&self, id: InstrumentId, request: &OrderRequest, closed: bool) -> Result<Money, Refusal> {
+        match terms::fault(request, self.state.books[id.index()].last, self.state.now) {
+            Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
+            None => gate::judge(&self.case(id, request, closed)),
+        }
+    }
+
+    /// Ends the working orders that `choose` names, for its reason; true when there was one.
     pub(super) fn end_orders(
         &mut self,
         id: InstrumentId,
         out: &mut Outbox,
         choose: impl Fn(&Order) -> Option<(OrderEvent, Label)>,
-    ) {
+    ) -> bool {
         let book = &mut self.state.books[id.index()];
         let (cause, ledger) = (book.cause, &mut self.state.ledger);
+        let before = book.working.len();
         book.working.retain_mut(|order| {
             let Some((event, reason)) = choose(order) else { return true };
             end_order(id, cause, order, event, reason, ledger, out);
             false
         });
+        book.working.len() < before
     }
 
     /// Works the orders of one instrument along a candle's path.
@@ -145,17 +165,13 @@ impl Core {
         cause: Cause,
         id: InstrumentId,
         candle: &Candle,
+        session: &SessionHours,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
         // Taken out so that fills may touch the rest of the state; put back below, with its memory.
         let mut working = std::mem::take(&mut self.state.books[id.index()].working);
-        let worked = self.walk(cause, id, candle, &mut working, out);
-        for order in &mut working {
-            if order.time_in_force == TimeInForce::Ioc && order.is_working() && candle.open_time() >= order.decided {
-                let reason = Label::new("immediate-or-cancel");
-                end_order(id, cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
-            }
-        }
+        let worked = self.walk(cause, id, candle, session, &mut working, out);
+        self.after_candle(id, candle, session, &mut working, out);
         working.retain(Order::is_working);
         self.state.books[id.index()].working = working;
         worked
@@ -166,6 +182,7 @@ impl Core {
         cause: Cause,
         id: InstrumentId,
         candle: &Candle,
+        session: &SessionHours,
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
@@ -175,11 +192,14 @@ impl Core {
         };
         for phase in Phase::PATH {
             let before = working.len();
-            self.walk_phase(phase, cause, id, candle, &mut left, working, out)?;
+            self.walk_phase(phase, cause, id, candle, session, &mut left, working, out)?;
             if phase == Phase::Limits && working.len() > before {
                 // Stops of what a limit has just entered. Every other stop has had its touch, or has not been reached.
-                self.walk_phase(Phase::Stops, cause, id, candle, &mut left, working, out)?;
+                self.walk_phase(Phase::Stops, cause, id, candle, session, &mut left, working, out)?;
             }
+        }
+        if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
+            self.walk_phase(Phase::Close, cause, id, candle, session, &mut left, working, out)?;
         }
         Ok(())
     }
@@ -191,6 +211,7 @@ impl Core {
         cause: Cause,
         id: InstrumentId,
         candle: &Candle,
+        session: &SessionHours,
         left: &mut Quantity,
         working: &mut Vec<Order>,
         out: &mut Outbox,
@@ -203,9 +224,12 @@ impl Core {
             if !order.is_working() || candle.open_time() < order.decided {
                 continue;
             }
+            if order.is_conditional() && !may_trade(order, candle, phase, session, self.state.now) {
+                continue;
+            }
             let Some(reference) = trade_price(order, candle, phase) else { continue };
             let quantity = order.remaining().min(*left);
-            if quantity.is_zero() {
+            if quantity.is_zero() || (order.time_in_force == TimeInForce::Fok && quantity < order.remaining()) {
                 continue;
             }
             let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
@@ -231,7 +255,7 @@ impl Core {
                 && trade.quantity > closing
             {
                 let opened = Trade { quantity: trade.quantity - closing, ..trade };
-                self.protect(bracket, &filled, opened, candle.open_time(), working, out);
+                self.protect(bracket, &filled, opened, (phase, candle.open_time()), working, out);
             }
         }
         Ok(())
@@ -276,7 +300,7 @@ impl Core {
         let refused = self.refuses(&trade, order, charges.total());
         if let Some(reason) = refused {
             let closing = self.state.books[trade.id.index()].position.closing(order.side, trade.quantity);
-            if closing.is_zero() {
+            if closing.is_zero() || order.time_in_force == TimeInForce::Fok {
                 self.cancel_rest(&trade, order, reason, out);
                 return Some(Trade { quantity: Quantity::ZERO, ..trade });
             }
@@ -392,57 +416,21 @@ impl Core {
         if surprised {
             out.push(id, Conclusion::Alarm(contradiction(cause, order, event)));
         }
-        round_trip(state, trade, order, &applied, fees, out);
+        let lot = self.setup.instruments[id.index()].lot;
+        round_trip(state, &Leg { trade, order, applied, fees, lot }, out);
     }
 }
 
-/// Follows the round trip a fill belongs to; a fill through zero ends one and begins the next.
-fn round_trip(state: &mut State, trade: Trade, order: &Order, applied: &Applied, fees: Money, out: &mut Outbox) {
-    let id = trade.id;
-    let book = &mut state.books[id.index()];
-    let closing_fees = fees.share(applied.closed, trade.quantity);
-    if !applied.closed.is_zero() {
-        let round = book.trade.as_mut().expect("a position that closes is a round trip in progress");
-        round.exit_value += applied.closed_value;
-        round.gross += applied.realised;
-        round.fees += closing_fees;
-        if book.position.quantity.is_zero() || !applied.opened.is_zero() {
-            state.counts.trades += 1;
-            let closing = Closing {
-                cause: trade.cause,
-                trade: state.counts.trades,
-                order: order.id,
-                time: trade.time,
-                reason: order.reason,
-                bars: book.bars,
-            };
-            out.push(id, Conclusion::Trade(round.close(closing)));
-            if let Some(base) = state.risk.r_before.get_mut(id.index())
-                && let (Some(r), Some(day)) = (round.r(Money::ZERO), &mut state.risk.day)
-            {
-                day.closed_r += r - std::mem::take(base);
-            }
-            book.trade = None;
+/// May an order with conditions trade at this station? An order that ends inside the candle works at its open alone:
+/// nobody knows whether the rest came in time.
+fn may_trade(order: &Order, candle: &Candle, phase: Phase, session: &SessionHours, now: Nanos) -> bool {
+    let in_time = order.expires > candle.open_time() && (phase == Phase::Open || order.expires >= now);
+    in_time
+        && match order.order_type {
+            OrderType::MarketOnOpen => order.decided <= session.open,
+            OrderType::MarketOnClose => candle.open_time() + candle.interval().nanos() >= session.close,
+            _ => true,
         }
-    }
-    if !applied.opened.is_zero() {
-        let round = book.trade.get_or_insert(OpenTrade {
-            side: order.side,
-            entered: Quantity::ZERO,
-            entry_value: Money::ZERO,
-            exit_value: Money::ZERO,
-            fees: Money::ZERO,
-            gross: Money::ZERO,
-            entry_time: trade.time,
-            entry_order: order.id,
-            entry_reason: order.reason,
-            bars_before: book.bars,
-            stop: None,
-        });
-        round.entered += applied.opened;
-        round.entry_value += applied.opened_value;
-        round.fees += fees - closing_fees;
-    }
 }
 
 pub(super) fn end_order(

@@ -336,9 +336,11 @@ fn order_rate(entry: &Entry<'_>) -> Answer {
 fn prices_fit(request: &OrderRequest) -> bool {
     let positive = |price: Option<Price>| price.is_some_and(|price| price.0 > 0);
     match request.order_type {
-        OrderType::Market => request.limit.is_none() && request.stop.is_none(),
+        OrderType::Market | OrderType::MarketOnOpen | OrderType::MarketOnClose => {
+            request.limit.is_none() && request.stop.is_none()
+        }
         OrderType::Limit => positive(request.limit) && request.stop.is_none(),
-        OrderType::Stop => request.limit.is_none() && positive(request.stop),
+        OrderType::Stop | OrderType::TrailingStop => request.limit.is_none() && positive(request.stop),
         OrderType::StopLimit => positive(request.limit) && positive(request.stop),
     }
 }
