@@ -10,8 +10,10 @@ use crate::decision::Decision;
 use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
 use crate::market::{Depth, Quote, TradePrint};
-use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate, StateDigest, TradeClosed};
+use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate, StateDigest};
 use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
+use crate::session::{SessionClosed, SessionOpened, SliceTaken};
+use crate::trade::{TradeClosed, TradeClosedV1};
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error as RkyvError;
@@ -134,6 +136,12 @@ events! {
     8 TradePrint(TradePrint) "trade-print",
     /// Five price levels of each side.
     9 Depth(Depth) "depth",
+    /// A trading session begins.
+    10 SessionOpened(SessionOpened) "session-opened",
+    /// A trading session has ended.
+    11 SessionClosed(SessionClosed) "session-closed",
+    /// A decision point.
+    12 SliceTaken(SliceTaken) "slice",
     /// A command of the operator.
     20 OperatorCommand(OperatorCommand) "operator-command",
     /// A bar built in the core.
@@ -202,6 +210,11 @@ fn decode_older(kind: Kind, schema: u8, payload: &[u8]) -> Result<Event, DecodeE
                 decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
             Ok(Event::SessionHeader(old.into()))
         }
+        (Kind::TradeClosed, 1) => {
+            let old: TradeClosedV1 =
+                decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
+            Ok(Event::TradeClosed(old.into()))
+        }
         (Kind::OrderIntent, 1) => {
             let old: OrderIntentV1 =
                 decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
@@ -249,12 +262,15 @@ archived!(
     SessionHeader 2,
     RunStarted 1,
     RunEnded 1,
+    SessionOpened 1,
+    SessionClosed 1,
+    SliceTaken 1,
     Instrument 1,
     Quarantine 1,
     OrderIntent 2,
     OrderUpdate 1,
     Fill 1,
-    TradeClosed 1,
+    TradeClosed 2,
     Account 1,
     StateDigest 1,
     Alarm 1,

@@ -28,7 +28,9 @@ pub mod label;
 pub mod market;
 pub mod order;
 pub mod risk;
+pub mod session;
 pub mod time;
+pub mod trade;
 pub mod trail;
 pub mod units;
 
@@ -44,10 +46,12 @@ pub use label::Label;
 pub use market::{BookLevel, Depth, Quote, TradePrint};
 pub use order::{
     Account, Alarm, Charges, Fill, OrderEvent, OrderId, OrderIntent, OrderState, OrderType, OrderUpdate, Side,
-    StateDigest, TimeInForce, TradeClosed, Verdict,
+    StateDigest, TimeInForce, Verdict,
 };
 pub use risk::{Command, LimitChange, LimitKind, LimitMoved, OperatorCommand, RiskVerdict};
+pub use session::{SessionClosed, SessionOpened, SliceTaken};
 pub use time::{Date, Interval, Nanos};
+pub use trade::{RulesFollowed, TradeClosed, TradeMeasures};
 pub use trail::Trail;
 pub use units::{BasisPoints, Cause, Hash, Measure, Money, Price, Quantity, Ratio};
 

@@ -10,8 +10,9 @@ use daybook_vocabulary::{
     Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId, Interval, Kind, Label, LimitChange, LimitKind,
     LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent, OrderId, OrderIntent, OrderModified,
     OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, Quote, Ratio, RequestKind,
-    RequestRefused, RiskVerdict, Ruling, RunEnded, RunStarted, Series, SessionHeader, SessionMode, Side, StateDigest,
-    StopTightened, TimeInForce, TradeClosed, TradePrint, Trail, Verdict,
+    RequestRefused, RiskVerdict, RulesFollowed, Ruling, RunEnded, RunStarted, Series, SessionClosed, SessionHeader,
+    SessionMode, SessionOpened, Side, SliceTaken, StateDigest, StopTightened, TimeInForce, TradeClosed, TradeMeasures,
+    TradePrint, Trail, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -72,6 +73,16 @@ fn a_header_from_before_forks_has_no_parent() {
     assert_eq!(decoded, Ok(Event::SessionHeader(SessionHeader { parent: None, ..session_header() })));
     let cut = from_hex(text);
     assert!(Event::decode(Kind::SessionHeader.number(), 1, &cut[..cut.len() - 8]).is_err());
+}
+
+/// Journals on disk hold trades of schema 1: they read as trades that were not measured.
+#[test]
+fn a_trade_from_before_it_was_measured_has_no_measures() {
+    let text = include_str!("golden/trade-closed.v1.hex");
+    let decoded = Event::decode(Kind::TradeClosed.number(), 1, &from_hex(text));
+    assert_eq!(decoded, Ok(Event::TradeClosed(TradeClosed { measures: None, ..trade_closed() })));
+    let cut = from_hex(text);
+    assert!(Event::decode(Kind::TradeClosed.number(), 1, &cut[..cut.len() - 8]).is_err());
 }
 
 /// Journals on disk hold intents of schema 1: they read as intents that neither trail nor expire.
@@ -158,6 +169,7 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
         )*};
     }
     archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(SessionOpened, SessionClosed, SliceTaken);
     archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
     archived!(OrderModified, StopTightened, RequestRefused);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
@@ -261,6 +273,15 @@ fn example(kind: Kind) -> Event {
             code: Label::new("order-contradiction"),
             text: "order 7 is filled and was told 'cancelled'".into(),
         }),
+        Kind::SessionOpened => Event::SessionOpened(SessionOpened {
+            date: Date(20_119),
+            open: Nanos(1_738_295_100_000_000_000),
+            close: Nanos(1_738_317_600_000_000_000),
+        }),
+        Kind::SessionClosed => Event::SessionClosed(SessionClosed { date: Date(20_119) }),
+        Kind::SliceTaken => {
+            Event::SliceTaken(SliceTaken { interval: Interval::MINUTE, at: Nanos(1_738_295_160_000_000_000) })
+        }
         Kind::OrderModified => Event::OrderModified(OrderModified {
             cause: CAUSE,
             order: OrderId(7),
@@ -440,6 +461,17 @@ fn trade_closed() -> TradeClosed {
         bars: 75,
         entry_reason: Label::new("cross-down"),
         exit_reason: Label::new("max-hold"),
+        measures: Some(TradeMeasures {
+            stop: Some(Price(164_000_000_000)),
+            high: Price(163_500_000_000),
+            low: Price(161_000_000_000),
+            planned: Money(3_000_000_000),
+            exit_fees: Money(1_500_000_000),
+            entry_slippage: Money(-1),
+            exit_slippage: Money(1 << 90),
+            decision: 9,
+            rules: RulesFollowed(0b1011_1111),
+        }),
     }
 }
 
