@@ -9,6 +9,7 @@ use crate::change::{OrderModified, RequestRefused, StopTightened};
 use crate::decision::Decision;
 use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
+use crate::learning::{CheckpointWritten, Evaluation, Promotion, TrainingStarted, TrainingStep};
 use crate::market::{Depth, Quote, TradePrint};
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate, StateDigest};
 use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
@@ -172,6 +173,16 @@ events! {
     51 LimitMoved(LimitMoved) "limit-moved",
     /// A policy's decision about a symbol.
     52 Decision(Decision) "decision",
+    /// Training begins or goes on.
+    64 TrainingStarted(TrainingStarted) "training-started",
+    /// One update of a network.
+    65 TrainingStep(TrainingStep) "training-step",
+    /// A checkpoint was written.
+    66 CheckpointWritten(CheckpointWritten) "checkpoint",
+    /// A model was evaluated.
+    67 Evaluation(Evaluation) "evaluation",
+    /// A model became the winner, or did not.
+    68 Promotion(Promotion) "promotion",
 }
 
 impl Kind {
@@ -182,7 +193,7 @@ impl Kind {
 
     /// True for what the core derives: audit derives it again and compares.
     pub const fn is_output(self) -> bool {
-        self.number() >= 32
+        matches!(self.number(), 32..64)
     }
 }
 
@@ -281,6 +292,11 @@ archived!(
     RiskVerdict 1,
     LimitMoved 1,
     Decision 1,
+    TrainingStarted 1,
+    TrainingStep 1,
+    CheckpointWritten 1,
+    Evaluation 1,
+    Promotion 1,
 );
 
 fn encode_archive<T>(value: &T, out: &mut PayloadBuffer)

@@ -25,6 +25,7 @@ pub mod event;
 pub mod header;
 pub mod instrument;
 pub mod label;
+pub mod learning;
 pub mod market;
 pub mod order;
 pub mod risk;
@@ -43,6 +44,7 @@ pub use header::{
 };
 pub use instrument::{Instrument, InstrumentId};
 pub use label::Label;
+pub use learning::{CheckpointWritten, Evaluation, Promotion, TrainingStarted, TrainingStep};
 pub use market::{BookLevel, Depth, Quote, TradePrint};
 pub use order::{
     Account, Alarm, Charges, Fill, OrderEvent, OrderId, OrderIntent, OrderState, OrderType, OrderUpdate, Side,

@@ -295,6 +295,8 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
         Kind::Candle | Kind::Bar => &[],
         Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded => &[("json", Utf8)],
         Kind::Quote | Kind::TradePrint | Kind::Depth => &[("json", Utf8)],
+        Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten => &[("json", Utf8)],
+        Kind::Evaluation | Kind::Promotion => &[("json", Utf8)],
         Kind::OrderModified | Kind::StopTightened | Kind::RequestRefused => &[("json", Utf8)],
         Kind::Instrument => &[("stream", U64), ("market", Utf8), ("symbol", Utf8), ("tick", Decimal), ("lot", Decimal)],
         Kind::Quarantine => &[("file", Utf8), ("line", U64), ("reason", Utf8), ("row", Utf8)],
