@@ -6,6 +6,7 @@ mod compare;
 mod config;
 mod demo;
 mod explain;
+mod fetch;
 mod fork;
 mod ingest;
 mod journal;
@@ -25,6 +26,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
     match &cli.command {
         Command::Demo(arguments) => demo::run(cli, arguments),
         Command::Ingest(arguments) => ingest::run(cli, arguments),
+        Command::Fetch(arguments) => fetch::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),
         Command::Explain(arguments) => explain::run(cli, arguments),

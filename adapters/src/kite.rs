@@ -12,6 +12,7 @@
 //! - Secrets show as `***` in every `Debug`, error and log.
 //! - Must never: send an order twice, nor one whose intent is not on disk.
 
+mod blocking;
 pub mod buckets;
 mod client;
 mod error;
@@ -26,6 +27,7 @@ pub mod session;
 pub mod ticks;
 pub mod values;
 
+pub use blocking::BlockingKite;
 pub use client::{BACKOFF, BrokerClock, JITTER, Kite, LastPrices, Margins};
 pub use error::{ErrorKind, KiteError, Refused};
 pub use secret::{Secret, scrub, write_private};

@@ -18,6 +18,7 @@ mod compare;
 mod driver;
 mod error;
 mod explain;
+pub mod fetch;
 mod fork;
 mod history;
 pub mod ingest;

@@ -5,7 +5,7 @@
 //! - Decoding never panics, whatever the bytes.
 
 use crate::candle::{Bar, Candle};
-use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
+use crate::header::{Fetched, Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderUpdate, StateDigest, TradeClosed};
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
@@ -124,6 +124,8 @@ events! {
     5 Candle(Candle) "candle",
     /// A row that was refused.
     6 Quarantine(Quarantine) "quarantine",
+    /// A range that a broker was asked for, whole.
+    16 Fetched(Fetched) "fetched",
     /// A bar built in the core.
     32 Bar(Bar) "bar",
     /// A decision to trade, with its verdict.
@@ -222,6 +224,7 @@ archived!(
     RunEnded 1,
     Instrument 1,
     Quarantine 1,
+    Fetched 1,
     OrderIntent 1,
     OrderUpdate 1,
     Fill 1,

@@ -30,7 +30,7 @@ pub mod units;
 pub use candle::{Bar, Candle};
 pub use event::{DecodeError, Event, Kind, Payload, PayloadBuffer};
 pub use header::{
-    InputFilter, InputJournal, Parent, Quarantine, RunEnded, RunStarted, Series, SessionHeader, SessionMode,
+    Fetched, InputFilter, InputJournal, Parent, Quarantine, RunEnded, RunStarted, Series, SessionHeader, SessionMode,
 };
 pub use instrument::{Instrument, InstrumentId};
 pub use label::Label;

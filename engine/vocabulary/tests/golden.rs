@@ -6,10 +6,10 @@
 
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
-    Account, Alarm, Bar, BasisPoints, Candle, Cause, Charges, Date, Event, Fill, Hash, InputFilter, InputJournal,
-    Instrument, InstrumentId, Interval, Kind, Label, Money, Nanos, OrderEvent, OrderId, OrderIntent, OrderState,
-    OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, RunEnded, RunStarted, Series,
-    SessionHeader, SessionMode, Side, StateDigest, TimeInForce, TradeClosed, Verdict,
+    Account, Alarm, Bar, BasisPoints, Candle, Cause, Charges, Date, Event, Fetched, Fill, Hash, InputFilter,
+    InputJournal, Instrument, InstrumentId, Interval, Kind, Label, Money, Nanos, OrderEvent, OrderId, OrderIntent,
+    OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, RunEnded, RunStarted,
+    Series, SessionHeader, SessionMode, Side, StateDigest, TimeInForce, TradeClosed, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -136,7 +136,7 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
             assert!(align_of::<rkyv::Archived<$payload>>() <= 8, "{} in the journal", stringify!($payload));
         )*};
     }
-    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Fetched, Quarantine, OrderIntent, OrderUpdate, Fill);
     archived!(TradeClosed, Account, StateDigest, Alarm);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
 }
@@ -204,6 +204,15 @@ fn example(kind: Kind) -> Event {
         Kind::RunEnded => Event::RunEnded(run_ended()),
         Kind::Instrument => Event::Instrument(instrument()),
         Kind::Candle => Event::Candle(candle()),
+        Kind::Fetched => Event::Fetched(Fetched {
+            source: "kite".to_owned(),
+            market: "nse".to_owned(),
+            symbol: "RELIANCE".to_owned(),
+            interval: Interval(300),
+            after: Nanos(1_748_715_400_000_000_000),
+            until: Nanos(1_749_493_000_000_000_000),
+            rows: 450,
+        }),
         Kind::Quarantine => Event::Quarantine(Quarantine {
             file: hash(4),
             line: 17,

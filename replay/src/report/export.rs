@@ -272,7 +272,7 @@ const fn cause_cells(cause: Cause) -> [Cell<'static>; 2] {
 const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
     match kind {
         Kind::Candle | Kind::Bar => &[],
-        Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded => &[("json", Utf8)],
+        Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded | Kind::Fetched => &[("json", Utf8)],
         Kind::Instrument => &[("stream", U64), ("market", Utf8), ("symbol", Utf8), ("tick", Decimal), ("lot", Decimal)],
         Kind::Quarantine => &[("file", Utf8), ("line", U64), ("reason", Utf8), ("row", Utf8)],
         Kind::OrderIntent => &ORDER_INTENT,
