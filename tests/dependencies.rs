@@ -17,6 +17,8 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
     ("daybook-config", "config", &["daybook-vocabulary"]),
     ("daybook-features", "features", &["daybook-vocabulary"]),
     ("daybook-core", "engine/core", &["daybook-config", "daybook-features", "daybook-vocabulary"]),
+    ("daybook-inference", "learner/inference", &[]),
+    ("daybook-train", "learner/train", &["daybook-inference"]),
     ("daybook-adapters", "adapters", &["daybook-journal", "daybook-vocabulary"]),
     (
         "daybook-replay",
@@ -58,9 +60,21 @@ const ABSENCES: &[(&[&str], &[&str], &str)] = &[
         "foreign files are read in `adapters`, where a damaged one is contained",
     ),
     (
-        &["daybook-vocabulary", "daybook-journal", "daybook-config", "daybook-features", "daybook-core"],
+        &[
+            "daybook-vocabulary",
+            "daybook-journal",
+            "daybook-config",
+            "daybook-features",
+            "daybook-core",
+            "daybook-inference",
+        ],
         &["candle-core", "candle-nn"],
         "deciding does not need a training library",
+    ),
+    (
+        &["daybook-inference", "daybook-train"],
+        &["tokio", "mio", "hyper", "rustls", "reqwest", "tungstenite", "daybook-adapters"],
+        "the learner cannot reach a broker (I3)",
     ),
     (
         &["daybook-vocabulary", "daybook-journal", "daybook-config", "daybook-adapters"],
@@ -89,6 +103,7 @@ const OWNERS: &[(&str, &str, &str)] = &[
     ("getrandom", "daybook-journal", "file ids and keys; nothing else is random"),
     ("rkyv", "daybook-vocabulary", "payloads are encoded and decoded in one place"),
     ("clap", "daybook", "the command line is the binary's"),
+    ("candle-core", "daybook-train", "training happens in one place"),
 ];
 
 /// What a dependency is for.

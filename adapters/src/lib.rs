@@ -8,3 +8,4 @@
 
 pub mod files;
 pub mod kite;
+pub mod kite_wire;

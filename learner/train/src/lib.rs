@@ -1,0 +1,16 @@
+//! Replay memory, the training of the network, its evaluation and promotion.
+//!
+//! - Training moves parameters; what decides is `daybook-inference` over the file that training wrote.
+//! - Everything random comes from [`Random`] and the seed of the run: two runs of one seed give the same weights on
+//!   the same type of processor, binary and number of threads.
+//! - What is held out is refused to training by the store, not by good intentions.
+//! - Must never: reach a broker, or read a clock for anything but progress.
+
+mod dataset;
+mod error;
+pub mod network;
+mod random;
+
+pub use dataset::{Dataset, Outcome};
+pub use error::TrainError;
+pub use random::Random;
