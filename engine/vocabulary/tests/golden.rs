@@ -214,6 +214,18 @@ fn instrument() -> Instrument {
     Instrument { market: "nse".into(), symbol: "RELIANCE".into(), tick: Price(5_000_000), lot: Quantity(100_000_000) }
 }
 
+fn fetched() -> Fetched {
+    Fetched {
+        source: "kite".to_owned(),
+        market: "nse".to_owned(),
+        symbol: "RELIANCE".to_owned(),
+        interval: Interval(300),
+        after: Nanos(1_748_715_400_000_000_000),
+        until: Nanos(1_749_493_000_000_000_000),
+        rows: 450,
+    }
+}
+
 /// The fixed example of a kind. A new kind gets its line here and its file.
 fn example(kind: Kind) -> Event {
     match kind {
@@ -227,15 +239,7 @@ fn example(kind: Kind) -> Event {
         Kind::RunEnded => Event::RunEnded(run_ended()),
         Kind::Instrument => Event::Instrument(instrument()),
         Kind::Candle => Event::Candle(candle()),
-        Kind::Fetched => Event::Fetched(Fetched {
-            source: "kite".to_owned(),
-            market: "nse".to_owned(),
-            symbol: "RELIANCE".to_owned(),
-            interval: Interval(300),
-            after: Nanos(1_748_715_400_000_000_000),
-            until: Nanos(1_749_493_000_000_000_000),
-            rows: 450,
-        }),
+        Kind::Fetched => Event::Fetched(fetched()),
         Kind::Quarantine => Event::Quarantine(Quarantine {
             file: hash(4),
             line: 17,
