@@ -19,11 +19,13 @@ mod error;
 pub mod history;
 pub mod http;
 pub mod instruments;
+pub mod messages;
 pub mod orders;
 pub mod pace;
 mod placing;
 mod secret;
 pub mod session;
+pub mod ticker;
 pub mod ticks;
 pub mod values;
 

@@ -520,19 +520,42 @@ async fn simulated_clock(
     }
 }
 
-/// `{"data":{"now":"2025-06-10T03:45:00.5Z","speed":120}}`, with or without the envelope.
+/// `{"data":{"epoch_nanos":1749526200000000000,"speed":"120"}}`; a speed of `max` has no seconds of its own.
 fn read_clock(answer: &Response) -> Option<BrokerClock> {
     #[derive(Deserialize)]
     struct Clock {
-        now: Nanos,
-        speed: Units,
+        epoch_nanos: i64,
+        speed: String,
     }
     if !(200..300).contains(&answer.code) {
         return None;
     }
-    let envelope: Option<Envelope<'_>> = serde_json::from_slice(&answer.body).ok();
-    let inner = envelope.and_then(|envelope| envelope.data).and_then(|data| serde_json::from_str(data.get()).ok());
-    let clock: Clock = inner.or_else(|| serde_json::from_slice(&answer.body).ok())?;
-    let speed_milli = u64::try_from(clock.speed.0 / (Quantity::from_units(1).0 / 1_000)).ok()?;
-    Some(BrokerClock { now: clock.now, speed_milli })
+    let envelope: Envelope<'_> = serde_json::from_slice(&answer.body).ok()?;
+    let clock: Clock = serde_json::from_str(envelope.data?.get()).ok()?;
+    let speed_milli = match clock.speed.as_str() {
+        "max" => 1_000,
+        times => u64::try_from(Units::of(times)?.0 / (Quantity::from_units(1).0 / 1_000)).ok()?,
+    };
+    Some(BrokerClock { now: Nanos(clock.epoch_nanos), speed_milli })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_of_a_simulated_broker() {
+        let answer = |body: &str| Response { code: 200, body: body.as_bytes().to_vec(), ..Response::default() };
+        let read = |speed: &str| {
+            let body =
+                format!("{{\"status\":\"success\",\"data\":{{\"epoch_nanos\":5,\"speed\":\"{speed}\",\"x\":1}}}}");
+            read_clock(&answer(&body)).map(|clock| (clock.now.0, clock.speed_milli))
+        };
+        assert_eq!(
+            [read("120"), read("0.5"), read("max"), read("fast")],
+            [Some((5, 120_000)), Some((5, 500)), Some((5, 1_000)), None]
+        );
+        assert_eq!(read_clock(&Response { code: 404, ..answer("{}") }), None);
+        assert_eq!(read_clock(&answer("<html>")), None);
+    }
 }
