@@ -111,7 +111,7 @@ pub async fn run(
         let mut heard = false;
         let end = match connect(kite, limits).await {
             Ok(Connection::Plain(socket)) => {
-                follow(kite, limits, socket, &mut wanted, &mut listener, &mut last_heard, &mut heard).await
+                follow(kite, limits, *socket, &mut wanted, &mut listener, &mut last_heard, &mut heard).await
             }
             Ok(Connection::Tls(socket)) => {
                 follow(kite, limits, *socket, &mut wanted, &mut listener, &mut last_heard, &mut heard).await
@@ -140,7 +140,7 @@ pub async fn run(
 }
 
 enum Connection {
-    Plain(WebSocketStream<tokio::net::TcpStream>),
+    Plain(Box<WebSocketStream<tokio::net::TcpStream>>),
     Tls(Box<WebSocketStream<tokio_rustls::client::TlsStream<tokio::net::TcpStream>>>),
 }
 
@@ -168,7 +168,8 @@ async fn connect(kite: &Kite, limits: FeedLimits) -> Result<Connection, End> {
     let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
     match open_stream(&address, limits.wire, tls.as_ref()).await.map_err(lost)? {
         Stream::Plain(stream) => {
-            Ok(Connection::Plain(shake(client_async_with_config(url, stream, Some(config)), limits).await?))
+            let socket = shake(client_async_with_config(url, stream, Some(config)), limits).await?;
+            Ok(Connection::Plain(Box::new(socket)))
         }
         Stream::Tls(stream) => {
             let socket = shake(client_async_with_config(url, *stream, Some(config)), limits).await?;

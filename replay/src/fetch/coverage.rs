@@ -54,16 +54,8 @@ pub struct Coverage {
 }
 
 /// A day's bars: one bit for each minute of the day in which one opened.
-#[derive(Debug, Clone)]
-struct Minutes([u64; 23]);
-
-impl Default for Minutes {
-    fn default() -> Self {
-        Self([0; 23])
-    }
-}
-
-const _: () = assert!(23 * 64 >= 24 * 60, "a bit for each minute");
+#[derive(Debug, Clone, Default)]
+struct Minutes([u64; (24 * 60_usize).div_ceil(64)]);
 
 impl Minutes {
     fn set(&mut self, minute: usize) {
