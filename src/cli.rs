@@ -48,6 +48,8 @@ pub enum Command {
     Compare(Compare),
     /// What if: take up a run after any event with other settings.
     Fork(Fork),
+    /// Compute indicators or features of each bar into a table, to look at, plot and check.
+    Features(Features),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.
@@ -243,6 +245,35 @@ pub struct Fork {
     /// Directory of the fork.
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
+}
+
+/// Arguments of `features`.
+#[derive(Debug, Args)]
+pub struct Features {
+    /// Journals of history.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
+    /// Symbols, separated by commas; all when not given.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub symbols: Vec<String>,
+    /// Interval of the candles.
+    #[arg(long)]
+    pub interval: Option<Interval>,
+    /// First session to show, inclusive; what comes before is read all the same.
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<Date>,
+    /// Last session to show, inclusive.
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<Date>,
+    /// Indicators, such as `rsi(14),atr(14),macd(12,26,9)`; `help` lists them.
+    #[arg(long, value_name = "LIST", conflicts_with = "spec")]
+    pub indicators: Option<String>,
+    /// A feature specification instead: v1, what the learned strategy sees.
+    #[arg(long, value_name = "VERSION")]
+    pub spec: Option<String>,
+    /// The table: a file that ends in .parquet or .arrow.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// Arguments of `verify`.

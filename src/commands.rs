@@ -6,6 +6,7 @@ mod compare;
 mod config;
 mod demo;
 mod explain;
+mod features;
 mod fork;
 mod ingest;
 mod journal;
@@ -30,6 +31,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Explain(arguments) => explain::run(cli, arguments),
         Command::Compare(arguments) => compare::run(cli, arguments),
         Command::Fork(arguments) => fork::run(cli, arguments),
+        Command::Features(arguments) => features::run(cli, arguments),
         Command::Verify(arguments) => verify::run(cli, arguments),
         Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
         Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),

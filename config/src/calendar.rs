@@ -267,6 +267,15 @@ impl Calendar {
         }
     }
 
+    /// True when a session trades for less time than the ordinary hours of its date: it closes early, or is one of the
+    /// short sessions at other hours.
+    pub fn is_short(&self, session: &Session) -> bool {
+        let ordinary = self.ordinary_hours(session.date);
+        let length = |span: Span| span.close - span.open;
+        let usual = length(ordinary.continuous.0) + ordinary.continuous.1.map_or(0, length);
+        session.windows.iter().map(|window| window.close - window.open).sum::<i64>() < usual
+    }
+
     /// When a start-stamped candle was known: at its end, cut at the close of the window it lies in. A daily candle
     /// is known at the end of its session, after the closing auction where there is one. A candle outside every
     /// window (the caller refuses those) at its nominal end.

@@ -18,6 +18,7 @@ pub mod settings;
 pub mod slippage;
 mod sources;
 pub mod ticks;
+mod time_of_day;
 pub mod universe;
 mod value;
 
@@ -29,4 +30,5 @@ pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};
 pub use slippage::SlippageModel;
 pub use sources::Sources;
 pub use ticks::TickTable;
+pub use time_of_day::TimeOfDay;
 pub use universe::Universe;

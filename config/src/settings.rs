@@ -12,8 +12,10 @@ use crate::fees::FeeSchedule;
 use crate::nearest::nearest;
 use crate::slippage::SlippageModel;
 use crate::sources::{Entry, Sources, looks_secret};
+use crate::time_of_day::TimeOfDay;
 use crate::value::Value;
-use daybook_vocabulary::{Hash, Interval, Money};
+use daybook_vocabulary::decimal::SCALE;
+use daybook_vocabulary::{BasisPoints, Hash, Interval, Money, Quantity, Ratio};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -110,6 +112,85 @@ settings! {
     "exchange.slippage" exchange_slippage: SlippageModel = "none", Results,
         "How far each leg fills from its reference price, against the trader: a model and its number, or none.",
         expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N or sqrt-impact:N";
+    "risk.safe_trading_start" risk_safe_trading_start: Option<TimeOfDay> = "none", Results,
+        "No entry before this time of day of the exchange; bars of a day know no hour.",
+        expects "a time of day such as 09:20, or none";
+    "risk.safe_trading_end" risk_safe_trading_end: Option<TimeOfDay> = "none", Results,
+        "No entry from this time of day on; a policy leaves its trades.",
+        expects "a time of day such as 15:20, or none";
+    "risk.hard_trading_end" risk_hard_trading_end: Option<TimeOfDay> = "none", Results,
+        "By this time of day every position is left; exits are sent one bar ahead.",
+        expects "a time of day such as 15:29:30, or none";
+    "risk.max_age_seconds" risk_max_age_seconds: Option<u32> = "none", Results,
+        "Oldest last price by which an entry may be judged, in seconds.",
+        expects "a whole number, or none";
+    "risk.max_deviation_bps" risk_max_deviation_bps: Option<BasisPoints> = "none", Results,
+        "Farthest limit or stop price of an entry from the last price, in basis points.",
+        expects "basis points above 0, or none" if |bps| bps.is_none_or(|bps| bps.0 > 0);
+    "risk.max_order_quantity" risk_max_order_quantity: Option<Quantity> = "none", Results,
+        "Largest quantity of an order that enters.",
+        expects "a quantity above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.max_order_value" risk_max_order_value: Option<Money> = "none", Results,
+        "Largest value of an order that enters.",
+        expects "an amount above 0, or none" if |most| most.is_none_or(|most| most > Money::ZERO);
+    "risk.max_position_quantity" risk_max_position_quantity: Option<Quantity> = "none", Results,
+        "Largest position in one name, working orders counted as filled.",
+        expects "a quantity above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.max_position_value" risk_max_position_value: Option<Money> = "none", Results,
+        "Largest value of a position in one name when it is entered, working orders counted as filled.",
+        expects "an amount above 0, or none" if |most| most.is_none_or(|most| most > Money::ZERO);
+    "risk.max_concentration_pct" risk_max_concentration_pct: Option<Ratio> = "none", Results,
+        "Largest share of the equity in one name, in percent.",
+        expects "a percentage above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.max_concurrent_trades" risk_max_concurrent_trades: Option<u32> = "none", Results,
+        "Most names held or being entered at a time.",
+        expects "a whole number, or none";
+    "risk.max_gross" risk_max_gross: Option<Money> = "none", Results,
+        "Largest sum of longs and shorts, working entries counted as filled.",
+        expects "an amount above 0, or none" if |most| most.is_none_or(|most| most > Money::ZERO);
+    "risk.max_net" risk_max_net: Option<Money> = "none", Results,
+        "Largest difference of longs and shorts, working entries counted as filled.",
+        expects "an amount above 0, or none" if |most| most.is_none_or(|most| most > Money::ZERO);
+    "risk.max_leverage" risk_max_leverage: Option<Ratio> = "none", Results,
+        "Largest sum of longs and shorts in multiples of the equity.",
+        expects "a number above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.margin_pct" risk_margin_pct: Option<Ratio> = "none", Results,
+        "Margin in percent of what is held, long or short (intraday MIS: 20); none: longs are paid in full.",
+        expects "a percentage above 0 and at most 100, or none"
+        if |percent| percent.is_none_or(|percent| percent.0 > 0 && percent.0 <= 100 * SCALE);
+    "risk.max_orders_per_minute" risk_max_orders_per_minute: Option<u32> = "none", Results,
+        "Most orders, modifications and cancels in any minute; a quarter of a burst is kept for exits.",
+        expects "a whole number above 0, or none" if |most| most.is_none_or(|most| most > 0);
+    "risk.order_min_interval_ms" risk_order_min_interval_ms: Option<u32> = "none", Results,
+        "Least time between two orders that enter, in milliseconds.",
+        expects "a whole number, or none";
+    "risk.daily_max_loss" risk_daily_max_loss: Option<Money> = "none", Results,
+        "Loss of a session, realised and open, at which entries are locked until the next one.",
+        expects "an amount above 0, or none" if |most| most.is_none_or(|most| most > Money::ZERO);
+    "risk.daily_max_loss_pct" risk_daily_max_loss_pct: Option<Ratio> = "none", Results,
+        "The same in percent of the equity the session began with.",
+        expects "a percentage above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.daily_max_loss_r" risk_daily_max_loss_r: Option<Ratio> = "none", Results,
+        "The same in R, the risk each trade began with; trades without a stop have none and do not count.",
+        expects "a number above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.max_drawdown_pct" risk_max_drawdown_pct: Option<Ratio> = "none", Results,
+        "Fall from the peak of the equity, in percent, at which entries are locked until the operator resumes.",
+        expects "a percentage above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.flatten_on_trip" risk_flatten_on_trip: bool = "yes", Results,
+        "Whether every position is left when a limit on losses trips.",
+        expects "yes or no";
+    "risk.capital_per_ticker" risk_capital_per_ticker: Money = "100000", Results,
+        "What a policy commits to one trade, before leverage.",
+        expects "an amount above 0" if |amount| *amount > Money::ZERO;
+    "risk.leverage" risk_leverage: Ratio = "1", Results,
+        "How many times its capital a policy buys.",
+        expects "a number above 0" if |times| times.0 > 0;
+    "risk.trailing_stop_r" risk_trailing_stop_r: Ratio = "1", Results,
+        "Distance of a policy's trailing stop from the best price, in R.",
+        expects "a number above 0" if |distance| distance.0 > 0;
+    "risk.initial_stop_atr" risk_initial_stop_atr: Ratio = "2", Results,
+        "Distance of a policy's first stop from the entry, in average true ranges of 14 bars.",
+        expects "a number above 0" if |distance| distance.0 > 0;
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";
@@ -134,12 +215,17 @@ settings! {
 /// that a session without them has the header, and the hash, that it always had.
 const LATER: &[&str] = &["exchange.slippage"];
 
+fn is_later(key: &str) -> bool {
+    LATER.contains(&key) || key.starts_with("risk.")
+}
+
 /// How the simulated exchange fills orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// Market orders at the next bar's open at the bar's own price: no slippage, no cap, no gate but cash.
     Plain,
-    /// An order takes at most a tenth of a bar's volume and pays for the share it takes, up to 10 basis points a leg.
+    /// An order takes at most a tenth of a bar's volume and pays for the share it takes, up to 10 basis points a leg;
+    /// entries far off the market or by stale prices are refused, and a session that loses 5 % is over.
     Realistic,
 }
 
@@ -159,7 +245,13 @@ impl Profile {
     pub const fn sets(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Plain => &[],
-            Self::Realistic => &[("exchange.participation_bps", "1000"), ("exchange.slippage", "volume-share:100")],
+            Self::Realistic => &[
+                ("exchange.participation_bps", "1000"),
+                ("exchange.slippage", "volume-share:100"),
+                ("risk.max_age_seconds", "60"),
+                ("risk.max_deviation_bps", "2000"),
+                ("risk.daily_max_loss_pct", "5"),
+            ],
         }
     }
 }
@@ -283,7 +375,7 @@ impl Settings {
             .iter()
             .filter(|key| key.scope == Scope::Results)
             .map(|key| (key, self.get(key.name).unwrap_or_default()))
-            .filter(|(key, value)| !LATER.contains(&key.name) || value != key.default)
+            .filter(|(key, value)| !is_later(key.name) || value != key.default)
             .map(|(key, value)| (key.name, value))
             .collect();
         serde_json::to_string(&values).expect("a map of texts is always JSON")

@@ -6,7 +6,8 @@
 use crate::fees::FeeSchedule;
 use crate::settings::{Profile, ScheduleName};
 use crate::slippage::SlippageModel;
-use daybook_vocabulary::{Interval, Money};
+use crate::time_of_day::TimeOfDay;
+use daybook_vocabulary::{BasisPoints, Interval, Money, Quantity, Ratio};
 use std::path::PathBuf;
 
 /// The text of an optional value that is not set; the empty text means it too.
@@ -20,21 +21,30 @@ pub(crate) trait Value: Sized {
     fn print(&self) -> String;
 }
 
-impl Value for Money {
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-    fn print(&self) -> String {
-        self.to_string()
-    }
+macro_rules! written_as_itself {
+    ($($type:ty),*) => {$(
+        impl Value for $type {
+            fn read(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+            fn print(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
 }
+written_as_itself!(BasisPoints, Interval, Money, Quantity, Ratio, TimeOfDay);
 
-impl Value for Interval {
+impl Value for bool {
     fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
+        match text {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => None,
+        }
     }
     fn print(&self) -> String {
-        self.to_string()
+        if *self { "yes" } else { "no" }.to_owned()
     }
 }
 

@@ -178,6 +178,8 @@ fn the_canonical_form_has_what_changes_results_and_nothing_else() {
             "costs" => "zerodha-delivery",
             "engine.timeframe" => "7m",
             "exchange.slippage" => "bps:5",
+            key if key.ends_with("_start") || key.ends_with("_end") => "12:34:56",
+            "risk.flatten_on_trip" => "no",
             _ => "77",
         };
         let other = resolve(&[(key.name, value)]);
@@ -195,7 +197,7 @@ fn a_profile_sets_what_nobody_else_did() {
     let realistic = resolve(&[("profile", "realistic"), ("costs", "bps:2")]);
     assert_eq!(
         realistic.canonical_json(),
-        r#"{"cash":"1000000","costs":"bps:2","engine.timeframe":"none","exchange.participation_bps":"1000","exchange.slippage":"volume-share:100","profile":"realistic","seed":"0"}"#
+        r#"{"cash":"1000000","costs":"bps:2","engine.timeframe":"none","exchange.participation_bps":"1000","exchange.slippage":"volume-share:100","profile":"realistic","risk.daily_max_loss_pct":"5","risk.max_age_seconds":"60","risk.max_deviation_bps":"2000","seed":"0"}"#
     );
     let origin = |resolved: &daybook_config::Resolved, key: &str| resolved.origin(key).unwrap().to_string();
     assert_eq!(origin(&realistic, "exchange.slippage"), "profile realistic");

@@ -17,6 +17,8 @@ pub struct Session {
     pub open: Nanos,
     /// End of continuous trading.
     pub close: Nanos,
+    /// End of the session, its closing auction included: when its daily bar is known.
+    pub end: Nanos,
     /// True when trading ends earlier than on an ordinary day, or the whole session stands at other hours.
     pub early_close: bool,
     /// When the first session of the date's month opens.
@@ -77,6 +79,12 @@ impl Bar<'_> {
     pub fn ends(&self) -> Nanos {
         let nominal = self.candle.open_time() + self.candle.interval().nanos();
         nominal.min(self.session.close).max(self.candle.open_time())
+    }
+
+    /// When the bar could be known: a daily bar after the closing auction, any other when it ended.
+    #[inline]
+    pub fn known(&self) -> Nanos {
+        if self.candle.interval().is_daily() { self.session.end.max(self.ends()) } else { self.ends() }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod columns;
 mod error;
 pub mod indicators;
 mod smoothing;
+pub mod spec;
 #[cfg(test)]
 mod testing;
 mod window;
@@ -17,4 +18,7 @@ pub use bar::{Bar, Session, float};
 pub use error::FeatureError;
 pub use indicators::{AnyIndicator, Indicator, Named, Rsi, parse_indicators};
 pub use smoothing::{Smoothed, Smoothing};
+pub use spec::{
+    FEATURE_NAMES, FEATURE_SPEC_VERSION, FEATURES, FeatureMarket, Features, Scaler, Timeframe, feature_spec_hash,
+};
 pub use window::Window;

@@ -12,7 +12,7 @@ pub(crate) fn session_on(date: &str) -> Session {
     let date: Date = date.parse().expect("a date");
     let open = date.midnight() + (3 * HOUR + 45 * MINUTE);
     let close = open + 375 * MINUTE;
-    Session { date, open, close, early_close: false, month_opens: open, year_opens: open }
+    Session { date, open, close, end: close + 10 * MINUTE, early_close: false, month_opens: open, year_opens: open }
 }
 
 /// A candle of 5 minutes: open, high, low, close in whole units.

@@ -8,7 +8,10 @@ mod market;
 use daybook_features::parse_indicators;
 use market::Market;
 
-const TALIB: &[(&str, &[(usize, &[f64])])] = &[
+/// Bars and what each output shows there.
+type Rows = &'static [(usize, &'static [f64])];
+
+const TALIB: &[(&str, Rows)] = &[
     (
         "sma(12)",
         &[

@@ -109,8 +109,8 @@ pub(crate) struct HighWater {
 }
 
 impl HighWater {
-    /// Makes the file with both slots saying "nothing", durable.
-    pub(crate) fn create(storage: &dyn Storage, dir: &Path, content: Hash) -> Result<HighWater> {
+    /// Makes the file with both slots saying "nothing"; durable where that is wanted from the start.
+    pub(crate) fn create(storage: &dyn Storage, dir: &Path, content: Hash, durable: bool) -> Result<HighWater> {
         let path = dir.join(HIGH_WATER_NAME);
         let file = storage.create(&path, HIGH_WATER_BYTES as u64).map_err(JournalError::io("create", &path))?;
         let mut high_water = HighWater {
@@ -122,7 +122,11 @@ impl HighWater {
             last: None,
             durable_at: storage.elapsed(),
         };
-        high_water.write_both(storage, Mark::default(), content)?;
+        if durable {
+            high_water.write_both(storage, Mark::default(), content)?;
+        } else {
+            high_water.fill_both(Mark::default(), content)?;
+        }
         Ok(high_water)
     }
 
@@ -177,6 +181,24 @@ impl HighWater {
         for _ in 0..2 {
             self.write_scratch(mark, content)?;
             self.settle(storage, mark)?;
+        }
+        Ok(())
+    }
+
+    /// Both slots say `mark` and are durable, of a file that was not durable before: neither slot has anything to lose,
+    /// so one sync does for both.
+    pub(crate) fn write_first(&mut self, storage: &dyn Storage, mark: Mark, content: Hash) -> Result<()> {
+        self.fill_both(mark, content)?;
+        self.file.sync().map_err(JournalError::io("sync", &self.path))?;
+        self.durable_mark = mark;
+        self.durable_at = storage.elapsed();
+        Ok(())
+    }
+
+    fn fill_both(&mut self, mark: Mark, content: Hash) -> Result<()> {
+        for _ in 0..2 {
+            self.write_scratch(mark, content)?;
+            self.durable = 1 - self.durable;
         }
         Ok(())
     }

@@ -24,18 +24,27 @@ pub struct Options {
     /// Sync a segment when the next one begins, so that a crash never costs more than one. Default:
     /// true; a session that can be made again (a backtest) may do without.
     pub sync_segments: bool,
+    /// Be durable from the moment it exists: what `create` makes is synced before it bears the journal's name. Default:
+    /// true. Without it nothing is durable before the first `sync`, `seal` or `close`; a power cut until then may leave
+    /// a directory that is no journal. For what is built out of sight and made again.
+    pub durable_from_start: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { segment_bytes: SEGMENT_BYTES_DEFAULT, reserve: false, sync_segments: true }
+        Options { segment_bytes: SEGMENT_BYTES_DEFAULT, reserve: false, sync_segments: true, durable_from_start: true }
     }
 }
 
 impl Options {
     /// For a session that can be made again: small segments, no sync until the end.
     pub fn session() -> Options {
-        Options { segment_bytes: 8 * 1024 * 1024, reserve: false, sync_segments: false }
+        Options {
+            segment_bytes: 8 * 1024 * 1024,
+            sync_segments: false,
+            durable_from_start: false,
+            ..Options::default()
+        }
     }
 
     /// For a session that carries money: a reserve for the day the disk is full.

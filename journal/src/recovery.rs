@@ -83,19 +83,24 @@ pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) ->
         content,
         synced: Mark::default(),
     };
-    let file = publish(storage.as_ref(), &sibling, &header)?;
-    let high_water = HighWater::create(storage.as_ref(), &sibling, content)?;
+    let durable = options.durable_from_start;
+    let file = publish(storage.as_ref(), &sibling, &header, durable)?;
+    let high_water = HighWater::create(storage.as_ref(), &sibling, content, durable)?;
     if options.reserve {
         make_reserve(storage.as_ref(), &sibling, &options)?;
     }
-    sync_dir(storage.as_ref(), &sibling)?;
+    if durable {
+        sync_dir(storage.as_ref(), &sibling)?;
+    }
     storage.rename(&sibling, dir).map_err(|error| match error.kind() {
         std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists => {
             JournalError::AlreadyExists { dir: dir.to_owned() }
         }
         _ => JournalError::io("rename", &sibling)(error),
     })?;
-    sync_dir(storage.as_ref(), &parent)?;
+    if durable {
+        sync_dir(storage.as_ref(), &parent)?;
+    }
     let place = Place {
         segment: 0,
         offset: SEGMENT_HEADER_BYTES as u64,
@@ -105,7 +110,9 @@ pub(crate) fn create(storage: Arc<dyn Storage>, dir: &Path, options: Options) ->
         content,
     };
     let parts = Parts { storage, dir, options, lock };
-    Ok(writer(parts, file, &header, header.capacity, place, high_water))
+    let mut created = writer(parts, file, &header, header.capacity, place, high_water);
+    created.undurable = !durable;
+    Ok(created)
 }
 
 /// Errs where `dir` is anything but absent or an empty directory.
@@ -124,12 +131,17 @@ fn sibling_of(dir: &Path) -> Result<(PathBuf, PathBuf)> {
         dir: dir.to_owned(),
         reason: "the path names no directory of its own".to_owned(),
     })?;
-    let parent = match dir.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent_of(dir);
     let sibling = parent.join(format!(".{}.creating", name.to_string_lossy()));
     Ok((parent.to_owned(), sibling))
+}
+
+/// The directory that holds a journal's name.
+pub(crate) fn parent_of(dir: &Path) -> &Path {
+    match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// See [`Writer::open`].
@@ -195,6 +207,7 @@ fn writer(
         chain: place.chain,
         content: place.content,
         synced: Mark::default(),
+        undurable: false,
         id: None,
         last_seal: None,
         batch: Batch::default(),

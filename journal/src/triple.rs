@@ -6,58 +6,91 @@
 //! - Only a way to ask faster: where it says "not sound", or cannot say, the frame is looked at alone.
 //! - Must never: say "sound" of a frame of which a byte was not hashed.
 
-use crate::format::{FRAME_HEADER_BYTES, padded, u32_at};
+use crate::format::{FRAME_HEADER_BYTES, padded, start, u32_at};
+
+/// Bytes that the processor fetches together.
+const LINE_BYTES: usize = 64;
+/// How far ahead of the checks bytes are asked for: what is checked while memory answers.
+const AHEAD_BYTES: usize = 1_024;
 
 /// Are the three frames at the start of `bytes`, of `len` bytes each, sound by checksum and padding?
+///
+/// Every intermediate result stays in a register: stored word by word and loaded in pairs, as arrays are, it would cost
+/// more than the checksums.
 #[inline]
 pub(crate) fn are_sound(bytes: &[u8], len: u32, seed: u32) -> bool {
     let size = padded(len as usize);
     let Some(frames) = bytes.get(..3 * size) else { return false };
+    fetch_ahead(bytes, size);
     if size < FRAME_HEADER_BYTES {
         return false;
     }
     let (first, rest) = frames.split_at(size);
     let (second, third) = rest.split_at(size);
-    let frames = [first, second, third];
-    let same_length = frames.iter().all(|frame| u32_at(frame, 0) == len);
-    if !same_length || frames.iter().any(|frame| frame[len as usize..].iter().any(|byte| *byte != 0)) {
+    if u32_at(first, 0) != len || u32_at(second, 0) != len || u32_at(third, 0) != len {
         return false;
     }
-    let Some(found) = checksums(seed, len, frames.map(|frame| &frame[8..])) else { return false };
-    found == frames.map(|frame| u32_at(frame, 4))
+    if size != len as usize && [first, second, third].iter().any(|frame| !is_zero(&frame[len as usize..])) {
+        return false;
+    }
+    have_their_checksums(!start(seed, len), first, second, third)
+}
+
+/// Asks for the bytes that will be checked soon. A reader goes straight ahead, but the processor stops guessing at the
+/// end of each page.
+#[inline]
+fn fetch_ahead(bytes: &[u8], size: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..(3 * size).div_ceil(LINE_BYTES) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint reads nothing and faults nowhere, so the address may lie beyond the slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(AHEAD_BYTES + line * LINE_BYTES).cast()) };
+    }
+}
+
+fn is_zero(padding: &[u8]) -> bool {
+    padding.iter().all(|byte| *byte == 0)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
-fn checksums(seed: u32, len: u32, rests: [&[u8]; 3]) -> Option<[u32; 3]> {
+fn have_their_checksums(state: u32, first: &[u8], second: &[u8], third: &[u8]) -> bool {
     if !std::arch::is_x86_feature_detected!("sse4.2") {
-        return None;
+        return false;
     }
     // SAFETY: the processor has the instruction, as was just asked; the function is safe otherwise.
-    Some(unsafe { interleaved(!crate::format::start(seed, len), rests) })
+    unsafe { interleaved(state, first, second, third) }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-fn checksums(_: u32, _: u32, _: [&[u8]; 3]) -> Option<[u32; 3]> {
-    None
+fn have_their_checksums(_: u32, _: &[u8], _: &[u8], _: &[u8]) -> bool {
+    false
 }
 
-/// Three chains from one state, over slices of one length that is a multiple of 8.
+/// Three chains from one state, each over a frame but its length and checksum, each compared with the checksum there.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sse4.2")]
 #[inline]
-fn interleaved(state: u32, [first, second, third]: [&[u8]; 3]) -> [u32; 3] {
+fn interleaved(state: u32, first: &[u8], second: &[u8], third: &[u8]) -> bool {
     use std::arch::x86_64::_mm_crc32_u64;
-    let mut chains = [u64::from(state); 3];
-    assert!(first.len().is_multiple_of(8), "frames are padded to whole words");
-    let (first, second, third) = (first.as_chunks::<8>().0, second.as_chunks::<8>().0, third.as_chunks::<8>().0);
-    for ((one, two), three) in first.iter().zip(second).zip(third) {
-        chains[0] = _mm_crc32_u64(chains[0], u64::from_le_bytes(*one));
-        chains[1] = _mm_crc32_u64(chains[1], u64::from_le_bytes(*two));
-        chains[2] = _mm_crc32_u64(chains[2], u64::from_le_bytes(*three));
+    assert!(first.len() == second.len() && second.len() == third.len(), "frames of one length");
+    let mut one = u64::from(state);
+    let (mut two, mut three) = (one, one);
+    for ((a, b), c) in words(first).iter().zip(words(second)).zip(words(third)) {
+        one = _mm_crc32_u64(one, u64::from_le_bytes(*a));
+        two = _mm_crc32_u64(two, u64::from_le_bytes(*b));
+        three = _mm_crc32_u64(three, u64::from_le_bytes(*c));
     }
-    chains.map(|chain| !(chain as u32))
+    let differs = |chain: u64, frame: &[u8]| !(chain as u32) ^ u32_at(frame, 4);
+    differs(one, first) | differs(two, second) | differs(three, third) == 0
+}
+
+/// What a frame's checksum covers: all but the word that holds its length and the checksum itself.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn words(frame: &[u8]) -> &[[u8; 8]] {
+    frame[8..].as_chunks::<8>().0
 }
 
 /// The slow way, for comparison: each frame alone.

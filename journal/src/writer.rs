@@ -26,7 +26,7 @@ use crate::format::{
 };
 use crate::high_water::HighWater;
 use crate::options::{Head, Options, payload_limit};
-use crate::recovery::Recovery;
+use crate::recovery::{Recovery, parent_of, sync_dir};
 use crate::seal::{Seal, SealKey};
 use crate::segment::{RESERVE_NAME, Role, SEGMENT_HEADER_BYTES, SegmentHeader, TEMPORARY_SUFFIX, segment_name};
 use crate::storage::{Files, Storage, StorageFile};
@@ -78,6 +78,8 @@ pub struct Writer {
     pub(crate) chain: Chain,
     pub(crate) content: Hash,
     pub(crate) synced: Mark,
+    /// Nothing of it is durable yet, not even its names: see [`Options::durable_from_start`].
+    pub(crate) undurable: bool,
     pub(crate) id: Option<[u8; 16]>,
     pub(crate) last_seal: Option<Seal>,
     // The batch that is open.
@@ -177,6 +179,10 @@ impl Writer {
         let committed = self.commit().and_then(|()| self.pad());
         self.padding = false;
         committed?;
+        if self.undurable {
+            let durable = self.become_durable();
+            return self.poison_on_error(durable);
+        }
         if self.synced == self.mark && self.unsynced.is_empty() {
             return Ok(());
         }
@@ -215,6 +221,13 @@ impl Writer {
 
     /// Syncs, trims the last segment and gives up the lock.
     pub fn close(mut self) -> Result<Head> {
+        if self.undurable {
+            // Nothing was acknowledged yet, so it may be cut to size before it is synced.
+            self.commit()?;
+            let closed = self.cut().and_then(|()| self.become_durable());
+            self.poison_on_error(closed)?;
+            return Ok(self.head());
+        }
         self.sync()?;
         let trimmed = self.trim();
         self.poison_on_error(trimmed)?;
@@ -449,7 +462,7 @@ impl Writer {
         }
         let header =
             self.next_header(self.storage.file_id().map_err(JournalError::io("number a segment of", &self.dir))?);
-        let file = publish(self.storage.as_ref(), &self.dir, &header)?;
+        let file = publish(self.storage.as_ref(), &self.dir, &header, !self.undurable)?;
         self.go_over_to(file, &header);
         Ok(())
     }
@@ -559,9 +572,25 @@ impl Writer {
         self.high_water.write_both(self.storage.as_ref(), self.mark, self.content)
     }
 
-    fn trim(&mut self) -> Result<()> {
+    fn cut(&self) -> Result<()> {
         let active = &self.active;
-        active.file.set_len(active.offset).map_err(JournalError::io("trim", &active.path))?;
+        active.file.set_len(active.offset).map_err(JournalError::io("trim", &active.path))
+    }
+
+    /// The first sync of a journal that was made without any: its segments, its high-water, their names, its own name.
+    fn become_durable(&mut self) -> Result<()> {
+        self.sync_segments()?;
+        let storage = self.storage.as_ref();
+        self.high_water.write_first(storage, self.synced, self.content)?;
+        sync_dir(storage, &self.dir)?;
+        sync_dir(storage, parent_of(&self.dir))?;
+        self.undurable = false;
+        Ok(())
+    }
+
+    fn trim(&mut self) -> Result<()> {
+        self.cut()?;
+        let active = &self.active;
         active.file.sync().map_err(JournalError::io("sync", &active.path))?;
         self.high_water.write_both(self.storage.as_ref(), self.mark, self.content)
     }
@@ -587,14 +616,21 @@ impl Writer {
     }
 }
 
-/// Makes a segment complete under a temporary name, syncs it and gives it its own.
-pub(crate) fn publish(storage: &dyn Storage, dir: &Path, header: &SegmentHeader) -> Result<Box<dyn StorageFile>> {
+/// Makes a segment complete under a temporary name, syncs it where it is to be durable, and gives it its own.
+pub(crate) fn publish(
+    storage: &dyn Storage,
+    dir: &Path,
+    header: &SegmentHeader,
+    durable: bool,
+) -> Result<Box<dyn StorageFile>> {
     let path = dir.join(segment_name(header.number));
     let temporary = dir.join(format!("{}{TEMPORARY_SUFFIX}", segment_name(header.number)));
     let made = (|| {
         let file = storage.create(&temporary, header.capacity).map_err(JournalError::io("create", &temporary))?;
         file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &temporary))?;
-        file.sync().map_err(JournalError::io("sync", &temporary))?;
+        if durable {
+            file.sync().map_err(JournalError::io("sync", &temporary))?;
+        }
         storage.rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))?;
         Ok(file)
     })();
@@ -603,6 +639,8 @@ pub(crate) fn publish(storage: &dyn Storage, dir: &Path, header: &SegmentHeader)
         let _ = storage.remove(&temporary);
     }
     let file = made?;
-    storage.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
+    if durable {
+        storage.sync_dir(dir).map_err(JournalError::io("sync", dir))?;
+    }
     Ok(file)
 }

@@ -187,3 +187,38 @@ fn one_slot_of_the_high_water_survives_every_cut() {
         assert_eq!(journal.head().frames, acknowledged, "seed={seed:#x}");
     }
 }
+
+/// A session that is built out of sight promises nothing until its first sync; from then on it promises all the others
+/// promise, its own name included.
+#[test]
+fn what_was_not_durable_from_the_start_is_whole_after_its_first_sync() {
+    let options = Options { durable_from_start: false, sync_segments: false, ..small() };
+    for seed in 0..300 {
+        let context = format!("seed={seed:#x}");
+        let mut random = Random(seed);
+        let mut disk = SimulatedDisk::new();
+        let mut writer = Writer::create_on(shared(&disk), dir(), options.clone()).expect("creates");
+        for _ in 0..random.below(6) {
+            append(&mut writer, random.below(20), LONGEST);
+            writer.commit().expect("commits");
+        }
+        let head = if random.below(2) == 0 {
+            writer.close().expect("closes")
+        } else {
+            writer.sync().expect("syncs");
+            let head = writer.head();
+            append(&mut writer, random.below(5), LONGEST);
+            drop(writer);
+            head
+        };
+        for _ in 0..2 {
+            disk = disk.power_cut(|_| FATES[random.below(3) as usize]);
+            let journal = Journal::open_on(shared(&disk), dir()).unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert_eq!(journal.head(), head, "{context}");
+            assert_all_written(&journal, LONGEST, &context);
+        }
+        Writer::open_on(shared(&disk), dir(), options.clone()).expect(&context).close().expect(&context);
+        let verdict = verify_on(&shared(&disk), dir(), None, &[]).expect("judges");
+        assert!(verdict.is_sound(), "{context}: {verdict:?}");
+    }
+}

@@ -45,7 +45,7 @@ pub struct Explanation {
     pub candle: SeenCandle,
     /// The last bars the strategy had seen of the instrument.
     pub seen: BarsSeen,
-    /// Updates and fills, in order.
+    /// Updates, changes and fills, in order.
     pub steps: Vec<Step>,
     /// Where the order stands at the end of the run.
     pub state: OrderState,
@@ -117,9 +117,9 @@ pub struct Step {
     pub seq: u64,
     /// When it was learned.
     pub time: Nanos,
-    /// `order-update` or `fill`.
+    /// `order-update`, `fill`, `order-modified`, `stop-tightened` or `request-refused`.
     pub kind: &'static str,
-    /// The update or the fill; a fill itemises its charges and says the position after it.
+    /// The event itself; a fill itemises its charges and says the position after it.
     pub event: Event,
     /// Sum of the charges of a fill.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -313,7 +313,10 @@ impl Inputs<'_> {
         let (cause, charges) = match &event {
             Event::Fill(fill) => (fill.cause, Some(fill.charges.total())),
             Event::OrderUpdate(update) => (update.cause, None),
-            _ => unreachable!("a story keeps updates and fills"),
+            Event::OrderModified(modified) => (modified.cause, None),
+            Event::StopTightened(tightened) => (tightened.cause, None),
+            Event::RequestRefused(refused) => (refused.cause, None),
+            _ => unreachable!("a story keeps what happens to its order"),
         };
         let candle = self.candle(seq, cause)?;
         Ok(Step { seq, time, kind: event.kind().word(), event, charges, candle })
@@ -464,7 +467,14 @@ impl Story {
 
     /// Takes a frame of the order's instrument that came after the intent.
     fn take(&mut self, path: &Path, frame: &Frame<'_>) -> Result<(), ReplayError> {
-        const KINDS: [u16; 3] = [Kind::OrderUpdate.number(), Kind::Fill.number(), Kind::TradeClosed.number()];
+        const KINDS: [u16; 6] = [
+            Kind::OrderUpdate.number(),
+            Kind::Fill.number(),
+            Kind::TradeClosed.number(),
+            Kind::OrderModified.number(),
+            Kind::StopTightened.number(),
+            Kind::RequestRefused.number(),
+        ];
         if !KINDS.contains(&frame.kind) {
             return Ok(());
         }
@@ -479,6 +489,16 @@ impl Story {
                 self.filled += fill.quantity;
                 self.position = fill.position;
                 self.awaits_trade = true;
+                self.happened.push((frame.seq, Nanos(frame.time), event));
+            }
+            Event::OrderModified(modified) if modified.order == self.order => {
+                self.state = modified.state;
+                self.happened.push((frame.seq, Nanos(frame.time), event));
+            }
+            Event::StopTightened(tightened) if tightened.order == self.order => {
+                self.happened.push((frame.seq, Nanos(frame.time), event));
+            }
+            Event::RequestRefused(refused) if refused.order == self.order => {
                 self.happened.push((frame.seq, Nanos(frame.time), event));
             }
             Event::TradeClosed(trade) if self.awaits_trade => self.closed(frame.seq, trade),

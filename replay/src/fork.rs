@@ -158,10 +158,10 @@ pub(crate) fn take_up<S: Sink>(
     let mut done = 0;
     while done < outputs && source.advance()? {
         let input = source.input();
-        if let Body::Candle(id, candle) = input.body
-            && !learns_bars
-        {
-            next.strategy.on_bar(id, candle);
+        match input.body {
+            Body::Candle(id, candle) if !learns_bars => next.strategy.on_bar(id, candle),
+            Body::SessionOpened(hours) => next.strategy.on_session(&hours),
+            _ => {}
         }
         let time = input.time;
         core.step(&input, &mut out)?;
@@ -177,7 +177,7 @@ pub(crate) fn take_up<S: Sink>(
         }
     }
     core.go_on_under(next, after.parameters == before.parameters)?;
-    Ok((core.with_slippage(after.settings.exchange_slippage), source))
+    Ok((after.equip(core, &prepared.selection)?, source))
 }
 
 /// Teaches a strategy the bars that were built.

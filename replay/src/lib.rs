@@ -18,6 +18,7 @@ mod compare;
 mod driver;
 mod error;
 mod explain;
+pub mod feature_table;
 mod fork;
 mod history;
 pub mod ingest;

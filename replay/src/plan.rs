@@ -6,6 +6,7 @@ use crate::catalog::Selection;
 use crate::error::ReplayError;
 use crate::history::Range;
 use daybook_config::{Calendar, FeeSchedule, Settings};
+use daybook_core::risk::RiskLimits;
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
 use daybook_core::{Core, Setup};
 use daybook_vocabulary::{Hash, InputFilter, Nanos};
@@ -108,7 +109,13 @@ impl Plan {
 
     /// The core that has been told it.
     pub fn core(&self, selection: &Selection, filter: &InputFilter, range: Range) -> Result<Core, ReplayError> {
-        Ok(Core::new(self.setup(selection, filter, range)?).with_slippage(self.settings.exchange_slippage))
+        self.equip(Core::new(self.setup(selection, filter, range)?), selection)
+    }
+
+    /// Tells a core what is not in its setup: how its fills slip, and its limits.
+    pub fn equip(&self, core: Core, selection: &Selection) -> Result<Core, ReplayError> {
+        let limits = RiskLimits::of(&self.settings, self.calendar(selection)?.zone_offset());
+        Ok(core.with_slippage(self.settings.exchange_slippage).with_risk(limits))
     }
 
     /// Candles of the input that the warm-up of a bounded range takes: bars of the strategy's timeframe, in candles.
@@ -119,20 +126,25 @@ impl Plan {
 
     /// The calendar of the selection's market, with the years the user adds; a market of the user's own is its file.
     pub fn calendar(&self, selection: &Selection) -> Result<Calendar, ReplayError> {
-        let market = selection.instruments.first().map_or("generic", |instrument| instrument.market.as_str());
-        let Some(file) = &self.settings.calendar_file else { return Ok(Calendar::by_market(market)?) };
-        if daybook_config::calendar::MARKETS.contains(&market) {
-            let mut calendar = Calendar::by_market(market)?;
-            calendar.extend_from_file(file)?;
-            return Ok(calendar);
-        }
-        let calendar = Calendar::by_market(&file.to_string_lossy())?;
-        if calendar.market() == market {
-            return Ok(calendar);
-        }
-        let file = file.display().to_string();
-        Err(ReplayError::ForeignCalendar { market: market.to_owned(), file, found: calendar.market().to_owned() })
+        calendar_for(&self.settings, selection)
     }
+}
+
+/// The calendar of the selection's market, with the years the user adds; a market of the user's own is its file.
+pub fn calendar_for(settings: &Settings, selection: &Selection) -> Result<Calendar, ReplayError> {
+    let market = selection.instruments.first().map_or("generic", |instrument| instrument.market.as_str());
+    let Some(file) = &settings.calendar_file else { return Ok(Calendar::by_market(market)?) };
+    if daybook_config::calendar::MARKETS.contains(&market) {
+        let mut calendar = Calendar::by_market(market)?;
+        calendar.extend_from_file(file)?;
+        return Ok(calendar);
+    }
+    let calendar = Calendar::by_market(&file.to_string_lossy())?;
+    if calendar.market() == market {
+        return Ok(calendar);
+    }
+    let file = file.display().to_string();
+    Err(ReplayError::ForeignCalendar { market: market.to_owned(), file, found: calendar.market().to_owned() })
 }
 
 fn unknown_strategy(name: &str) -> ReplayError {

@@ -48,7 +48,10 @@ fn print(explained: &Explanation) {
 fn asked(intent: &OrderIntent) -> String {
     let price = |name: &str, price: Option<_>| price.map(|price| format!(" {name} {price}")).unwrap_or_default();
     let (limit, stop) = (price("limit", intent.limit), price("stop", intent.stop));
-    format!("{} {} {}{limit}{stop} {}", intent.side, intent.quantity, intent.order_type, intent.time_in_force)
+    let trail = intent.trail.map(|trail| format!(" trail {trail}")).unwrap_or_default();
+    let expires = intent.expires.map(|expires| format!(" until {expires}")).unwrap_or_default();
+    let OrderIntent { side, quantity, order_type, time_in_force, .. } = intent;
+    format!("{side} {quantity} {order_type}{limit}{stop}{trail} {time_in_force}{expires}")
 }
 
 fn candle(seen: &SeenCandle) {
@@ -96,6 +99,22 @@ fn step(step: &Step) {
         Event::OrderUpdate(update) => {
             let reason = if update.reason.is_empty() { String::new() } else { format!(" ({})", update.reason) };
             line(format_args!("  {}  seq {}  {}{reason}, now {}", step.time, step.seq, update.event, update.state));
+        }
+        Event::OrderModified(modified) => {
+            let price =
+                |name: &str, price: Option<_>| price.map(|price| format!(" {name} {price}")).unwrap_or_default();
+            let terms =
+                format!("{}{}{}", modified.quantity, price("limit", modified.limit), price("stop", modified.stop));
+            let (event, reason, state) = (modified.event, modified.reason, modified.state);
+            line(format_args!("  {}  seq {}  {event} ({reason}) to {terms}, now {state}", step.time, step.seq));
+        }
+        Event::StopTightened(tightened) => {
+            let (from, to, best) = (tightened.from, tightened.to, tightened.best);
+            line(format_args!("  {}  seq {}  stop {from} to {to}, best price {best}", step.time, step.seq));
+        }
+        Event::RequestRefused(refused) => {
+            let (request, verdict) = (refused.request, refused.verdict);
+            line(format_args!("  {}  seq {}  {request} refused: {verdict}", step.time, step.seq));
         }
         _ => {}
     }

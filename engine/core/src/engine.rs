@@ -5,19 +5,23 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod changes;
 mod desk;
 mod exits;
+mod trades;
+mod watch;
 
 use crate::input::{Body, Input, SessionHours};
 use crate::ledger::{Book, Holdings, Ledger};
 use crate::orders::Requests;
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
+use crate::risk::{RiskLimits, RiskState};
 use crate::slippage::{self, Slippage};
-use crate::strategy::{Strategy, View};
+use crate::strategy::{SliceView, Strategy, View};
 use daybook_config::SlippageModel;
 use daybook_config::fees::{FeeSchedule, Rates};
 use daybook_vocabulary::{
-    Account, Bar, Candle, Cause, Date, Hash, Instrument, InstrumentId, Interval, Money, Nanos, StateDigest,
+    Account, Bar, Candle, Cause, Date, Decision, Hash, Instrument, InstrumentId, Interval, Money, Nanos, StateDigest,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -122,6 +126,8 @@ pub struct Counts {
     pub fills: u64,
     /// Round trips closed.
     pub trades: u64,
+    /// Decisions of a policy.
+    pub decisions: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +138,8 @@ struct State {
     session: Option<SessionHours>,
     ledger: Ledger,
     books: Vec<Book>,
+    /// What the limits remember.
+    risk: RiskState,
     /// Time of the last slice: what closed by then has had its chance to decide.
     sliced: Nanos,
     /// Instruments whose bar closed since the last slice.
@@ -143,9 +151,15 @@ pub struct Core {
     setup: Setup,
     /// Moves fills against the trader; none in the plain exchange.
     slippage: Option<Box<dyn Slippage>>,
+    limits: RiskLimits,
+    /// A limit is set; without one nothing is remembered for them.
+    limited: bool,
+    /// The strategy decides about all instruments of a slice at once.
+    sees_slices: bool,
     rates: Option<Rates>,
     state: State,
     requests: Requests,
+    decisions: Vec<(InstrumentId, Decision)>,
     scratch: Vec<u8>,
     last_digest: Hash,
 }
@@ -161,15 +175,20 @@ impl Core {
             session: None,
             ledger: Ledger::new(setup.cash),
             books: vec![Book::default(); count],
+            risk: RiskState { peak: setup.cash, ..RiskState::default() },
             sliced: Nanos::MIN,
             fresh: Vec::with_capacity(count),
         };
         Self {
+            sees_slices: setup.strategy.sees_slices(),
             setup,
             slippage: None,
+            limits: RiskLimits::default(),
+            limited: false,
             rates: None,
             state,
             requests: Requests::default(),
+            decisions: Vec::new(),
             scratch: Vec::new(),
             last_digest: Hash::default(),
         }
@@ -221,8 +240,9 @@ impl Core {
         match input.body {
             Body::Candle(instrument, candle) => self.on_candle(input.cause, instrument, candle, out)?,
             Body::Slice(_) => self.on_slice(out),
-            Body::SessionOpened(hours) => self.on_session_opened(hours)?,
+            Body::SessionOpened(hours) => self.on_session_opened(hours, out)?,
             Body::SessionClosed => self.on_session_closed(out),
+            Body::Command(command) => self.on_command(input.cause, command, out),
         }
         self.state.counts.inputs += 1;
         if self.state.counts.inputs.is_multiple_of(DIGEST_EVERY) {
@@ -258,7 +278,7 @@ impl Core {
         }
         self.rates = state.session.map(|session| self.rates_of(session.date)).transpose()?;
         self.state = state;
-        self.state.ledger.prove(&self.state.books);
+        self.prove();
         Ok(())
     }
 
@@ -273,9 +293,10 @@ impl Core {
         if keep_strategy {
             std::mem::swap(&mut setup.strategy, &mut self.setup.strategy);
         }
+        self.sees_slices = setup.strategy.sees_slices();
         self.setup = setup;
         self.rates = self.state.session.map(|session| self.rates_of(session.date)).transpose()?;
-        self.state.ledger.prove(&self.state.books);
+        self.prove();
         Ok(())
     }
 
@@ -289,7 +310,7 @@ impl Core {
         self.setup.fees.rates(date).copied().map_err(|error| CoreError::Fees(error.to_string()))
     }
 
-    fn on_session_opened(&mut self, hours: SessionHours) -> Result<(), CoreError> {
+    fn on_session_opened(&mut self, hours: SessionHours, out: &mut Outbox) -> Result<(), CoreError> {
         if let Some(timeframe) = self.setup.timeframe
             && !can_build(timeframe, self.setup.interval)
         {
@@ -297,6 +318,8 @@ impl Core {
         }
         self.rates = Some(self.rates_of(hours.date)?);
         self.state.session = Some(hours);
+        self.setup.strategy.on_session(&hours);
+        self.open_risk(hours.date, out);
         Ok(())
     }
 
@@ -309,7 +332,7 @@ impl Core {
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
             if !self.state.books[index].working.is_empty() {
-                self.expire_day_orders(id, out);
+                self.end_with_session(id, &session, out);
             }
             if self.setup.timeframe.is_some()
                 && let Some(bar) = self.state.books[index].building.finish()
@@ -319,6 +342,9 @@ impl Core {
                     self.state.fresh.push(id);
                 }
             }
+        }
+        if self.limited {
+            self.watch(&session, out);
         }
         self.decide(session, out);
         self.state.session = None;
@@ -345,12 +371,15 @@ impl Core {
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
         if !book.working.is_empty() {
-            self.work(cause, id, candle, out)?;
+            self.work(cause, id, candle, &session, out)?;
         }
         let state = &mut self.state;
         let book = &mut state.books[id.index()];
         book.last = candle.close();
         book.bars += 1;
+        if self.limited {
+            state.risk.heard(id, state.now);
+        }
         // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
         let warming = candle.open_time() < self.setup.decide_from;
         state.counts.bars += u64::from(!warming);
@@ -358,6 +387,9 @@ impl Core {
             state.counts.bars_in_market += 1;
             let value = book.position.value(book.last);
             state.ledger.marked += value - book.marked;
+            if self.limited {
+                state.risk.revalued(book.marked, value);
+            }
             book.marked = value;
         }
         let mut learned = true;
@@ -392,7 +424,12 @@ impl Core {
     fn on_slice(&mut self, out: &mut Outbox) {
         self.state.sliced = self.state.now;
         match self.state.session {
-            Some(session) => self.decide(session, out),
+            Some(session) => {
+                if self.limited || self.state.risk.flattening.is_some() {
+                    self.watch(&session, out);
+                }
+                self.decide(session, out);
+            }
             None => self.state.fresh.clear(),
         }
     }
@@ -406,6 +443,9 @@ impl Core {
             self.state.fresh.dedup();
         }
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
+        if self.sees_slices {
+            self.decide_together(session, interval, out);
+        }
         for index in 0..self.state.fresh.len() {
             let instrument = self.state.fresh[index];
             let book = &self.state.books[instrument.index()];
@@ -429,9 +469,43 @@ impl Core {
         self.state.fresh.clear();
     }
 
+    /// Lets a strategy that decides across instruments look at all of the slice, and journals what it decided.
+    fn decide_together(&mut self, session: SessionHours, interval: Interval, out: &mut Outbox) {
+        let (books, warmup) = (&self.state.books, self.setup.warmup_bars);
+        self.state.fresh.retain(|id| books[id.index()].learned > warmup);
+        let view = SliceView {
+            now: self.state.now,
+            session,
+            interval,
+            fresh: &self.state.fresh,
+            instruments: &self.setup.instruments,
+            limits: &self.limits,
+            hours: self.limits.hours(&session, interval),
+            books,
+            ledger: &self.state.ledger,
+        };
+        let mut decisions = std::mem::take(&mut self.decisions);
+        self.setup.strategy.on_slice(&view, &mut decisions);
+        for (id, mut decision) in decisions.drain(..) {
+            self.state.counts.decisions += 1;
+            decision.decision = self.state.counts.decisions;
+            decision.cause = self.state.books[id.index()].cause;
+            out.push(id, Conclusion::Decision(decision));
+        }
+        self.decisions = decisions;
+    }
+
+    /// Recomputes every total from scratch.
+    fn prove(&self) -> Holdings {
+        if self.limited {
+            self.state.risk.prove(&self.state.books);
+        }
+        self.state.ledger.prove(&self.state.books)
+    }
+
     fn account(&mut self, session: Date, out: &mut Outbox) {
+        let Holdings { long_value, short_value, positions } = self.prove();
         let ledger = &self.state.ledger;
-        let Holdings { long_value, short_value, positions } = ledger.prove(&self.state.books);
         let account = Account {
             cause: self.state.cause,
             session,
@@ -448,7 +522,7 @@ impl Core {
     }
 
     fn digest(&mut self, out: &mut Outbox) {
-        self.state.ledger.prove(&self.state.books);
+        self.prove();
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         self.write_state(&mut bytes);

@@ -8,6 +8,9 @@
 //! - An exit that comes into being inside a candle, with the fill it belongs to, is read pessimistically: its stop counts
 //!   as touched wherever in the candle the price was, its target works in this candle only if the fill was at the open.
 //! - A gap through a stop fills at the open, a gap through a limit fills at the better open.
+//! - A trailing stop follows a candle's favourable extreme when the candle is over: within the candle it stays where it
+//!   was, whatever came first. Where it then lies beyond the close, the next open is a gap through it.
+//! - Orders for the open trade at the first price of a session and at no other, orders for the close at the last.
 //! - Nothing here changes the account: it only answers at which price an order would trade.
 
 use crate::orders::{Order, Trigger};
@@ -22,10 +25,12 @@ pub enum Phase {
     Stops,
     /// Limits touched between open and close.
     Limits,
+    /// Its last price.
+    Close,
 }
 
 impl Phase {
-    /// In the order in which they happen.
+    /// In the order in which they happen; the close is a station for orders that wait for it, and for no others.
     pub const PATH: [Self; 3] = [Self::Open, Self::Stops, Self::Limits];
 }
 
@@ -36,7 +41,30 @@ pub fn trade_price(order: &mut Order, candle: &Candle, phase: Phase) -> Option<P
         Phase::Open => at_open(order, candle.open()),
         Phase::Stops => at_stop(order, candle),
         Phase::Limits => at_limit(order, candle),
+        Phase::Close => (order.order_type == OrderType::MarketOnClose).then(|| candle.close()),
     }
+}
+
+/// Where a trailing stop stands after a candle; nothing where it stays. The candle's favourable extreme counts now that
+/// the candle is over, as nobody knows whether it came before the other one. Of a candle inside which the order came into
+/// being (`inside`) only the close is known to come after it.
+pub fn trailed(order: &Order, candle: &Candle, inside: bool, tick: Price) -> Option<(Price, Price)> {
+    let (trail, stop) = (order.trail?, order.stop?);
+    if order.trigger != Trigger::Armed {
+        return None;
+    }
+    let best = match order.side {
+        _ if inside => candle.close(),
+        Side::Sell => candle.high(),
+        Side::Buy => candle.low(),
+    };
+    let followed = trail.stop(order.side, best)?.round_to(tick);
+    let is_tighter = match order.side {
+        Side::Sell => followed > stop,
+        Side::Buy => followed < stop,
+    };
+    // Rounding to the tick may carry a stop of less than a tick to no price at all.
+    (is_tighter && followed.0 > 0).then_some((followed, best))
 }
 
 fn at_open(order: &mut Order, open: Price) -> Option<Price> {
@@ -45,7 +73,8 @@ fn at_open(order: &mut Order, open: Price) -> Option<Price> {
         _ => order.trigger = Trigger::Active,
     }
     match (order.order_type, order.limit) {
-        (OrderType::Market | OrderType::Stop, _) => Some(open),
+        (OrderType::Market | OrderType::Stop | OrderType::TrailingStop | OrderType::MarketOnOpen, _) => Some(open),
+        (OrderType::MarketOnClose, _) => None,
         (OrderType::Limit | OrderType::StopLimit, Some(limit)) => within(order.side, open, limit).then_some(open),
         (OrderType::Limit | OrderType::StopLimit, None) => None,
     }

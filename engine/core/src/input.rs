@@ -3,7 +3,7 @@
 //! - An input carries the time at which the engine learned it; that is the core's only clock.
 //! - A candle has closed before it is an input; a decision point (`Slice`) comes after every candle of its time.
 
-use daybook_vocabulary::{Candle, Cause, Date, InstrumentId, Interval, Nanos};
+use daybook_vocabulary::{Candle, Cause, Command, Date, InstrumentId, Interval, Nanos};
 
 /// One input of the core.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,8 @@ pub enum Body<'a> {
     SessionOpened(SessionHours),
     /// The trading session that was open has ended.
     SessionClosed,
+    /// The operator says something.
+    Command(Command),
 }
 
 /// A decision point.

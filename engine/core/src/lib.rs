@@ -5,12 +5,14 @@
 //!             │
 //!             ├─ engine.rs       setup, state, sessions, slices · engine/desk.rs: orders judged, worked, booked
 //!             │                  engine/exits.rs: stops and targets of what a fill opened
+//!             │                  engine/changes.rs: orders modified, tightened, ended · terms.rs: what an order may say
 //!             ├─ exchange.rs     where inside a candle a working order trades · slippage/: how far from there it fills
 //!             ├─ transitions.rs  the one table of an order's life
 //!             ├─ position.rs     cost basis and round trips · ledger.rs: cash, reserves, the identities
-//!             ├─ gate.rs         the verdict on every intent
+//!             ├─ risk/           the verdict on every intent, and the limits that lock an account
 //!             ├─ bars.rs         bars of a higher timeframe
-//!             └─ strategy/       what decides · sizing.rs: how much an entry is for
+//!             ├─ strategy/       what decides · sizing.rs: how much an entry is for
+//!             └─ policy/         a policy's word made into trades by the decision rules a to g
 //! ```
 //!
 //! - It does no I/O, reads no clock, spawns nothing, draws no randomness, holds no float money.
@@ -20,23 +22,27 @@
 mod bars;
 mod engine;
 mod exchange;
-mod gate;
+mod feature_session;
 mod input;
 mod ledger;
 mod orders;
 mod outbox;
+pub mod policy;
 mod position;
+pub mod risk;
 pub mod sizing;
 pub mod slippage;
 pub mod strategy;
+mod terms;
 mod transitions;
 
 pub use bars::{Building, Span, span};
 pub use engine::{Core, CoreError, Counts, DIGEST_EVERY, Setup};
 pub use exchange::{Phase, trade_price};
+pub use feature_session::feature_session;
 pub use input::{Body, Input, SessionHours, Slice};
 pub use ledger::{Book, Day, Holdings, Ledger};
-pub use orders::{Bracket, Level, Order, OrderRequest, Request, Requests, Trigger};
+pub use orders::{Bracket, Level, Order, OrderChange, OrderRequest, Request, Requests, Trigger};
 pub use outbox::{Conclusion, NO_STREAM, Outbox, Output};
 pub use position::{Applied, OpenTrade, Position};
 pub use transitions::{Move, after, is_final, transition};

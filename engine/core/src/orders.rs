@@ -6,7 +6,7 @@
 use crate::transitions;
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
 use daybook_vocabulary::{
-    Label, Money, Nanos, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Side, TimeInForce,
+    Label, Money, Nanos, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Side, TimeInForce, Trail,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,21 @@ pub enum Request {
     Cancel(OrderId, Label),
     /// Cancel every working order of the instrument.
     CancelAll(Label),
+    /// Change the terms of a working order of the instrument; it keeps its number.
+    Modify(OrderId, OrderChange, Label),
+    /// Cancel a working order of the instrument and place another; where there is nothing to cancel, nothing is placed.
+    Replace(OrderId, OrderRequest),
+}
+
+/// New terms of a working order; what is not given stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OrderChange {
+    /// The whole quantity, what has filled included; more than that.
+    pub quantity: Option<Quantity>,
+    /// The limit price of an order that has one.
+    pub limit: Option<Price>,
+    /// The trigger of an order that has one and has not been triggered.
+    pub stop: Option<Price>,
 }
 
 /// An order a strategy wants placed.
@@ -34,8 +49,14 @@ pub struct OrderRequest {
     pub time_in_force: TimeInForce,
     /// Limit price of limit and stop-limit orders.
     pub limit: Option<Price>,
-    /// Trigger of stop and stop-limit orders.
+    /// Trigger of stop and stop-limit orders. A trailing stop without one begins at its distance from the last price.
     pub stop: Option<Price>,
+    /// How far behind the market a trailing stop stays.
+    pub trail: Option<Trail>,
+    /// When an order that is good till an instant ends.
+    pub expires: Option<Nanos>,
+    /// The caller's own number for it, unique within a session; 0 for none.
+    pub client: u64,
     /// One cancels the other: orders of one instrument with the same number, when not zero, are cancelled by the
     /// first fill of any of them.
     pub group: u32,
@@ -45,8 +66,9 @@ pub struct OrderRequest {
     pub reason: Label,
 }
 
-/// A stop and a target attached to an order that enters: every fill of it gets a pair of its own, sized by what the
-/// fill opened and working from the fill on. One cancels the other; what one fills in part, the other gives up.
+/// A stop and a target attached to an order that enters, sized by what its fills opened and working from the first fill
+/// on. Levels that depend on the price of the fill give every fill a pair of its own; a pair whose levels are prices is
+/// resized as the order fills more. One cancels the other; what one fills in part, the other gives up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bracket {
     /// Where a loss ends.
@@ -62,6 +84,8 @@ pub enum Level {
     At(Price),
     /// So many percent from the price of the fill that entered; the side follows from the entry's.
     Percent(Price),
+    /// A distance from the price of the fill that entered. A stop follows the market at that distance, a target stays.
+    Trail(Trail),
 }
 
 impl Level {
@@ -74,6 +98,8 @@ impl Level {
                 let away = i64::try_from(away).unwrap_or(i64::MAX);
                 Price(if above { entry.0.saturating_add(away) } else { entry.0.saturating_sub(away) })
             }
+            // The stop of an order that buys lies above the market. What is no price is refused by the gate.
+            Self::Trail(trail) => trail.stop(if above { Side::Buy } else { Side::Sell }, entry).unwrap_or(Price::ZERO),
         }
     }
 }
@@ -88,6 +114,9 @@ impl OrderRequest {
             time_in_force: TimeInForce::Gtc,
             limit: None,
             stop: None,
+            trail: None,
+            expires: None,
+            client: 0,
             group: 0,
             bracket: None,
             reason: Label::new(reason),
@@ -112,6 +141,31 @@ impl OrderRequest {
             limit: Some(limit),
             ..Self::market(side, quantity, reason)
         }
+    }
+
+    /// A trailing stop order, good till cancelled.
+    pub fn trailing(side: Side, quantity: Quantity, trail: Trail, reason: &str) -> Self {
+        Self { order_type: OrderType::TrailingStop, trail: Some(trail), ..Self::market(side, quantity, reason) }
+    }
+
+    /// A market order for the first price of the next session.
+    pub fn on_open(side: Side, quantity: Quantity, reason: &str) -> Self {
+        Self { order_type: OrderType::MarketOnOpen, ..Self::market(side, quantity, reason) }
+    }
+
+    /// A market order for the last price of the session, or of the next one where this one has closed.
+    pub fn on_close(side: Side, quantity: Quantity, reason: &str) -> Self {
+        Self { order_type: OrderType::MarketOnClose, ..Self::market(side, quantity, reason) }
+    }
+
+    /// The same order, good till an instant.
+    pub fn until(self, expires: Nanos) -> Self {
+        Self { time_in_force: TimeInForce::Gtd, expires: Some(expires), ..self }
+    }
+
+    /// The same order under the caller's own number.
+    pub fn numbered(self, client: u64) -> Self {
+        Self { client, ..self }
     }
 
     /// The same order with another time in force.
@@ -160,8 +214,15 @@ pub struct Order {
     pub group: u32,
     /// The fill whose exits it and its twin are, counted from 1; 0 for an order that is no exit of a bracket.
     pub pair: u64,
+    /// The order whose exit it is; 0 for an order that is no exit of a bracket.
+    pub parent: OrderId,
+    /// Number of the candle of its instrument inside which it came into being, from 1; 0 for one that was there before
+    /// the candle was, or at its open.
+    pub born: u64,
     /// Exits for what it enters.
     pub bracket: Option<Bracket>,
+    /// When it was placed it closed a part of a position and opened nothing.
+    pub reduces: bool,
     /// How much was ordered.
     pub quantity: Quantity,
     /// How much has filled.
@@ -170,8 +231,14 @@ pub struct Order {
     pub limit: Option<Price>,
     /// Trigger price.
     pub stop: Option<Price>,
-    /// When it was decided: it works on candles that open no earlier.
+    /// How far behind the market its stop stays.
+    pub trail: Option<Trail>,
+    /// When it reached the exchange: it works on candles that open no earlier.
     pub decided: Nanos,
+    /// When it ends by itself; the end of time for an order that does not.
+    pub expires: Nanos,
+    /// The caller's own number for it; 0 for none.
+    pub client: u64,
     /// Cash held back for what is still to fill.
     pub reserved: Money,
     /// Value filled so far: brokerage caps count per order.
@@ -194,12 +261,18 @@ impl Order {
             trigger: Trigger::Armed,
             group: request.group,
             pair: 0,
+            parent: OrderId(0),
+            born: 0,
             bracket: request.bracket,
+            reduces: false,
             quantity: request.quantity,
             filled: Quantity::ZERO,
             limit: request.limit,
             stop: request.stop,
+            trail: request.trail,
             decided,
+            expires: request.expires.unwrap_or(Nanos::MAX),
+            client: request.client,
             reserved: Money::ZERO,
             value: Money::ZERO,
             brokerage: Money::ZERO,
@@ -218,6 +291,13 @@ impl Order {
         let (state, alarm) = transitions::after(self.state, event, self.filled);
         self.state = state;
         alarm
+    }
+
+    /// True for an order that does not simply take what a candle brings.
+    #[inline]
+    pub fn is_conditional(&self) -> bool {
+        matches!(self.time_in_force, TimeInForce::Gtd | TimeInForce::Fok)
+            || matches!(self.order_type, OrderType::MarketOnOpen | OrderType::MarketOnClose)
     }
 
     /// True while it may still fill.
@@ -242,6 +322,16 @@ impl Requests {
     /// Asks for a cancel.
     pub fn cancel(&mut self, order: OrderId, reason: &str) {
         self.list.push(Request::Cancel(order, Label::new(reason)));
+    }
+
+    /// Asks for other terms of an order that works.
+    pub fn modify(&mut self, order: OrderId, change: OrderChange, reason: &str) {
+        self.list.push(Request::Modify(order, change, Label::new(reason)));
+    }
+
+    /// Asks for a cancel, and for another order in its place.
+    pub fn replace(&mut self, order: OrderId, with: OrderRequest) {
+        self.list.push(Request::Replace(order, with));
     }
 
     /// Asks for the cancel of everything that works in this instrument.

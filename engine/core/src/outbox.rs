@@ -4,8 +4,8 @@
 //! - The same inputs give the same outputs, byte for byte: audit derives them again and compares.
 
 use daybook_vocabulary::{
-    Account, Alarm, Bar, Fill, InstrumentId, Kind, OrderIntent, OrderUpdate, Payload, PayloadBuffer, StateDigest,
-    TradeClosed,
+    Account, Alarm, Bar, Decision, Fill, InstrumentId, Kind, LimitMoved, OrderIntent, OrderModified, OrderUpdate,
+    Payload, PayloadBuffer, RequestRefused, RiskVerdict, StateDigest, StopTightened, TradeClosed,
 };
 
 /// One output: what it is and, where there is one, its instrument.
@@ -39,6 +39,18 @@ pub enum Conclusion {
     Digest(StateDigest),
     /// Something that must not be passed over.
     Alarm(Alarm),
+    /// An order has new terms.
+    Modified(OrderModified),
+    /// A stop moved towards the market.
+    Tightened(StopTightened),
+    /// A request about an order was refused.
+    RequestRefused(RequestRefused),
+    /// Why an intent was refused, with the numbers.
+    Verdict(RiskVerdict),
+    /// A limit tripped or was released.
+    Limit(LimitMoved),
+    /// A policy's decision about a symbol.
+    Decision(Decision),
 }
 
 impl Conclusion {
@@ -53,6 +65,12 @@ impl Conclusion {
             Self::Account(_) => Kind::Account,
             Self::Digest(_) => Kind::StateDigest,
             Self::Alarm(_) => Kind::Alarm,
+            Self::Modified(_) => Kind::OrderModified,
+            Self::Tightened(_) => Kind::StopTightened,
+            Self::RequestRefused(_) => Kind::RequestRefused,
+            Self::Verdict(_) => Kind::RiskVerdict,
+            Self::Limit(_) => Kind::LimitMoved,
+            Self::Decision(_) => Kind::Decision,
         }
     }
 
@@ -71,6 +89,12 @@ impl Conclusion {
             Self::Account(payload) => put(payload, out),
             Self::Digest(payload) => put(payload, out),
             Self::Alarm(payload) => put(payload, out),
+            Self::Modified(payload) => put(payload, out),
+            Self::Tightened(payload) => put(payload, out),
+            Self::RequestRefused(payload) => put(payload, out),
+            Self::Verdict(payload) => put(payload, out),
+            Self::Limit(payload) => put(payload, out),
+            Self::Decision(payload) => put(payload, out),
         }
     }
 }

@@ -4,8 +4,8 @@
 //!   what stays always add up, so `start + realised + unrealised - fees = cash + value` holds to the last unit.
 //! - Long and short are mirror images: a short's basis is negative (what was received).
 
-use daybook_vocabulary::decimal::divide_rounded;
-use daybook_vocabulary::{Cause, Label, Money, Nanos, OrderId, Price, Quantity, Side, TradeClosed};
+use daybook_vocabulary::decimal::{SCALE, divide_rounded};
+use daybook_vocabulary::{Cause, Label, Money, Nanos, OrderId, Price, Quantity, Ratio, Side, TradeClosed};
 use serde::{Deserialize, Serialize};
 
 /// A holding in one instrument.
@@ -82,8 +82,7 @@ pub fn average(value: Money, quantity: Quantity) -> Price {
     if quantity.is_zero() {
         return Price::ZERO;
     }
-    let scaled =
-        value.0.unsigned_abs().saturating_mul(daybook_vocabulary::decimal::SCALE as u128).min(i128::MAX as u128);
+    let scaled = value.0.unsigned_abs().saturating_mul(SCALE as u128).min(i128::MAX as u128);
     let price = divide_rounded(scaled as i128, quantity.0.unsigned_abs().into());
     Price(i64::try_from(price).unwrap_or(i64::MAX))
 }
@@ -111,6 +110,24 @@ pub struct OpenTrade {
     pub entry_reason: Label,
     /// Candles of the instrument before it began.
     pub bars_before: u64,
+    /// Its first protective stop.
+    pub stop: Option<Price>,
+}
+
+impl OpenTrade {
+    /// What it risked at first: its entries against its first stop. Nothing without a stop on the losing side.
+    pub fn risk(&self) -> Option<Money> {
+        let stop = self.stop?.times(self.entered);
+        let risk = if self.side == Side::Buy { self.entry_value - stop } else { stop - self.entry_value };
+        (risk > Money::ZERO).then_some(risk)
+    }
+
+    /// What it has made so far, charges paid, in R; `open` is the profit of what is still held.
+    pub fn r(&self, open: Money) -> Option<Ratio> {
+        let made = self.gross + open - self.fees;
+        let r = divide_rounded(made.0.checked_mul(SCALE.into())?, self.risk()?.0);
+        i64::try_from(r).ok().map(Ratio)
+    }
 }
 
 /// The fill that closes a trade, as far as the trade needs to know it.

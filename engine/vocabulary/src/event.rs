@@ -1,13 +1,17 @@
 //! The registry of events: kind and schema numbers, and how each payload is encoded.
 //!
 //! - Numbers are never reused. A payload that changes gets a new schema; the old struct stays readable.
-//! - Candles and built bars have a fixed layout; everything else is an rkyv archive, checked when read.
+//! - Candles, built bars and market data have a fixed layout; everything else is an rkyv archive, checked when read.
 //! - Decoding never panics, whatever the bytes.
 
 use crate::candle::{Bar, Candle};
+use crate::change::{OrderModified, RequestRefused, StopTightened};
+use crate::decision::Decision;
 use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
-use crate::order::{Account, Alarm, Fill, OrderIntent, OrderUpdate, StateDigest, TradeClosed};
+use crate::market::{Depth, Quote, TradePrint};
+use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate, StateDigest, TradeClosed};
+use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error as RkyvError;
@@ -124,6 +128,14 @@ events! {
     5 Candle(Candle) "candle",
     /// A row that was refused.
     6 Quarantine(Quarantine) "quarantine",
+    /// Best bid and ask.
+    7 Quote(Quote) "quote",
+    /// A trade at the exchange.
+    8 TradePrint(TradePrint) "trade-print",
+    /// Five price levels of each side.
+    9 Depth(Depth) "depth",
+    /// A command of the operator.
+    20 OperatorCommand(OperatorCommand) "operator-command",
     /// A bar built in the core.
     32 Bar(Bar) "bar",
     /// A decision to trade, with its verdict.
@@ -140,6 +152,18 @@ events! {
     38 StateDigest(StateDigest) "state-digest",
     /// Something that must not be passed over.
     39 Alarm(Alarm) "alarm",
+    /// New terms of an order that works.
+    40 OrderModified(OrderModified) "order-modified",
+    /// A stop moved towards the market.
+    41 StopTightened(StopTightened) "stop-tightened",
+    /// A request about an order was refused.
+    42 RequestRefused(RequestRefused) "request-refused",
+    /// Why an intent was refused, with the numbers.
+    50 RiskVerdict(RiskVerdict) "risk-verdict",
+    /// A limit tripped or was released.
+    51 LimitMoved(LimitMoved) "limit-moved",
+    /// A policy's decision about a symbol.
+    52 Decision(Decision) "decision",
 }
 
 impl Kind {
@@ -178,6 +202,11 @@ fn decode_older(kind: Kind, schema: u8, payload: &[u8]) -> Result<Event, DecodeE
                 decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
             Ok(Event::SessionHeader(old.into()))
         }
+        (Kind::OrderIntent, 1) => {
+            let old: OrderIntentV1 =
+                decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
+            Ok(Event::OrderIntent(old.into()))
+        }
         _ => Err(DecodeError::UnknownSchema { kind, schema }),
     }
 }
@@ -199,7 +228,7 @@ macro_rules! fixed_layout {
         }
     )*};
 }
-fixed_layout!(Candle, Bar);
+fixed_layout!(Candle, Bar, Quote, TradePrint, Depth);
 
 macro_rules! archived {
     ($($payload:ident $schema:literal),* $(,)?) => {$(
@@ -222,13 +251,20 @@ archived!(
     RunEnded 1,
     Instrument 1,
     Quarantine 1,
-    OrderIntent 1,
+    OrderIntent 2,
     OrderUpdate 1,
     Fill 1,
     TradeClosed 1,
     Account 1,
     StateDigest 1,
     Alarm 1,
+    OrderModified 1,
+    StopTightened 1,
+    RequestRefused 1,
+    OperatorCommand 1,
+    RiskVerdict 1,
+    LimitMoved 1,
+    Decision 1,
 );
 
 fn encode_archive<T>(value: &T, out: &mut PayloadBuffer)

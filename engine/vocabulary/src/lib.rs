@@ -18,28 +18,38 @@
 //! ```
 
 pub mod candle;
+pub mod change;
 pub mod decimal;
+pub mod decision;
 pub mod event;
 pub mod header;
 pub mod instrument;
 pub mod label;
+pub mod market;
 pub mod order;
+pub mod risk;
 pub mod time;
+pub mod trail;
 pub mod units;
 
 pub use candle::{Bar, Candle};
+pub use change::{OrderModified, RequestKind, RequestRefused, StopTightened};
+pub use decision::{Action, Decision, ModelNumber, Ruling};
 pub use event::{DecodeError, Event, Kind, Payload, PayloadBuffer};
 pub use header::{
     InputFilter, InputJournal, Parent, Quarantine, RunEnded, RunStarted, Series, SessionHeader, SessionMode,
 };
 pub use instrument::{Instrument, InstrumentId};
 pub use label::Label;
+pub use market::{BookLevel, Depth, Quote, TradePrint};
 pub use order::{
     Account, Alarm, Charges, Fill, OrderEvent, OrderId, OrderIntent, OrderState, OrderType, OrderUpdate, Side,
     StateDigest, TimeInForce, TradeClosed, Verdict,
 };
+pub use risk::{Command, LimitChange, LimitKind, LimitMoved, OperatorCommand, RiskVerdict};
 pub use time::{Date, Interval, Nanos};
-pub use units::{BasisPoints, Cause, Hash, Money, Price, Quantity};
+pub use trail::Trail;
+pub use units::{BasisPoints, Cause, Hash, Measure, Money, Price, Quantity, Ratio};
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("the journal's fixed layouts are little-endian and read in place");

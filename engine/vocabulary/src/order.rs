@@ -6,6 +6,7 @@
 
 use crate::label::Label;
 use crate::time::{Date, Nanos};
+use crate::trail::Trail;
 use crate::units::{BasisPoints, Cause, Hash, Money, Price, Quantity};
 use rkyv::{Archive, Deserialize, Serialize};
 use std::fmt;
@@ -35,11 +36,23 @@ impl fmt::Display for OrderId {
     }
 }
 
+/// Enumerations with a word for each value. New values go to the end: journals hold the numbers of the old ones.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident $case:literal { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Archive, Serialize, Deserialize, serde::Serialize,
+            Debug,
+            Clone,
+            Copy,
+            PartialEq,
+            Eq,
+            PartialOrd,
+            Ord,
+            Hash,
+            rkyv::Archive,
+            rkyv::Serialize,
+            rkyv::Deserialize,
+            serde::Serialize,
             serde::Deserialize,
         )]
         #[serde(rename_all = $case)]
@@ -56,13 +69,14 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 out.write_str(self.word())
             }
         }
     };
 }
+pub(crate) use words;
 
 words!(
     /// Which way.
@@ -104,6 +118,12 @@ words!(
         Stop = "stop",
         /// A limit order once the stop has traded.
         StopLimit = "stop-limit",
+        /// A stop order whose stop follows the market at a distance, and is only ever tightened.
+        TrailingStop = "trailing-stop",
+        /// At the first price of a session, or not at all.
+        MarketOnOpen = "market-on-open",
+        /// At the last price of a session, the closing auction's where there is one, or not at all.
+        MarketOnClose = "market-on-close",
     }
 );
 
@@ -116,6 +136,10 @@ words!(
         Gtc = "gtc",
         /// What fills at once; the rest is cancelled.
         Ioc = "ioc",
+        /// Until an instant.
+        Gtd = "gtd",
+        /// All of it at once, or nothing.
+        Fok = "fok",
     }
 );
 
@@ -144,6 +168,8 @@ words!(
         Rejected = "rejected",
         /// Ended by its time in force; a part may have filled.
         Expired = "expired",
+        /// Working on its old terms; a change of them was sent, no answer yet.
+        PendingModify = "pending-modify",
     }
 );
 
@@ -172,6 +198,12 @@ words!(
         CancelRejected = "cancel-rejected",
         /// Its time in force ended it.
         Expired = "expired",
+        /// A change of its terms was asked for.
+        ModifyRequested = "modify-requested",
+        /// Its terms were changed.
+        Modified = "modified",
+        /// The change was refused.
+        ModifyRejected = "modify-rejected",
     }
 );
 
@@ -192,6 +224,62 @@ words!(
         ClosedSession = "closed-session",
         /// Not enough free cash for it.
         InsufficientCash = "insufficient-cash",
+        /// Entries are locked: by a limit that tripped, or by the operator.
+        Locked = "locked",
+        /// Before entries are allowed in this session.
+        BeforeSafeStart = "before-safe-start",
+        /// After entries are allowed in this session.
+        AfterSafeEnd = "after-safe-end",
+        /// The instrument's last price is too old.
+        StaleData = "stale-data",
+        /// A limit or stop price too far from the last price.
+        PriceBand = "price-band",
+        /// More than one order may be for.
+        OrderQuantity = "order-quantity",
+        /// Worth more than one order may be.
+        OrderValue = "order-value",
+        /// It could make the position larger than it may be.
+        PositionQuantity = "position-quantity",
+        /// It could make the position worth more than it may be.
+        PositionValue = "position-value",
+        /// It could take one name above its share of the equity.
+        Concentration = "concentration",
+        /// Too many names would be held or entered.
+        OpenTrades = "open-trades",
+        /// Longs and shorts together would be worth too much.
+        GrossExposure = "gross-exposure",
+        /// Longs less shorts would be worth too much.
+        NetExposure = "net-exposure",
+        /// The gross exposure would be too many times the equity.
+        Leverage = "leverage",
+        /// Not enough free margin for it.
+        Margin = "margin",
+        /// Too many orders in too short a time.
+        OrderRate = "order-rate",
+        /// A trailing order without a distance above zero, or a distance where none belongs.
+        BadTrail = "bad-trail",
+        /// Good till a date that is missing or has passed, or a date where none belongs.
+        BadExpiry = "bad-expiry",
+        /// The order it names never was.
+        UnknownOrder = "unknown-order",
+        /// The order it names has ended.
+        OrderEnded = "order-ended",
+        /// It would move a protective stop away from the market.
+        LoosensStop = "loosens-stop",
+        /// A price between two ticks, where the exchange refuses those.
+        OffTick = "off-tick",
+        /// A stop that the market is already beyond, where the exchange refuses those.
+        WrongSide = "wrong-side",
+        /// A price outside the day's price band.
+        OutsideBand = "outside-band",
+        /// The client's own number for it was used before.
+        DuplicateId = "duplicate-id",
+        /// An instrument that nobody defined.
+        UnknownInstrument = "unknown-instrument",
+        /// The instrument has expired.
+        ExpiredInstrument = "expired-instrument",
+        /// An entry of the day after the broker has begun to square positions off.
+        SquareOff = "square-off",
     }
 );
 
@@ -214,12 +302,56 @@ pub struct OrderIntent {
     pub quantity: Quantity,
     /// Limit price of limit and stop-limit orders.
     pub limit: Option<Price>,
-    /// Trigger of stop and stop-limit orders.
+    /// Trigger of stop and stop-limit orders; where a trailing stop begins.
     pub stop: Option<Price>,
     /// Last price when it was decided.
     pub reference: Price,
     /// The strategy's reason, such as `cross-up`.
     pub reason: Label,
+    /// How far behind the market a trailing stop stays.
+    pub trail: Option<Trail>,
+    /// When an order that is good till an instant ends.
+    pub expires: Option<Nanos>,
+    /// The client's own number for it; 0 for none.
+    pub client: u64,
+}
+
+/// The intent before orders trailed, expired at an instant or had a number of the client's: schema 1, read and never
+/// written.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct OrderIntentV1 {
+    cause: Cause,
+    order: OrderId,
+    side: Side,
+    order_type: OrderType,
+    time_in_force: TimeInForce,
+    verdict: Verdict,
+    quantity: Quantity,
+    limit: Option<Price>,
+    stop: Option<Price>,
+    reference: Price,
+    reason: Label,
+}
+
+impl From<OrderIntentV1> for OrderIntent {
+    fn from(old: OrderIntentV1) -> Self {
+        Self {
+            cause: old.cause,
+            order: old.order,
+            side: old.side,
+            order_type: old.order_type,
+            time_in_force: old.time_in_force,
+            verdict: old.verdict,
+            quantity: old.quantity,
+            limit: old.limit,
+            stop: old.stop,
+            reference: old.reference,
+            reason: old.reason,
+            trail: None,
+            expires: None,
+            client: 0,
+        }
+    }
 }
 
 /// An order moved from one state to another without a fill.

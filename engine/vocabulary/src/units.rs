@@ -94,6 +94,43 @@ decimal_unit!(
     decimal::parse_i64
 );
 
+decimal_unit!(
+    /// A pure number in units of 1e-8: an R multiple, a confidence, a percentage, a leverage.
+    Ratio,
+    i64,
+    decimal::parse_i64
+);
+
+/// A number of a limit, in units of 1e-8 of whatever the limit counts: money, a price, a quantity, basis points,
+/// percent, seconds or a plain count. What was allowed and what was met stand side by side in the same unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Archive, Serialize, Deserialize)]
+pub struct Measure(#[rkyv(with = TwoWords)] pub i128);
+
+impl Measure {
+    /// A plain count.
+    pub const fn count(number: u64) -> Self {
+        Self(number as i128 * SCALE as i128)
+    }
+}
+
+impl From<Money> for Measure {
+    fn from(amount: Money) -> Self {
+        Self(amount.0)
+    }
+}
+
+impl From<Quantity> for Measure {
+    fn from(quantity: Quantity) -> Self {
+        Self(quantity.0.into())
+    }
+}
+
+impl From<Ratio> for Measure {
+    fn from(ratio: Ratio) -> Self {
+        Self(ratio.0.into())
+    }
+}
+
 /// An amount of the account's currency, in units of 1e-8. Two 64-bit words on disk, so that payloads stay 8-aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Archive, Serialize, Deserialize)]
 pub struct Money(#[rkyv(with = TwoWords)] pub i128);
@@ -181,35 +218,44 @@ impl Money {
     }
 }
 
-impl fmt::Display for Money {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        decimal::write(self.0, out)
-    }
-}
-
-impl FromStr for Money {
-    type Err = DecimalError;
-    fn from_str(text: &str) -> Result<Self, DecimalError> {
-        decimal::parse(text).map(Self)
-    }
-}
-
-impl serde::Serialize for Money {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i128(self.0) }
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Money {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
-            text.parse().map_err(serde::de::Error::custom)
-        } else {
-            <i128 as serde::Deserialize>::deserialize(deserializer).map(Self)
+macro_rules! wide_decimal {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                decimal::write(self.0, out)
+            }
         }
-    }
+
+        impl FromStr for $name {
+            type Err = DecimalError;
+            fn from_str(text: &str) -> Result<Self, DecimalError> {
+                decimal::parse(text).map(Self)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    serializer.serialize_i128(self.0)
+                }
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                    text.parse().map_err(serde::de::Error::custom)
+                } else {
+                    <i128 as serde::Deserialize>::deserialize(deserializer).map(Self)
+                }
+            }
+        }
+    )*};
 }
+wide_decimal!(Money, Measure);
 
 macro_rules! arithmetic {
     ($($name:ident),*) => {$(
@@ -253,7 +299,7 @@ macro_rules! arithmetic {
         }
     )*};
 }
-arithmetic!(Price, Quantity, Money, BasisPoints);
+arithmetic!(Price, Quantity, Money, BasisPoints, Ratio);
 
 /// Stores an `i128` as two little-endian 64-bit words (low, high): a 16-aligned field would break the journal's
 /// 8-byte alignment.

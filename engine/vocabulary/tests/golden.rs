@@ -6,10 +6,12 @@
 
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
-    Account, Alarm, Bar, BasisPoints, Candle, Cause, Charges, Date, Event, Fill, Hash, InputFilter, InputJournal,
-    Instrument, InstrumentId, Interval, Kind, Label, Money, Nanos, OrderEvent, OrderId, OrderIntent, OrderState,
-    OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, RunEnded, RunStarted, Series,
-    SessionHeader, SessionMode, Side, StateDigest, TimeInForce, TradeClosed, Verdict,
+    Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, Command, Date, Decision, Depth, Event,
+    Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId, Interval, Kind, Label, LimitChange, LimitKind,
+    LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent, OrderId, OrderIntent, OrderModified,
+    OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, Quote, Ratio, RequestKind,
+    RequestRefused, RiskVerdict, Ruling, RunEnded, RunStarted, Series, SessionHeader, SessionMode, Side, StateDigest,
+    StopTightened, TimeInForce, TradeClosed, TradePrint, Trail, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -70,6 +72,25 @@ fn a_header_from_before_forks_has_no_parent() {
     assert_eq!(decoded, Ok(Event::SessionHeader(SessionHeader { parent: None, ..session_header() })));
     let cut = from_hex(text);
     assert!(Event::decode(Kind::SessionHeader.number(), 1, &cut[..cut.len() - 8]).is_err());
+}
+
+/// Journals on disk hold intents of schema 1: they read as intents that neither trail nor expire.
+#[test]
+fn an_intent_from_before_trails_has_none() {
+    let text = include_str!("golden/order-intent.v1.hex");
+    let decoded = Event::decode(Kind::OrderIntent.number(), 1, &from_hex(text));
+    let old = OrderIntent {
+        order_type: OrderType::StopLimit,
+        time_in_force: TimeInForce::Ioc,
+        verdict: Verdict::InsufficientCash,
+        trail: None,
+        expires: None,
+        client: 0,
+        ..order_intent()
+    };
+    assert_eq!(decoded, Ok(Event::OrderIntent(old)));
+    let cut = from_hex(text);
+    assert!(Event::decode(Kind::OrderIntent.number(), 1, &cut[..cut.len() - 8]).is_err());
 }
 
 #[test]
@@ -137,8 +158,10 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
         )*};
     }
     archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
-    archived!(TradeClosed, Account, StateDigest, Alarm);
+    archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
+    archived!(OrderModified, StopTightened, RequestRefused);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
+    assert_eq!((align_of::<Quote>(), align_of::<TradePrint>(), align_of::<Depth>()), (8, 8, 8));
 }
 
 fn encode(event: &Event) -> (u8, PayloadBuffer) {
@@ -210,6 +233,11 @@ fn example(kind: Kind) -> Event {
             reason: "outside_session".into(),
             row: "2025-01-31 08:00:00,1,2,3,4,₹".into(),
         }),
+        Kind::Quote => {
+            Event::Quote(Quote::new(Nanos(5), (Price(99), Quantity(7)), (Price(101), Quantity(9_000_000_000))))
+        }
+        Kind::TradePrint => Event::TradePrint(TradePrint::new(Nanos(-6), Price(100), Quantity(8))),
+        Kind::Depth => Event::Depth(depth()),
         Kind::Bar => Event::Bar(Bar::new(CAUSE, candle())),
         Kind::OrderIntent => Event::OrderIntent(order_intent()),
         Kind::OrderUpdate => Event::OrderUpdate(OrderUpdate {
@@ -233,7 +261,70 @@ fn example(kind: Kind) -> Event {
             code: Label::new("order-contradiction"),
             text: "order 7 is filled and was told 'cancelled'".into(),
         }),
+        Kind::OrderModified => Event::OrderModified(OrderModified {
+            cause: CAUSE,
+            order: OrderId(7),
+            event: OrderEvent::Modified,
+            state: OrderState::PendingModify,
+            quantity: Quantity(900_000_000),
+            limit: None,
+            stop: Some(Price(162_500_000_000)),
+            reason: Label::new("resized"),
+        }),
+        Kind::StopTightened => Event::StopTightened(StopTightened {
+            cause: CAUSE,
+            order: OrderId(7),
+            from: Price(160_000_000_000),
+            to: Price(160_500_000_000),
+            best: Price(162_500_000_000),
+            reason: Label::new("trail"),
+        }),
+        Kind::RequestRefused => Event::RequestRefused(RequestRefused {
+            cause: CAUSE,
+            order: OrderId(8),
+            request: RequestKind::Replace,
+            verdict: Verdict::OrderEnded,
+            reason: Label::new("closer"),
+        }),
+        Kind::OperatorCommand => {
+            Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
+        }
+        Kind::RiskVerdict => Event::RiskVerdict(RiskVerdict {
+            cause: CAUSE,
+            order: OrderId(7),
+            verdict: Verdict::GrossExposure,
+            limit: Measure(100_000_000_000_000),
+            observed: Measure(1 << 100),
+        }),
+        Kind::LimitMoved => Event::LimitMoved(LimitMoved {
+            cause: CAUSE,
+            session: Date(20_119),
+            limit: LimitKind::DailyLossR,
+            change: LimitChange::Tripped,
+            flatten: true,
+            allowed: Measure(300_000_000),
+            observed: Measure(-310_000_000),
+        }),
+        Kind::Decision => Event::Decision(decision()),
     }
+}
+
+fn decision() -> Decision {
+    Decision {
+        cause: CAUSE,
+        decision: 9,
+        action: Action::Sell,
+        ruling: Ruling::EnterShort,
+        confidence: Ratio(62_500_000),
+        q: [-0.25, 1.5e-7, 3.0].map(|value| ModelNumber::new(value).expect("finite")),
+        model: hash(11),
+        features: hash(12),
+    }
+}
+
+fn depth() -> Depth {
+    let level = |number: i64| BookLevel::new(Price(number), Quantity(number * 3), number % 5);
+    Depth::new(Nanos(7), std::array::from_fn(|i| level(90 - i as i64)), std::array::from_fn(|i| level(91 + i as i64)))
 }
 
 fn session_header() -> SessionHeader {
@@ -293,14 +384,17 @@ fn order_intent() -> OrderIntent {
         cause: CAUSE,
         order: OrderId(7),
         side: Side::Sell,
-        order_type: OrderType::StopLimit,
-        time_in_force: TimeInForce::Ioc,
-        verdict: Verdict::InsufficientCash,
+        order_type: OrderType::TrailingStop,
+        time_in_force: TimeInForce::Gtd,
+        verdict: Verdict::BadTrail,
         quantity: Quantity(1_000_000_000),
         limit: Some(Price(162_500_000_000)),
         stop: None,
         reference: Price(162_999_000_000),
         reason: Label::new("cross-down"),
+        trail: Some(Trail::Atr(Ratio(250_000_000), Price(75_000_000))),
+        expires: Some(Nanos(1_738_295_100_000_000_000)),
+        client: 0x0102_0304,
     }
 }
 

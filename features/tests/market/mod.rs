@@ -52,6 +52,7 @@ impl Market {
                 date,
                 open,
                 close: open + 375 * MINUTE,
+                end: open + 385 * MINUTE,
                 early_close: numbers.below(9) == 0,
                 month_opens: first(&mut month_opens, month),
                 year_opens: first(&mut year_opens, year),
@@ -72,7 +73,8 @@ impl Market {
         Self { candles }
     }
 
-    /// Bars of five minutes.
+    /// Bars of five minutes; the market of some of the tests.
+    #[allow(dead_code, reason = "each test file is built with this one, not each needs it")]
     pub fn intraday(seed: u64, sessions: usize, bars: i64) -> Self {
         Self::new(seed, "2025-01-01", sessions, bars, Interval::minutes(5))
     }

@@ -1,14 +1,17 @@
 //! One symbol's window of one timeframe through its encoder, on whatever vectors the processor has.
 //!
 //! - Time goes from right to left in strips: a causal block may then replace its input in place.
-//! - The three builds of [`encode_with`] differ in the width of a strip, never in a sum: the same bits (tested).
+//! - The three builds of `encode_with` differ in the width of a strip, never in a sum: the same bits (tested).
 //! - Columns behind the look-back hold what nobody reads; zeros stand before the first bar.
-//! - Must never: use instructions that the processor did not announce; this is why `unsafe` is here.
+//! - Must never: call a build without its token; calling one is why `unsafe` is here.
 
 use crate::kernels::{self, Strip};
 use crate::network::Scaler;
 use crate::processor::Processor;
 use crate::shape::TimeframeShape;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Simd, Token};
 
 /// The parameters of an encoder as its steps want them.
 #[derive(Debug, Clone, Copy)]
@@ -71,20 +74,17 @@ pub fn encode(
     scratch: &mut EncoderScratch,
     pooled: &mut [f32],
 ) {
-    assert!(processor <= Processor::detect(), "this processor has no {}", processor.word());
     assert_eq!(pooled.len(), 2 * weights.shape.channels, "mean and maximum of each channel");
     scratch.fit(weights.shape);
     standardise(weights.shape, scaler, window, &mut scratch.input);
-    match processor {
-        Processor::Baseline => encode_with::<8, 4>(weights, scratch, pooled),
+    match processor.token() {
+        Token::Plain(simd) => encode_with(simd, weights, scratch, pooled),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor announced AVX2; asserted above.
-        Processor::Avx2 => unsafe { encode_avx2(weights, scratch, pooled) },
+        // SAFETY: the token proves AVX2.
+        Token::Avx2(simd) => unsafe { encode_avx2(simd, weights, scratch, pooled) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor announced AVX-512; asserted above.
-        Processor::Avx512 => unsafe { encode_avx512(weights, scratch, pooled) },
-        #[cfg(not(target_arch = "x86_64"))]
-        Processor::Avx2 | Processor::Avx512 => encode_with::<8, 4>(weights, scratch, pooled),
+        // SAFETY: the token proves AVX-512.
+        Token::Avx512(simd) => unsafe { encode_avx512(simd, weights, scratch, pooled) },
     }
 }
 
@@ -104,39 +104,36 @@ pub fn standardise(shape: &TimeframeShape, scaler: &Scaler, window: &[f32], inpu
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn encode_avx2(weights: &EncoderWeights, scratch: &mut EncoderScratch, pooled: &mut [f32]) {
-    encode_with::<16, 4>(weights, scratch, pooled);
+fn encode_avx2(simd: Avx2, weights: &EncoderWeights, scratch: &mut EncoderScratch, pooled: &mut [f32]) {
+    encode_with(simd, weights, scratch, pooled);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2")]
-fn encode_avx512(weights: &EncoderWeights, scratch: &mut EncoderScratch, pooled: &mut [f32]) {
-    encode_with::<32, 4>(weights, scratch, pooled);
+fn encode_avx512(simd: Avx512, weights: &EncoderWeights, scratch: &mut EncoderScratch, pooled: &mut [f32]) {
+    encode_with(simd, weights, scratch, pooled);
 }
 
 #[inline(always)]
-fn encode_with<const W: usize, const O: usize>(
-    weights: &EncoderWeights,
-    scratch: &mut EncoderScratch,
-    pooled: &mut [f32],
-) {
+fn encode_with<S: Simd>(simd: S, weights: &EncoderWeights, scratch: &mut EncoderScratch, pooled: &mut [f32]) {
     let shape = weights.shape;
     let (channels, columns, padding) = (shape.channels, shape.columns(), shape.padding());
     let EncoderScratch { input, stream, first, second, .. } = scratch;
-    let narrow = Strip { stride: W, at: 0 };
-    for at in (0..columns).step_by(W) {
+    let width = 2 * S::WIDTH;
+    let narrow = Strip { stride: width, at: 0 };
+    for at in (0..columns).step_by(width) {
         let wide = Strip { stride: padding + columns, at: padding + at };
-        kernels::pointwise::<W, O>(weights.input, (input, Strip { stride: columns, at }), (stream, wide));
+        kernels::pointwise(simd, weights.input, (input, Strip { stride: columns, at }), (stream, wide));
     }
     for index in 0..shape.depth {
         let block = weights.block(index);
-        for at in (0..columns).step_by(W).rev() {
+        for at in (0..columns).step_by(width).rev() {
             let wide = Strip { stride: padding + columns, at: padding + at };
-            kernels::depthwise::<W>(block.depthwise, index + 1, (stream, wide), (first, narrow));
-            kernels::pointwise::<W, O>(block.pointwise, (first, narrow), (second, narrow));
-            kernels::silu::<W>(channels, (second, narrow));
-            let (means, inverses) = kernels::moments::<W>(channels, (second, narrow));
-            kernels::norm_and_add::<W>(block.norm, (&means, &inverses), (second, narrow), (stream, wide));
+            kernels::depthwise(simd, block.depthwise, index + 1, (stream, wide), (first, narrow));
+            kernels::pointwise(simd, block.pointwise, (first, narrow), (second, narrow));
+            kernels::silu(&mut second[..channels * width]);
+            let moments = kernels::moments(simd, channels, (second, narrow));
+            kernels::norm_and_add(simd, block.norm, moments, (second, narrow), (stream, wide));
         }
     }
     let (means, tops) = pooled.split_at_mut(channels);

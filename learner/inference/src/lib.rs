@@ -16,6 +16,7 @@ mod model;
 mod network;
 mod processor;
 mod shape;
+pub mod simd;
 pub mod tensors;
 
 pub use decision::{Action, Decision, confidences};

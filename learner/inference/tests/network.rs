@@ -61,6 +61,20 @@ fn the_bits_are_those_that_were_recorded() {
 
 const RECORDED: &str = "4b5497301be73101f6cc42a2cda235132b7273e25a5df2977b04d0244bdd7249";
 
+/// The bound: PyTorch 2.15 on the same network and windows (`benches/torch_twin.py vectors`), to 1e-5.
+#[test]
+fn the_forward_pass_is_that_of_pytorch() {
+    let network = network(18, &[("5m", 64), ("15m", 32)], 42);
+    let q = ask(&network, &Rows::new(&network, 4, 42), &[0, 1, 2, 3]);
+    let worst = q.iter().zip(PYTORCH).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-5, "they differ by {worst}: {q:?}");
+}
+
+const PYTORCH: [f32; 12] = [
+    -0.3280897, -0.0148212, -0.2688373, -0.3540006, -0.0381032, -0.3080541, -0.3488373, -0.0295108, -0.2904921,
+    -0.3036611, -0.0114723, -0.2507447,
+];
+
 #[test]
 fn windows_that_do_not_fit_are_refused_with_both_numbers() {
     let network = network(4, &[("5m", 33), ("15m", 20)], 1);

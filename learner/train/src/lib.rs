@@ -7,7 +7,10 @@
 //! - Must never: reach a broker, or read a clock for anything but progress.
 
 mod dataset;
+mod error;
+pub mod network;
 mod random;
 
 pub use dataset::{Dataset, Outcome};
+pub use error::TrainError;
 pub use random::Random;

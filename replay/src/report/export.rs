@@ -6,6 +6,7 @@
 //! - Nothing is left out or rounded: money is decimal, each charge has its column, causes are `rank` and `seq`.
 //!   (A built bar has the columns of a candle; the candle that closed it is in `journal cat`.)
 
+use super::export_risk;
 use super::{EventAt, ReportError};
 use daybook_features::columns::{CandleRow, CandleTable, Cell, Column, ColumnType, ColumnWriter, Format, Written};
 use daybook_vocabulary::{Cause, Event, Fill, Kind, OrderIntent, OrderUpdate, TradeClosed};
@@ -62,6 +63,11 @@ impl Export {
             Event::OrderUpdate(update) => self.update(at, update),
             Event::Fill(fill) => self.fill(at, fill),
             Event::TradeClosed(trade) => self.trade(at, trade),
+            Event::RiskVerdict(verdict) => self.instrument_row(at, &export_risk::verdict(verdict)),
+            Event::Decision(decision) => {
+                let texts = export_risk::texts(decision);
+                self.instrument_row(at, &export_risk::decision(decision, &texts))
+            }
             _ => self.about_the_session(at),
         }
     }
@@ -106,6 +112,9 @@ impl Export {
                 intent.stop.into(),
                 intent.reference.into(),
                 Cell::Text(&intent.reason),
+                Cell::Text(&intent.trail.map(|trail| trail.to_string()).unwrap_or_default()),
+                Cell::Text(&intent.expires.map(|expires| expires.to_string()).unwrap_or_default()),
+                Cell::U64(intent.client),
             ],
         )
     }
@@ -210,6 +219,11 @@ impl Export {
                 let [rank, cause] = cause_cells(alarm.cause);
                 self.row(at, &[rank, cause, Cell::Text(&alarm.code), Cell::Text(&alarm.text)])
             }
+            Event::OperatorCommand(command) => self.row(at, &export_risk::command(command)),
+            Event::LimitMoved(moved) => {
+                let session = moved.session.to_string();
+                self.row(at, &export_risk::moved(moved, &session))
+            }
             Event::Quarantine(row) => self.row(
                 at,
                 &[
@@ -264,7 +278,7 @@ fn known<'a>(
     instruments.get(&at.stream).map(|(market, symbol)| (market.as_str(), symbol.as_str())).ok_or(unknown)
 }
 
-const fn cause_cells(cause: Cause) -> [Cell<'static>; 2] {
+pub(super) const fn cause_cells(cause: Cause) -> [Cell<'static>; 2] {
     [Cell::U64(cause.rank as u64), Cell::U64(cause.seq)]
 }
 
@@ -273,6 +287,8 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
     match kind {
         Kind::Candle | Kind::Bar => &[],
         Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded => &[("json", Utf8)],
+        Kind::Quote | Kind::TradePrint | Kind::Depth => &[("json", Utf8)],
+        Kind::OrderModified | Kind::StopTightened | Kind::RequestRefused => &[("json", Utf8)],
         Kind::Instrument => &[("stream", U64), ("market", Utf8), ("symbol", Utf8), ("tick", Decimal), ("lot", Decimal)],
         Kind::Quarantine => &[("file", Utf8), ("line", U64), ("reason", Utf8), ("row", Utf8)],
         Kind::OrderIntent => &ORDER_INTENT,
@@ -292,10 +308,14 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
         Kind::Account => &ACCOUNT,
         Kind::StateDigest => &[("cause_rank", U64), ("cause_seq", U64), ("inputs", U64), ("digest", Utf8)],
         Kind::Alarm => &[("cause_rank", U64), ("cause_seq", U64), ("code", Utf8), ("text", Utf8)],
+        Kind::OperatorCommand => &export_risk::OPERATOR_COMMAND,
+        Kind::RiskVerdict => &export_risk::RISK_VERDICT,
+        Kind::LimitMoved => &export_risk::LIMIT_MOVED,
+        Kind::Decision => &export_risk::DECISION,
     }
 }
 
-const ORDER_INTENT: [(&str, ColumnType); 14] = [
+const ORDER_INTENT: [(&str, ColumnType); 17] = [
     ("market", Utf8),
     ("symbol", Utf8),
     ("cause_rank", U64),
@@ -310,6 +330,9 @@ const ORDER_INTENT: [(&str, ColumnType); 14] = [
     ("stop_price", Decimal),
     ("reference_price", Decimal),
     ("reason", Utf8),
+    ("trail", Utf8),
+    ("expires", Utf8),
+    ("client_id", U64),
 ];
 
 const FILL: [(&str, ColumnType); 21] = [

@@ -476,7 +476,8 @@ const fn is_final(state: OrderState) -> bool {
         | OrderState::Unknown
         | OrderState::Open
         | OrderState::PartiallyFilled
-        | OrderState::PendingCancel => false,
+        | OrderState::PendingCancel
+        | OrderState::PendingModify => false,
     }
 }
 

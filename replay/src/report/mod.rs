@@ -7,6 +7,7 @@
 
 mod chart;
 mod export;
+mod export_risk;
 mod fold;
 mod format;
 pub mod manifest;

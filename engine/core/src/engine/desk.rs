@@ -4,19 +4,21 @@
 //! - A fill moves order, position, cash, reserves and charges in one place, [`Core::fill`], or none of them.
 //! - What a fill would open must be paid for when it fills, whatever the gate thought; what it closes always may.
 
+use super::changes::ends_with_session;
 use super::{Core, CoreError, State};
 use crate::exchange::{Phase, trade_price};
-use crate::gate;
 use crate::input::SessionHours;
 use crate::ledger::{Ledger, collateral};
 use crate::orders::{Order, OrderRequest, Request};
 use crate::outbox::{Conclusion, Outbox};
 use crate::position::{Applied, Closing, OpenTrade};
+use crate::risk::gate::{self, Refusal};
 use crate::slippage::{SlippageInput, in_basis_points, slip};
+use crate::terms;
 use daybook_config::fees::FeeInput;
 use daybook_vocabulary::{
-    Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId,
-    OrderIntent, OrderUpdate, Price, Quantity, Side, TimeInForce, Verdict,
+    Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent, OrderId,
+    OrderIntent, OrderType, OrderUpdate, Price, Quantity, RequestKind, RiskVerdict, Side, TimeInForce, Verdict,
 };
 
 /// A trade at the simulated exchange, before it is booked.
@@ -31,7 +33,7 @@ pub(super) struct Trade {
     pub(super) quantity: Quantity,
     /// Volume of the candle.
     volume: Quantity,
-    time: Nanos,
+    pub(super) time: Nanos,
 }
 
 impl Core {
@@ -42,22 +44,27 @@ impl Core {
             match request {
                 Request::Place(order) => self.place(id, order, session, out),
                 Request::Cancel(which, reason) => {
-                    self.end_orders(id, out, |order| (order.id == which).then_some((OrderEvent::Cancelled, reason)));
+                    self.cancel(id, which, (RequestKind::Cancel, reason), out);
                 }
                 Request::CancelAll(reason) => {
+                    self.state.risk.spend(&self.limits, self.state.now, false);
                     self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
+                }
+                Request::Modify(which, change, reason) => self.modify(id, which, change, reason, session, out),
+                Request::Replace(which, order) => {
+                    if self.cancel(id, which, (RequestKind::Replace, order.reason), out) {
+                        self.place(id, order, session, out);
+                    }
                 }
             }
         }
         self.requests.list = list;
     }
 
-    /// Ends the orders that last a day.
-    pub(super) fn expire_day_orders(&mut self, id: InstrumentId, out: &mut Outbox) {
-        let reason = Label::new("session-closed");
-        self.end_orders(id, out, |order| {
-            (order.time_in_force == TimeInForce::Day).then_some((OrderEvent::Expired, reason))
-        });
+    /// Ends the orders that do not outlast a session.
+    pub(super) fn end_with_session(&mut self, id: InstrumentId, session: &SessionHours, out: &mut Outbox) {
+        let now = self.state.now;
+        self.end_orders(id, out, |order| ends_with_session(order, session, now));
     }
 
     /// Judges an order and hands it to the simulated exchange.
@@ -72,16 +79,17 @@ impl Core {
     pub(super) fn admit(
         &mut self,
         id: InstrumentId,
-        mut request: OrderRequest,
+        request: OrderRequest,
         closed: bool,
         decided: Nanos,
         out: &mut Outbox,
     ) -> Option<Order> {
         let meta = &self.setup.instruments[id.index()];
-        request.limit = request.limit.map(|price| price.round_to(meta.tick));
-        request.stop = request.stop.map(|price| price.round_to(meta.tick));
+        let request = terms::settled(request, self.state.books[id.index()].last, meta.tick);
+        let judged = self.judge(id, &request, closed);
+        let verdict = judged.map_or_else(|refusal| refusal.verdict, |_| Verdict::Approved);
         let book = &self.state.books[id.index()];
-        let (verdict, reserve) = gate::judge(&request, meta, book, &self.state.ledger, closed);
+        let cause = book.cause;
         self.state.counts.orders += 1;
         let mut order = Order::new(OrderId(self.state.counts.orders), &request, decided);
         let intent = OrderIntent {
@@ -96,34 +104,56 @@ impl Core {
             stop: order.stop,
             reference: book.last,
             reason: order.reason,
+            trail: order.trail,
+            expires: request.expires,
+            client: order.client,
         };
         out.push(id, Conclusion::Intent(intent));
-        if verdict != Verdict::Approved {
-            return None;
+        let reserve = match judged {
+            Ok(reserve) => reserve,
+            Err(refusal) => {
+                out.push(id, Conclusion::Verdict(refused(cause, order.id, refusal)));
+                return None;
+            }
+        };
+        order.reduces = book.position.closing(order.side, order.quantity) == order.quantity;
+        if self.limited {
+            self.state.risk.spend(&self.limits, self.state.now, !order.reduces);
         }
         for event in [OrderEvent::Sent, OrderEvent::Accepted] {
             assert!(!order.happens(event), "a new order is sent and accepted without surprise");
         }
         order.reserved = reserve;
         self.state.ledger.reserved += reserve;
-        out.push(id, Conclusion::Update(update(book.cause, &order, OrderEvent::Accepted, Label::NONE)));
+        self.note_stop(id, &order);
+        out.push(id, Conclusion::Update(update(cause, &order, OrderEvent::Accepted, Label::NONE)));
         Some(order)
     }
 
-    /// Ends the working orders that `choose` names, for its reason.
-    fn end_orders(
+    /// The verdict on an order: its terms, then the gate.
+    pub(super) fn judge(&self, id: InstrumentId, request: &OrderRequest, closed: bool) -> Result<Money, Refusal> {
+        match terms::fault(request, self.state.books[id.index()].last, self.state.now) {
+            Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
+            None => gate::judge(&self.case(id, request, closed)),
+        }
+    }
+
+    /// Ends the working orders that `choose` names, for its reason; true when there was one.
+    pub(super) fn end_orders(
         &mut self,
         id: InstrumentId,
         out: &mut Outbox,
         choose: impl Fn(&Order) -> Option<(OrderEvent, Label)>,
-    ) {
+    ) -> bool {
         let book = &mut self.state.books[id.index()];
         let (cause, ledger) = (book.cause, &mut self.state.ledger);
+        let before = book.working.len();
         book.working.retain_mut(|order| {
             let Some((event, reason)) = choose(order) else { return true };
             end_order(id, cause, order, event, reason, ledger, out);
             false
         });
+        book.working.len() < before
     }
 
     /// Works the orders of one instrument along a candle's path.
@@ -132,17 +162,13 @@ impl Core {
         cause: Cause,
         id: InstrumentId,
         candle: &Candle,
+        session: &SessionHours,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
         // Taken out so that fills may touch the rest of the state; put back below, with its memory.
         let mut working = std::mem::take(&mut self.state.books[id.index()].working);
-        let worked = self.walk(cause, id, candle, &mut working, out);
-        for order in &mut working {
-            if order.time_in_force == TimeInForce::Ioc && order.is_working() && candle.open_time() >= order.decided {
-                let reason = Label::new("immediate-or-cancel");
-                end_order(id, cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
-            }
-        }
+        let worked = self.walk(cause, id, candle, session, &mut working, out);
+        self.after_candle(id, candle, session, &mut working, out);
         working.retain(Order::is_working);
         self.state.books[id.index()].working = working;
         worked
@@ -153,6 +179,7 @@ impl Core {
         cause: Cause,
         id: InstrumentId,
         candle: &Candle,
+        session: &SessionHours,
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
@@ -162,11 +189,14 @@ impl Core {
         };
         for phase in Phase::PATH {
             let before = working.len();
-            self.walk_phase(phase, cause, id, candle, &mut left, working, out)?;
+            self.walk_phase(phase, cause, id, candle, session, &mut left, working, out)?;
             if phase == Phase::Limits && working.len() > before {
                 // Stops of what a limit has just entered. Every other stop has had its touch, or has not been reached.
-                self.walk_phase(Phase::Stops, cause, id, candle, &mut left, working, out)?;
+                self.walk_phase(Phase::Stops, cause, id, candle, session, &mut left, working, out)?;
             }
+        }
+        if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
+            self.walk_phase(Phase::Close, cause, id, candle, session, &mut left, working, out)?;
         }
         Ok(())
     }
@@ -178,6 +208,7 @@ impl Core {
         cause: Cause,
         id: InstrumentId,
         candle: &Candle,
+        session: &SessionHours,
         left: &mut Quantity,
         working: &mut Vec<Order>,
         out: &mut Outbox,
@@ -190,9 +221,12 @@ impl Core {
             if !order.is_working() || candle.open_time() < order.decided {
                 continue;
             }
+            if order.is_conditional() && !may_trade(order, candle, phase, session, self.state.now) {
+                continue;
+            }
             let Some(reference) = trade_price(order, candle, phase) else { continue };
             let quantity = order.remaining().min(*left);
-            if quantity.is_zero() {
+            if quantity.is_zero() || (order.time_in_force == TimeInForce::Fok && quantity < order.remaining()) {
                 continue;
             }
             let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
@@ -218,7 +252,7 @@ impl Core {
                 && trade.quantity > closing
             {
                 let opened = Trade { quantity: trade.quantity - closing, ..trade };
-                self.protect(bracket, &filled, opened, candle.open_time(), working, out);
+                self.protect(bracket, &filled, opened, (phase, candle.open_time()), working, out);
             }
         }
         Ok(())
@@ -260,11 +294,11 @@ impl Core {
     fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Option<Trade> {
         trade.price = self.slipped(&trade, order)?;
         let mut charges = self.charges(&trade, order);
-        let affordable = self.can_pay(&trade, order, charges.total());
-        if !affordable {
+        let refused = self.refuses(&trade, order, charges.total());
+        if let Some(reason) = refused {
             let closing = self.state.books[trade.id.index()].position.closing(order.side, trade.quantity);
-            if closing.is_zero() {
-                self.cancel_for_cash(&trade, order, out);
+            if closing.is_zero() || order.time_in_force == TimeInForce::Fok {
+                self.cancel_rest(&trade, order, reason, out);
                 return Some(Trade { quantity: Quantity::ZERO, ..trade });
             }
             trade.quantity = closing;
@@ -272,8 +306,8 @@ impl Core {
             charges = self.charges(&trade, order);
         }
         self.book_fill(trade, charges, order, out);
-        if !affordable {
-            self.cancel_for_cash(&trade, order, out);
+        if let Some(reason) = refused {
+            self.cancel_rest(&trade, order, reason, out);
         }
         Some(trade)
     }
@@ -302,14 +336,19 @@ impl Core {
         })
     }
 
-    fn can_pay(&self, trade: &Trade, order: &Order, fees: Money) -> bool {
+    /// Why what a fill would open may not be opened: it cannot be paid, or a limit does not allow it.
+    #[inline]
+    fn refuses(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Label> {
+        if self.limited {
+            return self.limits_refuse(trade, order, fees);
+        }
         let position = &self.state.books[trade.id.index()].position;
         let (needed, freed) = Ledger::need(position, order.side, trade.quantity, trade.price);
-        needed.is_zero() || needed + fees <= self.state.ledger.free() + order.reserved + freed
+        let payable = needed.is_zero() || needed + fees <= self.state.ledger.free() + order.reserved + freed;
+        (!payable).then_some(Label::new("insufficient-cash"))
     }
 
-    fn cancel_for_cash(&mut self, trade: &Trade, order: &mut Order, out: &mut Outbox) {
-        let reason = Label::new("insufficient-cash");
+    fn cancel_rest(&mut self, trade: &Trade, order: &mut Order, reason: Label, out: &mut Outbox) {
         end_order(trade.id, trade.cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
     }
 
@@ -346,6 +385,9 @@ impl Core {
         // Marked at the last price before this candle; the candle's own close moves it on.
         let marked = book.position.value(book.last);
         ledger.marked += marked - book.marked;
+        if self.limited {
+            state.risk.revalued(book.marked, marked);
+        }
         book.marked = marked;
 
         state.counts.fills += 1;
@@ -375,6 +417,18 @@ impl Core {
     }
 }
 
+/// May an order with conditions trade at this station? An order that ends inside the candle works at its open alone:
+/// nobody knows whether the rest came in time.
+fn may_trade(order: &Order, candle: &Candle, phase: Phase, session: &SessionHours, now: Nanos) -> bool {
+    let in_time = order.expires > candle.open_time() && (phase == Phase::Open || order.expires >= now);
+    in_time
+        && match order.order_type {
+            OrderType::MarketOnOpen => order.decided <= session.open,
+            OrderType::MarketOnClose => candle.open_time() + candle.interval().nanos() >= session.close,
+            _ => true,
+        }
+}
+
 /// Follows the round trip a fill belongs to; a fill through zero ends one and begins the next.
 fn round_trip(state: &mut State, trade: Trade, order: &Order, applied: &Applied, fees: Money, out: &mut Outbox) {
     let id = trade.id;
@@ -396,6 +450,11 @@ fn round_trip(state: &mut State, trade: Trade, order: &Order, applied: &Applied,
                 bars: book.bars,
             };
             out.push(id, Conclusion::Trade(round.close(closing)));
+            if let Some(base) = state.risk.r_before.get_mut(id.index())
+                && let (Some(r), Some(day)) = (round.r(Money::ZERO), &mut state.risk.day)
+            {
+                day.closed_r += r - std::mem::take(base);
+            }
             book.trade = None;
         }
     }
@@ -411,6 +470,7 @@ fn round_trip(state: &mut State, trade: Trade, order: &Order, applied: &Applied,
             entry_order: order.id,
             entry_reason: order.reason,
             bars_before: book.bars,
+            stop: None,
         });
         round.entered += applied.opened;
         round.entry_value += applied.opened_value;
@@ -438,6 +498,11 @@ pub(super) fn end_order(
 
 fn update(cause: Cause, order: &Order, event: OrderEvent, reason: Label) -> OrderUpdate {
     OrderUpdate { cause, order: order.id, event, state: order.state, filled: order.filled, reason }
+}
+
+fn refused(cause: Cause, order: OrderId, refusal: gate::Refusal) -> RiskVerdict {
+    let gate::Refusal { verdict, limit, observed } = refusal;
+    RiskVerdict { cause, order, verdict, limit, observed }
 }
 
 fn contradiction(cause: Cause, order: &Order, event: OrderEvent) -> Alarm {

@@ -2,14 +2,17 @@
 //!
 //! - They work from the fill on, in the candle of the fill too: between an entry and the next decision a position would
 //!   otherwise stand without its stop, and gaps are not known to wait.
-//! - Every fill has its own pair, for exactly what it opened: an entry that fills in parts is covered part by part.
+//! - Every fill has its own pair, for exactly what it opened: an entry that fills in parts is covered part by part. Where
+//!   all levels are prices the parts would have the same pair, so there is one, and it grows with the entry.
 //! - What one of a pair fills, the other gives up: it is cancelled and, where something is left, placed again for that.
 //! - They are judged, numbered and journaled like every order.
 
 use super::Core;
+use super::changes::modified;
 use super::desk::{Trade, end_order};
-use crate::orders::{Bracket, Order, OrderRequest, Trigger};
-use crate::outbox::Outbox;
+use crate::exchange::Phase;
+use crate::orders::{Bracket, Level, Order, OrderRequest, Trigger};
+use crate::outbox::{Conclusion, Outbox};
 use daybook_vocabulary::{InstrumentId, Label, Nanos, OrderEvent, Side};
 
 impl Core {
@@ -19,10 +22,14 @@ impl Core {
         bracket: Bracket,
         entry: &Order,
         opened: Trade,
-        decided: Nanos,
+        (phase, decided): (Phase, Nanos),
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) {
+        if resized(&bracket, entry, opened, working, out) {
+            return;
+        }
+        let first = working.len();
         let long = entry.side == Side::Buy;
         let side = entry.side.opposite();
         let pair = self.state.counts.fills;
@@ -31,12 +38,22 @@ impl Core {
             // A stop beyond the market is touched where the market is, not where it would have liked to be.
             let level = level.price(opened.price, !long).round_to(tick);
             let level = if long { level.min(opened.reference) } else { level.max(opened.reference) };
-            let request = OrderRequest::stop(side, opened.quantity, level, "stop");
+            let request = match bracket.stop {
+                Some(Level::Trail(trail)) => {
+                    let request = OrderRequest::trailing(side, opened.quantity, trail, "stop");
+                    OrderRequest { stop: Some(level), ..request }
+                }
+                _ => OrderRequest::stop(side, opened.quantity, level, "stop"),
+            };
             self.place_exit(opened.id, request, pair, (decided, Trigger::Armed), working, out);
         }
         if let Some(level) = bracket.target {
             let request = OrderRequest::limit(side, opened.quantity, level.price(opened.price, long), "target");
             self.place_exit(opened.id, request, pair, (decided, Trigger::Armed), working, out);
+        }
+        let born = if phase == Phase::Open { 0 } else { self.state.books[opened.id.index()].bars + 1 };
+        for exit in &mut working[first..] {
+            (exit.parent, exit.born) = (entry.id, born);
         }
     }
 
@@ -55,11 +72,18 @@ impl Core {
                 time_in_force: twin.time_in_force,
                 limit: twin.limit,
                 stop: twin.stop,
+                trail: twin.trail,
+                expires: None,
+                client: 0,
                 group: 0,
                 bracket: None,
                 reason: twin.reason,
             };
+            let first = working.len();
             self.place_exit(trade.id, request, twin.pair, (twin.decided, twin.trigger), working, out);
+            for exit in &mut working[first..] {
+                (exit.parent, exit.born) = (twin.parent, twin.born);
+            }
         }
     }
 
@@ -80,4 +104,24 @@ impl Core {
             working.push(Order { pair, trigger, ..order });
         }
     }
+}
+
+/// Gives the exits that an order has already got what another fill of it opened; false where there are none, or where
+/// their levels are another fill's.
+fn resized(bracket: &Bracket, entry: &Order, opened: Trade, working: &mut [Order], out: &mut Outbox) -> bool {
+    let by_price = |level: &Option<Level>| matches!(level, None | Some(Level::At(_)));
+    if entry.filled == opened.quantity || !by_price(&bracket.stop) || !by_price(&bracket.target) {
+        return false;
+    }
+    let mut found = false;
+    for exit in working.iter_mut().filter(|order| order.parent == entry.id && order.is_working()) {
+        exit.quantity += opened.quantity;
+        found = true;
+        for event in [OrderEvent::ModifyRequested, OrderEvent::Modified] {
+            assert!(!exit.happens(event), "an exit that works is resized without surprise");
+        }
+        let reason = Label::new("resized");
+        out.push(opened.id, Conclusion::Modified(modified(opened.cause, exit, reason)));
+    }
+    found
 }

@@ -19,8 +19,9 @@ pub use swing::Swing;
 use crate::input::SessionHours;
 use crate::ledger::{Book, Ledger};
 use crate::orders::{Order, Requests};
+use crate::risk::{RiskLimits, TradingHours};
 use crate::sizing::{Sizing, SizingInput};
-use daybook_vocabulary::{Candle, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
+use daybook_vocabulary::{Candle, Decision, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -54,6 +55,15 @@ pub trait Strategy: Send {
     fn on_bar(&mut self, instrument: InstrumentId, bar: &Candle);
     /// Decides for one instrument, at the slice of the bar it has just learned.
     fn decide(&mut self, view: &View<'_>, requests: &mut Requests);
+    /// A session begins; it comes before the session's first bar.
+    fn on_session(&mut self, _: &SessionHours) {}
+    /// True for a strategy that looks at all instruments of a slice before it decides about any.
+    fn sees_slices(&self) -> bool {
+        false
+    }
+    /// Looks at all instruments of a slice, before [`Strategy::decide`] is called for each of those that closed a bar.
+    /// What it adds to `decisions` is journaled; the core numbers it and names its cause.
+    fn on_slice(&mut self, _: &SliceView<'_>, _: &mut Vec<(InstrumentId, Decision)>) {}
     /// Appends its whole state.
     fn save(&self, out: &mut Vec<u8>);
     /// Restores what [`Strategy::save`] wrote; false when the bytes are something else.
@@ -92,6 +102,58 @@ impl<R: Rule> Strategy for PerInstrument<R> {
             }
             _ => false,
         }
+    }
+}
+
+/// What a strategy sees of a whole slice.
+pub struct SliceView<'a> {
+    /// The time of the slice.
+    pub now: Nanos,
+    /// Hours of the session.
+    pub session: SessionHours,
+    /// Length of the bars it learns.
+    pub interval: Interval,
+    /// Instruments whose bar closed at this slice, in symbol order.
+    pub fresh: &'a [InstrumentId],
+    /// All instruments, by id.
+    pub instruments: &'a [Instrument],
+    /// The account's limits, and what a policy trades with.
+    pub limits: &'a RiskLimits,
+    /// The hours that the limits allow in this session.
+    pub hours: TradingHours,
+    pub(crate) books: &'a [Book],
+    pub(crate) ledger: &'a Ledger,
+}
+
+impl SliceView<'_> {
+    /// Signed quantity held of an instrument.
+    pub fn position(&self, instrument: InstrumentId) -> Quantity {
+        self.books[instrument.index()].position.quantity
+    }
+
+    /// Orders working in an instrument.
+    pub fn working(&self, instrument: InstrumentId) -> &[Order] {
+        &self.books[instrument.index()].working
+    }
+
+    /// Last price of an instrument; zero before its first candle.
+    pub fn last(&self, instrument: InstrumentId) -> Price {
+        self.books[instrument.index()].last
+    }
+
+    /// Average entry price of an instrument, zero when flat.
+    pub fn average_price(&self, instrument: InstrumentId) -> Price {
+        self.books[instrument.index()].position.average_price()
+    }
+
+    /// When the position of an instrument was entered, at the exchange.
+    pub fn entered(&self, instrument: InstrumentId) -> Option<Nanos> {
+        self.books[instrument.index()].trade.map(|trade| trade.entry_time)
+    }
+
+    /// The whole account at last prices.
+    pub fn equity(&self) -> Money {
+        self.ledger.equity()
     }
 }
 

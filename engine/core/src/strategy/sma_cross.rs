@@ -52,16 +52,17 @@ impl Rule for SmaCross {
     fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
         let Some(order) = self.averages.compare() else { return };
         let held = view.position();
-        match order {
-            Ordering::Greater if held.is_zero() && !view.is_pending() => {
-                if let Some(quantity) = view.size(self.sizing, None) {
-                    requests.place(OrderRequest::market(Side::Buy, quantity, "cross-up"));
-                }
-            }
-            Ordering::Less if held.0 > 0 && !view.is_pending() => {
-                requests.place(OrderRequest::market(Side::Sell, held, "cross-down"));
-            }
-            _ => {}
+        // Both questions are asked at once: of many symbols each stands elsewhere, and a branch on either alone is a
+        // coin toss for the processor.
+        let enters = (order == Ordering::Greater) & held.is_zero();
+        let leaves = (order == Ordering::Less) & (held.0 > 0);
+        if !(enters | leaves) || view.is_pending() {
+            return;
+        }
+        if leaves {
+            requests.place(OrderRequest::market(Side::Sell, held, "cross-down"));
+        } else if let Some(quantity) = view.size(self.sizing, None) {
+            requests.place(OrderRequest::market(Side::Buy, quantity, "cross-up"));
         }
     }
 }

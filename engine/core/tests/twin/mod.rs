@@ -1,10 +1,14 @@
-//! Slippage once more for the naive twin: every formula in one place, in whole numbers, with nothing shared.
+//! Slippage and distances once more for the naive twin: every formula in one place, in whole numbers, with nothing
+//! shared.
 //!
 //! - The root is found bit by bit, quotients are rounded up by adding almost one more divisor.
 //! - It never uses the core's own models, or it would prove nothing.
 
+pub mod desk;
+pub mod exchange;
+
 use daybook_config::SlippageModel;
-use daybook_vocabulary::Side;
+use daybook_vocabulary::{Candle, Price, Side, Trail};
 
 const UNIT: i128 = 100_000_000;
 
@@ -45,4 +49,55 @@ pub fn slipped(
         Side::Buy => (up(reference + impact, tick) * tick).min(limit.unwrap_or(i128::MAX)),
         Side::Sell => ((reference - impact).max(0) / tick * tick).max(reference.min(tick)).max(limit.unwrap_or(0)),
     })
+}
+
+/// Half away from zero.
+pub fn rounded(value: i128, divisor: i128) -> i128 {
+    value.signum() * ((value.abs() * 2 + divisor) / (2 * divisor))
+}
+
+/// How far behind `best` a trailing stop stays; nothing where that is no distance.
+pub fn distance(trail: Trail, best: i128) -> Option<i128> {
+    let (one, other, whole): (i128, i128, i128) = match trail {
+        Trail::Price(distance) => (distance.0.into(), 1, 1),
+        Trail::Percent(share) => (share.0.into(), best, 10_000 * UNIT),
+        Trail::Atr(multiple, range) | Trail::R(multiple, range) => (multiple.0.into(), range.0.into(), UNIT),
+    };
+    let distance: i128 = rounded(one * other, whole);
+    (one > 0 && other > 0 && distance > 0 && distance <= i128::from(i64::MAX)).then_some(distance)
+}
+
+/// Where the stop of an order of that side stands at its distance from `best`.
+pub fn behind(trail: Trail, side: Side, best: i128) -> Option<i128> {
+    let away = distance(trail, best)?;
+    Some(if side == Side::Sell { best - away } else { best + away }).filter(|stop| (1..=i64::MAX.into()).contains(stop))
+}
+
+/// The stop of a trailing order that stood at `begins` before the candles it has seen, each with whether it came into
+/// being inside; and the best price of the last one.
+pub fn followed(
+    trail: Trail,
+    side: Side,
+    begins: Price,
+    seen: impl Iterator<Item = (Candle, bool)>,
+    tick: i128,
+) -> (Price, Price) {
+    let mut stops = vec![i128::from(begins.0)];
+    let mut best = begins;
+    for (candle, inside) in seen {
+        best = match side {
+            _ if inside => candle.close(),
+            Side::Sell => candle.high(),
+            Side::Buy => candle.low(),
+        };
+        let tick = tick.max(1);
+        let stop = behind(trail, side, best.0.into()).map(|stop| (rounded(stop, tick) * tick, stop));
+        // At the end of the range there may be no tick to round to.
+        stops.extend(
+            stop.map(|(on_tick, raw)| if on_tick > i128::from(i64::MAX) { raw } else { on_tick })
+                .filter(|stop| *stop > 0),
+        );
+    }
+    let stop = if side == Side::Sell { stops.iter().max() } else { stops.iter().min() };
+    (Price(*stop.unwrap() as i64), best)
 }

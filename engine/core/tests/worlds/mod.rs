@@ -9,15 +9,15 @@ use daybook_config::SlippageModel;
 use daybook_config::fees::FeeSchedule;
 use daybook_core::strategy::{Strategy, View};
 use daybook_core::{
-    Body, Bracket, Conclusion, Core, CoreError, Input, Level, OrderRequest, Outbox, Output, Request, Requests,
-    SessionHours, Setup, Slice,
+    Body, Bracket, Conclusion, Core, CoreError, Input, Level, OrderChange, OrderRequest, Outbox, Output, Request,
+    Requests, SessionHours, Setup, Slice,
 };
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::{DAY, SECOND};
 use daybook_vocabulary::{
     BasisPoints, Candle, Cause, Date, Instrument, InstrumentId, Interval, Label, Money, Nanos, OrderId, OrderState,
-    Price, Quantity, Side, TimeInForce, Verdict,
+    Price, Quantity, Ratio, Side, TimeInForce, Trail, Verdict,
 };
 use std::collections::BTreeSet;
 
@@ -114,6 +114,8 @@ impl Strategy for Scripted {
                 Request::Place(order) => requests.place(order),
                 Request::Cancel(order, reason) => requests.cancel(order, reason.as_str()),
                 Request::CancelAll(reason) => requests.cancel_all(reason.as_str()),
+                Request::Modify(order, change, reason) => requests.modify(order, change, reason.as_str()),
+                Request::Replace(order, with) => requests.replace(order, with),
             }
         }
         self.next += 1;
@@ -306,12 +308,28 @@ fn candle(random: &mut Random, open_time: Nanos, last: &mut i64, scale: i64, lot
 fn requests(random: &mut Random, scale: i64, lot: i64) -> Vec<Request> {
     let count = random.pick(&[0, 0, 0, 1, 1, 2, 3]);
     (0..count)
-        .map(|_| match random.range(0, 11) {
-            0 => Request::CancelAll(Label::new("clear")),
-            1 | 2 => Request::Cancel(OrderId(random.range(1, 40) as u64), Label::new("one")),
-            _ => Request::Place(order(random, scale, lot)),
+        .map(|_| {
+            let which = OrderId(random.range(0, 40) as u64);
+            match random.range(0, 15) {
+                0 => Request::CancelAll(Label::new("clear")),
+                1 | 2 => Request::Cancel(which, Label::new("one")),
+                3 | 4 => Request::Modify(which, change(random, scale, lot), Label::new("change")),
+                5 => Request::Replace(which, order(random, scale, lot)),
+                _ => Request::Place(order(random, scale, lot)),
+            }
         })
         .collect()
+}
+
+/// New terms, some of them for orders that have no such term.
+fn change(random: &mut Random, scale: i64, lot: i64) -> OrderChange {
+    let other = order(random, scale, lot);
+    let price = Price(random.range(scale / 100 * 94, scale / 100 * 106 + 6));
+    OrderChange {
+        quantity: Some(other.quantity).filter(|_| random.one_in(2)),
+        limit: Some(price).filter(|_| random.one_in(3)),
+        stop: Some(price).filter(|_| random.one_in(3)),
+    }
 }
 
 fn order(random: &mut Random, scale: i64, lot: i64) -> OrderRequest {
@@ -328,17 +346,38 @@ fn order(random: &mut Random, scale: i64, lot: i64) -> OrderRequest {
     };
     let (first, second) = (price(), price());
     let (side, quantity) = (random.pick(&[Side::Buy, Side::Sell]), Quantity(quantity));
-    let request = match random.range(0, 9) {
+    let request = match random.range(0, 13) {
         0..=3 => OrderRequest::market(side, quantity, "market"),
         4 | 5 => OrderRequest::limit(side, quantity, first, "limit"),
         6 | 7 => OrderRequest::stop(side, quantity, first, "stop"),
-        _ => OrderRequest::stop_limit(side, quantity, first, second, "stop-limit"),
+        8 | 9 => OrderRequest::stop_limit(side, quantity, first, second, "stop-limit"),
+        10 | 11 => OrderRequest::trailing(side, quantity, trail(random, scale), "trailing"),
+        12 => OrderRequest::on_open(side, quantity, "on-open"),
+        _ => OrderRequest::on_close(side, quantity, "on-close"),
     };
-    // Now and then a price where none belongs, or none where one does.
+    // Now and then a price, a distance or an end where none belongs, or none where one does.
     let stray = if random.one_in(40) { Some(first) } else { request.stop };
-    OrderRequest { stop: stray, bracket: bracket(first, second), ..request }
-        .lasting(random.pick(&[TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Day, TimeInForce::Ioc]))
+    let distance = if random.one_in(60) { Some(trail(random, scale)) } else { request.trail };
+    let lasting = random.pick(&[TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Gtc, TimeInForce::Day]);
+    let lasting = random.pick(&[lasting, lasting, TimeInForce::Ioc, TimeInForce::Gtd, TimeInForce::Fok]);
+    let instant = session(random.range(0, 3)).open + random.range(-5, 800) * SECOND;
+    let expires = (lasting == TimeInForce::Gtd || random.one_in(80)).then_some(instant);
+    OrderRequest { stop: stray, trail: distance, expires, bracket: bracket(first, second), ..request }
+        .lasting(lasting)
         .in_group(random.pick(&[0, 1, 1]))
+}
+
+/// A distance of a trailing stop, in any of its units; one in nine is none.
+fn trail(random: &mut Random, scale: i64) -> Trail {
+    let near = Price(random.range(scale / 400, scale / 20 + 3));
+    let multiple = Ratio(random.pick(&[SCALE / 2, SCALE, 5 * SCALE / 2]));
+    match random.range(0, 8) {
+        0..=2 => Trail::Price(near),
+        3 | 4 => Trail::Percent(BasisPoints(random.pick(&[50 * SCALE, 137 * SCALE, 900 * SCALE]))),
+        5 | 6 => Trail::Atr(multiple, near),
+        7 => Trail::R(multiple, near),
+        _ => random.pick(&[Trail::Price(Price(0)), Trail::R(Ratio(-1), near), Trail::Percent(BasisPoints(0))]),
+    }
 }
 
 /// Exits for one order in three: by percent, at prices on either side of the market, at prices that are none.
@@ -346,7 +385,8 @@ fn bracket(first: Price, second: Price) -> Option<Bracket> {
     let random = &mut Random::new(first.0 as u64 ^ (second.0 as u64).rotate_left(32));
     let mut level = |price: Price| match random.range(0, 9) {
         0..=1 => None,
-        2..=3 => Some(Level::At(price)),
+        2..=4 => Some(Level::At(price)),
+        5 => Some(Level::Trail(Trail::Percent(BasisPoints(random.pick(&[80 * SCALE, 200 * SCALE]))))),
         _ => Some(Level::Percent(Price(random.pick(&[0, 1, SCALE / 4, SCALE / 2, SCALE, 3 * SCALE, 150 * SCALE])))),
     };
     let (stop, target) = (level(first), level(second));
@@ -383,6 +423,8 @@ impl Seen {
                 Conclusion::Fill(fill) if !fill.charges.depository_fee.is_zero() => "depository fee".into(),
                 Conclusion::Fill(fill) => format!("fill {}", fill.state),
                 Conclusion::Trade(trade) => format!("trade {}", trade.side),
+                Conclusion::Modified(modified) => format!("modified {}", modified.reason),
+                Conclusion::RequestRefused(refused) => format!("refused {} {}", refused.request, refused.verdict),
                 body => body.kind().word().into(),
             };
             self.words.insert(words);
@@ -393,15 +435,32 @@ impl Seen {
         if std::env::var("DAYBOOK_SEED").is_ok() {
             return;
         }
-        let mut expected: Vec<String> = Verdict::ALL.iter().map(|verdict| format!("verdict {verdict}")).collect();
+        // What limits refuse has worlds of its own; so have requests about orders and the realistic exchange.
+        let limits: Vec<Verdict> = daybook_core::risk::CHECKS.iter().map(|(verdict, _)| *verdict).collect();
+        let plain = Verdict::ALL.iter().filter(|verdict| !limits.contains(verdict) && **verdict != Verdict::Margin);
+        let plain = plain.take_while(|verdict| **verdict != Verdict::UnknownOrder);
+        let mut expected: Vec<String> = plain.map(|verdict| format!("verdict {verdict}")).collect();
         expected.retain(|words| words != "verdict no-market");
+        for verdict in ["unknown-order", "order-ended", "bad-quantity", "bad-price", "loosens-stop", "off-lot"] {
+            expected.push(format!("refused modify {verdict}"));
+        }
+        for request in ["cancel", "replace"] {
+            expected.push(format!("refused {request} unknown-order"));
+            expected.push(format!("refused {request} order-ended"));
+        }
+        for words in ["stop-tightened", "modified resized", "modified change", "expired good-till-date"] {
+            expected.push(words.into());
+        }
         for state in [OrderState::Filled, OrderState::PartiallyFilled] {
             expected.push(format!("fill {state}"));
         }
-        for reason in ["insufficient-cash", "one-cancels-other", "immediate-or-cancel", "one", "clear"] {
+        for reason in
+            ["insufficient-cash", "one-cancels-other", "immediate-or-cancel", "one", "clear", "open-has-passed"]
+        {
             expected.push(format!("cancelled {reason}"));
             expected.push(format!("cancelled {reason} in part"));
         }
+        expected.extend(["cancelled fill-or-kill", "cancelled close-has-passed"].map(String::from));
         for words in ["expired session-closed", "expired session-closed in part", "depository fee", "trade BUY"] {
             expected.push(words.into());
         }

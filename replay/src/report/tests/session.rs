@@ -447,6 +447,9 @@ pub fn intent(order: u64, quantity: Quantity) -> OrderIntent {
         stop: None,
         reference: Price::from_units(100),
         reason: "cross-up".into(),
+        trail: None,
+        expires: None,
+        client: 0,
     }
 }
 

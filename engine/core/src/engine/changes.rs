@@ -1,0 +1,216 @@
+//! Orders that change while they work: modified, replaced, tightened, ended by the candle that is over.
+//!
+//! - A change is judged like a new order for what is still to fill, with the old one out of the way. Where it is refused
+//!   the order works on as it was.
+//! - A change holds for candles that open after it was decided, like an order: what it was decided on cannot fill it.
+//! - A protective stop (an exit of a bracket, a trailing stop) is only ever tightened, also by its owner.
+//! - A request about an order that does not work is answered with its reason, never passed over.
+
+use super::Core;
+use super::desk::end_order;
+use crate::exchange::trailed;
+use crate::input::SessionHours;
+use crate::orders::{Order, OrderChange, OrderRequest, Trigger};
+use crate::outbox::{Conclusion, Outbox};
+use crate::terms;
+use daybook_vocabulary::{
+    Candle, Cause, InstrumentId, Label, Nanos, OrderEvent, OrderId, OrderModified, OrderType, Price, RequestKind,
+    RequestRefused, Side, StopTightened, TimeInForce, Verdict,
+};
+
+impl Core {
+    /// Ends one order that works, or says why not. True when it ended.
+    pub(super) fn cancel(
+        &mut self,
+        id: InstrumentId,
+        which: OrderId,
+        (request, reason): (RequestKind, Label),
+        out: &mut Outbox,
+    ) -> bool {
+        self.state.risk.spend(&self.limits, self.state.now, false);
+        let found = self.end_orders(id, out, |order| (order.id == which).then_some((OrderEvent::Cancelled, reason)));
+        if !found {
+            self.refuse(id, which, (request, reason), self.absent(which), out);
+        }
+        found
+    }
+
+    /// Changes the terms of an order that works, or says why not.
+    pub(super) fn modify(
+        &mut self,
+        id: InstrumentId,
+        which: OrderId,
+        change: OrderChange,
+        reason: Label,
+        session: &SessionHours,
+        out: &mut Outbox,
+    ) {
+        self.state.risk.spend(&self.limits, self.state.now, false);
+        let books = &mut self.state.books;
+        let Some(place) = books[id.index()].working.iter().position(|order| order.id == which) else {
+            let verdict = self.absent(which);
+            self.refuse(id, which, (RequestKind::Modify, reason), verdict, out);
+            return;
+        };
+        // Out of the way, with what it holds back, while its new terms are judged.
+        let order = books[id.index()].working.remove(place);
+        self.state.ledger.reserved -= order.reserved;
+        let (verdict, order) = match self.changed(id, &order, change, session) {
+            Ok(changed) => (Verdict::Approved, changed),
+            Err(verdict) => (verdict, order),
+        };
+        self.state.ledger.reserved += order.reserved;
+        let book = &mut self.state.books[id.index()];
+        book.working.insert(place, order);
+        if verdict != Verdict::Approved {
+            self.refuse(id, which, (RequestKind::Modify, reason), verdict, out);
+            return;
+        }
+        let cause = book.cause;
+        let order = &mut book.working[place];
+        for event in [OrderEvent::ModifyRequested, OrderEvent::Modified] {
+            assert!(!order.happens(event), "an order that works is modified without surprise");
+        }
+        out.push(id, Conclusion::Modified(modified(cause, order, reason)));
+    }
+
+    /// The order with new terms, or why it cannot have them.
+    fn changed(
+        &self,
+        id: InstrumentId,
+        order: &Order,
+        change: OrderChange,
+        session: &SessionHours,
+    ) -> Result<Order, Verdict> {
+        let OrderChange { quantity, limit, stop } = change;
+        let (quantity, limit, stop) = (quantity.unwrap_or(order.quantity), limit.or(order.limit), stop.or(order.stop));
+        if quantity <= order.filled {
+            return Err(Verdict::BadQuantity);
+        }
+        let meta = &self.setup.instruments[id.index()];
+        let book = &self.state.books[id.index()];
+        let request = OrderRequest {
+            side: order.side,
+            quantity: quantity - order.filled,
+            order_type: order.order_type,
+            time_in_force: order.time_in_force,
+            limit,
+            stop,
+            trail: order.trail,
+            expires: Some(order.expires).filter(|_| order.time_in_force == TimeInForce::Gtd),
+            client: 0,
+            group: order.group,
+            bracket: order.bracket,
+            reason: order.reason,
+        };
+        let request = terms::settled(request, book.last, meta.tick);
+        if request.stop != order.stop {
+            if order.trigger != Trigger::Armed {
+                return Err(Verdict::BadPrice);
+            }
+            if let (true, Some(before), Some(after)) = (is_protective(order), order.stop, request.stop)
+                && loosens(order.side, before, after)
+            {
+                return Err(Verdict::LoosensStop);
+            }
+        }
+        let closed = self.state.now >= session.close;
+        let reserved = self.judge(id, &request, closed).map_err(|refusal| refusal.verdict)?;
+        let decided = self.state.now.max(order.decided);
+        let reduces = book.position.closing(order.side, request.quantity) == request.quantity;
+        Ok(Order { quantity, limit: request.limit, stop: request.stop, reserved, decided, reduces, ..*order })
+    }
+
+    /// Why an order that does not work in the instrument does not.
+    fn absent(&self, which: OrderId) -> Verdict {
+        if (1..=self.state.counts.orders).contains(&which.0) { Verdict::OrderEnded } else { Verdict::UnknownOrder }
+    }
+
+    fn refuse(
+        &self,
+        id: InstrumentId,
+        order: OrderId,
+        (request, reason): (RequestKind, Label),
+        verdict: Verdict,
+        out: &mut Outbox,
+    ) {
+        let cause = self.state.books[id.index()].cause;
+        out.push(id, Conclusion::RequestRefused(RequestRefused { cause, order, request, verdict, reason }));
+    }
+
+    /// What the end of a candle does to the orders that worked on it.
+    pub(super) fn after_candle(
+        &mut self,
+        id: InstrumentId,
+        candle: &Candle,
+        session: &SessionHours,
+        working: &mut [Order],
+        out: &mut Outbox,
+    ) {
+        let book = &self.state.books[id.index()];
+        let (cause, number, now) = (book.cause, book.bars + 1, self.state.now);
+        let tick = self.setup.instruments[id.index()].tick;
+        for order in working.iter_mut().filter(|order| order.is_working()) {
+            let worked = candle.open_time() >= order.decided;
+            let ended = match order.time_in_force {
+                TimeInForce::Ioc if worked => Some((OrderEvent::Cancelled, "immediate-or-cancel")),
+                TimeInForce::Fok if worked => Some((OrderEvent::Cancelled, "fill-or-kill")),
+                TimeInForce::Gtd if now >= order.expires => Some((OrderEvent::Expired, "good-till-date")),
+                _ if order.order_type == OrderType::MarketOnOpen && worked && order.decided <= session.open => {
+                    Some((OrderEvent::Cancelled, "open-has-passed"))
+                }
+                _ => None,
+            };
+            if let Some((event, reason)) = ended {
+                end_order(id, cause, order, event, Label::new(reason), &mut self.state.ledger, out);
+            } else if order.trail.is_some() && worked {
+                let inside = order.born == number;
+                if let (Some((to, best)), Some(from)) = (trailed(order, candle, inside, tick), order.stop) {
+                    order.stop = Some(to);
+                    let reason = Label::new("trail");
+                    let tightened = StopTightened { cause, order: order.id, from, to, best, reason };
+                    out.push(id, Conclusion::Tightened(tightened));
+                }
+            }
+        }
+    }
+}
+
+/// The new terms of an order.
+pub(super) fn modified(cause: Cause, order: &Order, reason: Label) -> OrderModified {
+    OrderModified {
+        cause,
+        order: order.id,
+        event: OrderEvent::Modified,
+        state: order.state,
+        quantity: order.quantity,
+        limit: order.limit,
+        stop: order.stop,
+        reason,
+    }
+}
+
+/// A stop that somebody relies on.
+fn is_protective(order: &Order) -> bool {
+    order.trail.is_some() || (order.pair != 0 && order.stop.is_some())
+}
+
+/// Does a stop move away from the market?
+fn loosens(side: Side, from: Price, to: Price) -> bool {
+    match side {
+        Side::Sell => to < from,
+        Side::Buy => to > from,
+    }
+}
+
+/// What a session's close ends: orders of the day, those whose instant has come, those whose price has been made.
+pub(super) fn ends_with_session(order: &Order, session: &SessionHours, now: Nanos) -> Option<(OrderEvent, Label)> {
+    let (event, reason) = match (order.time_in_force, order.order_type) {
+        (TimeInForce::Day, _) => (OrderEvent::Expired, "session-closed"),
+        (TimeInForce::Gtd, _) if now >= order.expires => (OrderEvent::Expired, "good-till-date"),
+        (_, OrderType::MarketOnOpen) if order.decided <= session.open => (OrderEvent::Cancelled, "open-has-passed"),
+        (_, OrderType::MarketOnClose) if order.decided < session.close => (OrderEvent::Cancelled, "close-has-passed"),
+        _ => return None,
+    };
+    Some((event, Label::new(reason)))
+}

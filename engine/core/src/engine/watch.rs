@@ -1,0 +1,273 @@
+//! The watch: losses, margin and hours looked at once a slice; the operator's commands; leaving every position.
+//!
+//! - It looks at slices, when all candles of a moment are in: between two of them an account would be valued at a
+//!   mixture of old and new prices.
+//! - A limit trips once per session. What it locks is entries; where it is configured, every position is left too, and
+//!   entries that still work are cancelled in any case.
+//! - Leaving goes on slice by slice until everything is flat, whatever fills, expires or is cancelled on the way.
+//! - It must never refuse an exit.
+
+use super::Core;
+use super::desk::Trade;
+use crate::input::SessionHours;
+use crate::ledger::Ledger;
+use crate::orders::{Order, OrderRequest};
+use crate::outbox::{Conclusion, NO_STREAM, Outbox};
+use crate::risk::gate::{self, Case, Risk, free_margin};
+use crate::risk::{Lock, RiskLimits, TradingHours};
+use daybook_vocabulary::decimal::SCALE;
+use daybook_vocabulary::time::{DAY, SECOND};
+use daybook_vocabulary::{
+    Cause, Command, Date, InstrumentId, Label, LimitChange, LimitKind, LimitMoved, Measure, Money, Nanos, OrderEvent,
+    OrderType, Side,
+};
+
+impl Core {
+    /// The same core under limits. Like the setup they are not state: a restored core is told again.
+    pub fn with_risk(mut self, limits: RiskLimits) -> Self {
+        self.limited = limits.is_any();
+        self.limits = limits;
+        if self.limited {
+            self.state.risk.begin(&self.state.books);
+        }
+        self
+    }
+
+    /// What the limits remember.
+    pub const fn risk(&self) -> &crate::risk::RiskState {
+        &self.state.risk
+    }
+
+    /// An order as the gate sees it.
+    #[inline]
+    pub(super) fn case<'a>(&'a self, id: InstrumentId, request: &'a OrderRequest, closed: bool) -> Case<'a> {
+        // A lock of the operator holds without any limit.
+        let judged = self.limited || !self.state.risk.locks.is_empty();
+        Case {
+            request,
+            meta: &self.setup.instruments[id.index()],
+            book: &self.state.books[id.index()],
+            ledger: &self.state.ledger,
+            closed,
+            risk: if judged { Some(self.risk_of(id)) } else { None },
+        }
+    }
+
+    fn risk_of(&self, instrument: InstrumentId) -> Risk<'_> {
+        Risk {
+            limits: &self.limits,
+            state: &self.state.risk,
+            books: &self.state.books,
+            instrument,
+            hours: self.hours(),
+            now: self.state.now,
+        }
+    }
+
+    fn hours(&self) -> TradingHours {
+        let anytime = TradingHours { start: Nanos::MIN, end: Nanos::MAX, hard_end: Nanos::MAX };
+        let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
+        self.state.session.map_or(anytime, |session| self.limits.hours(&session, interval))
+    }
+
+    /// Why the limits do not let a fill open what it would open; what it closes always may.
+    pub(super) fn limits_refuse(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Label> {
+        let book = &self.state.books[trade.id.index()];
+        let closing = book.position.closing(order.side, trade.quantity);
+        if closing == trade.quantity {
+            return None;
+        }
+        if order.reduces {
+            return Some(Label::new("reduce-only"));
+        }
+        let (needed, freed) = Ledger::need(&book.position, order.side, trade.quantity, trade.price);
+        let ledger = &self.state.ledger;
+        let payable = match self.limits.margin_pct {
+            None => needed + fees <= ledger.free() + order.reserved + freed,
+            Some(percent) => {
+                // What the order held back becomes the position's.
+                let gone = book.last.times(closing) + order.reserved;
+                crate::risk::percent_up(needed, percent) + fees <= free_margin(ledger, &self.state.risk, percent, gone)
+            }
+        };
+        if !payable {
+            return Some(Label::new(if self.limits.margin_pct.is_some() { "margin" } else { "insufficient-cash" }));
+        }
+        let request = OrderRequest::market(order.side, trade.quantity, "");
+        let case = self.case(trade.id, &request, false);
+        let refusal = gate::judge_fill(&case, &self.risk_of(trade.id), trade.quantity, trade.price).err()?;
+        Some(Label::new(refusal.verdict.word()))
+    }
+
+    /// A session begins: its losses count from here, and the locks of the last one are released.
+    pub(super) fn open_risk(&mut self, session: Date, out: &mut Outbox) {
+        let equity = self.state.ledger.equity();
+        let released = self.state.risk.open_session(session, equity);
+        for lock in released {
+            self.say_moved(session, &lock, LimitChange::Released, false, out);
+        }
+        if self.limited {
+            self.open_r();
+        }
+    }
+
+    /// Looks at the account, once a slice.
+    pub(super) fn watch(&mut self, session: &SessionHours, out: &mut Outbox) {
+        let equity = self.state.ledger.equity();
+        self.state.risk.peak = self.state.risk.peak.max(equity);
+        for limit in [
+            LimitKind::DailyLoss,
+            LimitKind::DailyLossPercent,
+            LimitKind::DailyLossR,
+            LimitKind::Drawdown,
+            LimitKind::Margin,
+            LimitKind::HardTradingEnd,
+        ] {
+            if let Some((allowed, observed)) = self.breach(limit, equity)
+                && !self.state.risk.is_locked_by(limit)
+            {
+                let lasts = (limit != LimitKind::Drawdown).then_some(session.date);
+                let flatten = self.limits.flatten_on_trip || limit == LimitKind::HardTradingEnd;
+                self.trip(Lock { limit, session: lasts, allowed, observed }, flatten, out);
+            }
+        }
+        if let Some(limit) = self.state.risk.flattening {
+            self.leave_everything(limit, out);
+        }
+    }
+
+    /// What a limit allows and what was met, when it was reached.
+    fn breach(&self, limit: LimitKind, equity: Money) -> Option<(Measure, Measure)> {
+        let (limits, risk) = (&self.limits, &self.state.risk);
+        let day = risk.day?;
+        let lost = day.equity - equity;
+        let hundred = 100 * i128::from(SCALE);
+        let percent_of = |part: Money, whole: Money| Measure(part.0.saturating_mul(hundred) / whole.0.max(1));
+        match limit {
+            LimitKind::DailyLoss => {
+                let most = limits.daily_max_loss?;
+                (lost >= most).then(|| (most.into(), lost.into()))
+            }
+            LimitKind::DailyLossPercent => {
+                let most = limits.daily_max_loss_pct?;
+                let reached =
+                    lost.0 > 0 && lost.0.saturating_mul(hundred) >= day.equity.0.saturating_mul(most.0.into());
+                reached.then(|| (most.into(), percent_of(lost, day.equity)))
+            }
+            LimitKind::DailyLossR => {
+                let most = limits.daily_max_loss_r?;
+                let lost = -self.session_r();
+                (lost >= most).then(|| (most.into(), lost.into()))
+            }
+            LimitKind::Drawdown => {
+                let most = limits.max_drawdown_pct?;
+                let fall = risk.peak - equity;
+                let reached = fall.0 > 0 && fall.0.saturating_mul(hundred) >= risk.peak.0.saturating_mul(most.0.into());
+                reached.then(|| (most.into(), percent_of(fall, risk.peak)))
+            }
+            LimitKind::Margin => {
+                let free = free_margin(&self.state.ledger, risk, limits.margin_pct?, self.state.ledger.reserved);
+                (free < Money::ZERO).then(|| (Measure(0), free.into()))
+            }
+            LimitKind::HardTradingEnd => {
+                // A market order fills one bar later, so it is sent when the next slice would be too late.
+                let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
+                let end = self.hours().hard_end;
+                let late = limits.hard_trading_end.is_some() && self.state.now + interval.nanos() > end;
+                late.then(|| (self.time_of_day(end), self.time_of_day(self.state.now)))
+            }
+            LimitKind::KillSwitch => None,
+        }
+    }
+
+    /// Seconds after midnight of the exchange.
+    fn time_of_day(&self, time: Nanos) -> Measure {
+        Measure(i128::from((time + self.limits.zone).0.rem_euclid(DAY)) * i128::from(SCALE) / i128::from(SECOND))
+    }
+
+    /// Obeys the operator.
+    pub(super) fn on_command(&mut self, cause: Cause, command: Command, out: &mut Outbox) {
+        self.state.cause = cause;
+        let session = self.state.session.map_or(Date(0), |session| session.date);
+        match command {
+            Command::Kill | Command::Halt => {
+                let (allowed, observed) = (Measure(0), Measure::count(1));
+                let lock = Lock { limit: LimitKind::KillSwitch, session: None, allowed, observed };
+                let kill = command == Command::Kill;
+                // A kill after a halt still leaves everything; the lock is there already.
+                if !self.state.risk.is_locked_by(LimitKind::KillSwitch) || kill {
+                    self.state.risk.locks.retain(|lock| lock.limit != LimitKind::KillSwitch);
+                    self.trip(lock, kill, out);
+                }
+                if kill {
+                    self.leave_everything(LimitKind::KillSwitch, out);
+                }
+            }
+            Command::Resume => {
+                let (released, kept) = self.state.risk.locks.iter().partition(|lock| lock.session.is_none());
+                let released: Vec<Lock> = released;
+                self.state.risk.locks = kept;
+                // The fall that was met is forgiven: the next one is counted from here.
+                self.state.risk.peak = self.state.ledger.equity();
+                if self.state.risk.locks.is_empty() {
+                    self.state.risk.flattening = None;
+                }
+                for lock in released {
+                    self.say_moved(session, &lock, LimitChange::Released, false, out);
+                }
+            }
+        }
+    }
+
+    fn trip(&mut self, lock: Lock, flatten: bool, out: &mut Outbox) {
+        let session = self.state.session.map_or(Date(0), |session| session.date);
+        self.state.risk.locks.push(lock);
+        if flatten {
+            self.state.risk.flattening.get_or_insert(lock.limit);
+        }
+        self.say_moved(session, &lock, LimitChange::Tripped, flatten, out);
+        let reason = Label::new(lock.limit.word());
+        for index in 0..self.state.books.len() {
+            if !self.state.books[index].working.is_empty() {
+                self.end_orders(InstrumentId(index as u32), out, |order| {
+                    (!order.reduces).then_some((OrderEvent::Cancelled, reason))
+                });
+            }
+        }
+    }
+
+    fn say_moved(&self, session: Date, lock: &Lock, change: LimitChange, flatten: bool, out: &mut Outbox) {
+        let Lock { limit, allowed, observed, .. } = *lock;
+        let moved = LimitMoved { cause: self.state.cause, session, limit, change, flatten, allowed, observed };
+        out.push(NO_STREAM, Conclusion::Limit(moved));
+    }
+
+    /// Sends a market order for whatever is held and is not yet being left; the position's other orders go first.
+    fn leave_everything(&mut self, limit: LimitKind, out: &mut Outbox) {
+        let reason = Label::new(limit.word());
+        let mut flat = true;
+        for index in 0..self.state.books.len() {
+            let id = InstrumentId(index as u32);
+            let held = self.state.books[index].position.quantity;
+            if held.is_zero() {
+                continue;
+            }
+            flat = false;
+            let side = if held.0 > 0 { Side::Sell } else { Side::Buy };
+            let leaves = |order: &Order| {
+                order.side == side && order.order_type == OrderType::Market && order.remaining() >= held.abs()
+            };
+            if self.state.books[index].working.iter().any(leaves) {
+                continue;
+            }
+            self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
+            let exit = OrderRequest::market(side, held.abs(), reason.as_str());
+            if let Some(order) = self.admit(id, exit, false, self.state.now, out) {
+                self.state.books[index].working.push(order);
+            }
+        }
+        if flat {
+            self.state.risk.flattening = None;
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The naive twin's desk: bars, decisions, requests, the gate, the close of a session.
+
+use super::exchange::{Naive, NaiveOrder, Walk, worth};
+use super::rounded;
+use daybook_core::{Conclusion, NO_STREAM, OrderChange, OrderRequest, Output, Request};
+use daybook_vocabulary::candle::CandleParts;
+use daybook_vocabulary::{
+    Account, Bar, Candle, Cause, Label, Measure, Money, Nanos, OrderEvent, OrderId, OrderIntent, OrderModified,
+    OrderState, OrderType, OrderUpdate, Price, Quantity, RequestKind, RequestRefused, RiskVerdict, Side, TimeInForce,
+    Verdict,
+};
+use std::cmp::Ordering;
+impl Naive<'_> {
+    /// Builds bars where there is a timeframe; says whether the strategy has learned one.
+    pub fn learns(&mut self, instrument: usize, candle: &Candle) -> bool {
+        let before = self.learned[instrument];
+        let Some(timeframe) = self.world.timeframe else {
+            self.learned[instrument] += 1;
+            return true;
+        };
+        let session = self.session.unwrap();
+        let length = if timeframe.is_daily() { session.close - session.open } else { timeframe.nanos() };
+        let number = (candle.open_time() - session.open) / length;
+        if self.finished[instrument].is_some_and(|(of, last)| of.date == session.date && number <= last) {
+            return false;
+        }
+        if !self.building[instrument].1.is_empty() {
+            match self.building[instrument].0.cmp(&number) {
+                Ordering::Less => self.finish_bar(instrument),
+                Ordering::Equal => {}
+                Ordering::Greater => return false,
+            }
+        }
+        self.building[instrument].0 = number;
+        self.building[instrument].1.push(*candle);
+        if self.now.0 >= (session.open.0 + (number + 1) * length).min(session.close.0) {
+            self.finish_bar(instrument);
+        }
+        self.learned[instrument] > before
+    }
+
+    pub fn finish_bar(&mut self, instrument: usize) {
+        let (session, timeframe) = (self.session.unwrap(), self.world.timeframe.unwrap());
+        let (number, candles) = std::mem::take(&mut self.building[instrument]);
+        self.finished[instrument] = Some((session, number));
+        let bar = Candle::new(CandleParts {
+            open_time: session.open + number * timeframe.nanos(),
+            interval: timeframe,
+            open: candles[0].open(),
+            high: candles.iter().map(Candle::high).max().unwrap(),
+            low: candles.iter().map(Candle::low).min().unwrap(),
+            close: candles.last().unwrap().close(),
+            volume: candles.iter().map(Candle::volume).sum(),
+            revises: false,
+        });
+        self.learned[instrument] += 1;
+        let cause = self.cause(instrument);
+        self.say(instrument, Conclusion::Bar(Bar::new(cause, bar)));
+    }
+
+    pub fn decide(&mut self) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.sort_unstable();
+        fresh.dedup();
+        for instrument in fresh {
+            if self.learned[instrument] <= self.world.warmup_bars {
+                continue;
+            }
+            let requests = self.world.script.get(self.decisions).map_or(&[][..], Vec::as_slice);
+            self.decisions += 1;
+            let cause = self.cause(instrument);
+            for request in requests {
+                let (which, reason) = match *request {
+                    Request::Place(order) => {
+                        self.admit(instrument, cause, order, self.now);
+                        continue;
+                    }
+                    Request::Cancel(OrderId(id), reason) => (Some(id as usize), reason),
+                    Request::CancelAll(reason) => (None, reason),
+                    Request::Modify(id, change, reason) => {
+                        self.modify(instrument, cause, id, change, reason);
+                        continue;
+                    }
+                    Request::Replace(id, order) => (Some(id.0 as usize), order.reason),
+                };
+                let live = self.live(instrument);
+                let found = live.iter().any(|order| Some(order + 1) == which);
+                for order in live {
+                    if which.is_none_or(|id| id == order + 1) {
+                        self.cancel(cause, order, reason.as_str());
+                    }
+                }
+                let kind = if let Request::Replace(..) = request { RequestKind::Replace } else { RequestKind::Cancel };
+                match (which, *request) {
+                    (Some(id), _) if !found => self.refuse(instrument, cause, (id, kind), None, reason),
+                    (_, Request::Replace(_, order)) => self.admit(instrument, cause, order, self.now),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    pub fn refuse(
+        &mut self,
+        instrument: usize,
+        cause: Cause,
+        (id, request): (usize, RequestKind),
+        verdict: Option<Verdict>,
+        reason: Label,
+    ) {
+        let was = (1..=self.orders.len()).contains(&id);
+        let verdict = verdict.unwrap_or(if was { Verdict::OrderEnded } else { Verdict::UnknownOrder });
+        let refused = RequestRefused { cause, order: OrderId(id as u64), request, verdict, reason };
+        self.say(instrument, Conclusion::RequestRefused(refused));
+    }
+
+    pub fn modify(&mut self, instrument: usize, cause: Cause, id: OrderId, change: OrderChange, reason: Label) {
+        let which = (id.0 as usize, RequestKind::Modify);
+        let Some(order) = self.live(instrument).into_iter().find(|order| *order as u64 + 1 == id.0) else {
+            return self.refuse(instrument, cause, which, None, reason);
+        };
+        let count = self.candles[instrument].len();
+        let stood = self.stop(order, count).map(|(stop, _)| stop);
+        let NaiveOrder { request, touched, of_fill, .. } = &self.orders[order];
+        let filled = i128::from(request.quantity.0) - self.remaining(order);
+        let quantity = change.quantity.unwrap_or(request.quantity);
+        if i128::from(quantity.0) <= filled {
+            return self.refuse(instrument, cause, which, Some(Verdict::BadQuantity), reason);
+        }
+        let rest = OrderRequest {
+            quantity: Quantity((i128::from(quantity.0) - filled) as i64),
+            limit: change.limit.or(request.limit),
+            stop: change.stop.or(stood),
+            ..*request
+        };
+        let rest = self.on_tick(instrument, rest);
+        let protects = (of_fill.is_some() || request.trail.is_some()) && stood.is_some();
+        let verdict = if rest.stop != stood && touched.is_some() {
+            Err(Verdict::BadPrice)
+        } else if protects && (if request.side == Side::Sell { rest.stop < stood } else { rest.stop > stood }) {
+            Err(Verdict::LoosensStop)
+        } else {
+            match self.judge(instrument, &rest, Some(order)) {
+                (Verdict::Approved, held_back) => Ok(held_back),
+                (verdict, _) => Err(verdict),
+            }
+        };
+        match verdict {
+            Err(verdict) => self.refuse(instrument, cause, which, Some(verdict), reason),
+            Ok(held_back) => {
+                let fills = self.fills_of(order).count();
+                let now = self.now;
+                let changed = &mut self.orders[order];
+                (changed.held_back, changed.stop_set) = ((held_back, fills), count);
+                changed.request = OrderRequest { quantity, ..rest };
+                changed.decided = changed.decided.max(now);
+                self.modified(cause, order, reason.as_str());
+            }
+        }
+    }
+
+    pub fn modified(&mut self, cause: Cause, order: usize, reason: &str) {
+        let whole = i128::from(self.orders[order].request.quantity.0) == self.remaining(order);
+        let NaiveOrder { instrument, request, .. } = &self.orders[order];
+        let (instrument, stop) = (*instrument, self.stop(order, self.candles[*instrument].len()));
+        let modified = OrderModified {
+            cause,
+            order: OrderId(order as u64 + 1),
+            event: OrderEvent::Modified,
+            state: if whole { OrderState::Open } else { OrderState::PartiallyFilled },
+            quantity: request.quantity,
+            limit: request.limit,
+            stop: stop.map(|(stop, _)| stop),
+            reason: Label::new(reason),
+        };
+        self.say(instrument, Conclusion::Modified(modified));
+    }
+
+    pub fn on_tick(&self, instrument: usize, request: OrderRequest) -> OrderRequest {
+        let tick = i128::from(self.world.instruments[instrument].tick.0);
+        let nearest = |price: Price| i64::try_from(rounded(price.0.into(), tick.max(1)) * tick.max(1));
+        let on_tick = |price: Price| nearest(price).map_or(price, Price);
+        OrderRequest { limit: request.limit.map(on_tick), stop: request.stop.map(on_tick), ..request }
+    }
+
+    pub fn admit(&mut self, instrument: usize, cause: Cause, mut request: OrderRequest, decided: Nanos) {
+        if let (OrderType::TrailingStop, None, Some(trail)) = (request.order_type, request.stop, request.trail) {
+            let begins = super::behind(trail, request.side, self.last(instrument));
+            request.stop = begins.map(|stop| Price(stop as i64));
+        }
+        let request = self.on_tick(instrument, request);
+        let (verdict, held_back) = self.judge(instrument, &request, None);
+        let order = OrderId(self.orders.len() as u64 + 1);
+        let OrderRequest { side, quantity, order_type, time_in_force, limit, stop, reason, .. } = request;
+        let reference = Price(self.last(instrument) as i64);
+        let intent = OrderIntent {
+            cause,
+            order,
+            side,
+            order_type,
+            time_in_force,
+            verdict,
+            quantity,
+            limit,
+            stop,
+            reference,
+            reason,
+            trail: request.trail,
+            expires: request.expires,
+            client: request.client,
+        };
+        self.say(instrument, Conclusion::Intent(intent));
+        if verdict != Verdict::Approved {
+            let (limit, observed) = self.numbers(instrument, &request, verdict);
+            self.say(instrument, Conclusion::Verdict(RiskVerdict { cause, order, verdict, limit, observed }));
+        }
+        let ended = (verdict != Verdict::Approved).then_some(OrderState::Refused);
+        let (touched, of_fill, born, parent) = (None, None, None, None);
+        let (held_back, stop_set) = ((held_back, 0), self.candles[instrument].len());
+        let entry =
+            NaiveOrder { instrument, request, decided, held_back, stop_set, touched, of_fill, parent, born, ended };
+        self.orders.push(entry);
+        if verdict == Verdict::Approved {
+            let (event, state) = (OrderEvent::Accepted, OrderState::Open);
+            let update = OrderUpdate { cause, order, event, state, filled: Quantity::ZERO, reason: Label::NONE };
+            self.say(instrument, Conclusion::Update(update));
+        }
+    }
+
+    /// The verdict on a new order, or on new terms for what is still to fill of an old one.
+    pub fn judge(&self, instrument: usize, request: &OrderRequest, old: Option<usize>) -> (Verdict, i128) {
+        let trails = request.order_type == OrderType::TrailingStop;
+        let distance = request.trail.map(|trail| super::distance(trail, self.last(instrument)).is_some());
+        if trails != request.trail.is_some() || distance == Some(false) {
+            return (Verdict::BadTrail, 0);
+        }
+        let ends = request.time_in_force == TimeInForce::Gtd;
+        if ends != request.expires.is_some() || request.expires.is_some_and(|end| end <= self.now) {
+            return (Verdict::BadExpiry, 0);
+        }
+        let size = i128::from(request.quantity.0);
+        let others = self.live(instrument).into_iter().filter(|order| Some(*order) != old);
+        let working: i128 = others.map(|order| self.remaining(order)).sum();
+        if size <= 0 || size + working + self.walk(instrument).held.abs() > i128::from(i64::MAX / 4) {
+            return (Verdict::BadQuantity, 0);
+        }
+        if size % i128::from(self.world.instruments[instrument].lot.0).max(1) != 0 {
+            return (Verdict::OffLot, 0);
+        }
+        let limited = matches!(request.order_type, OrderType::Limit | OrderType::StopLimit);
+        let stopped = trails || matches!(request.order_type, OrderType::Stop | OrderType::StopLimit);
+        let fits = |price: Option<Price>, wanted: bool| price.map_or(!wanted, |price| wanted && price > Price::ZERO);
+        if !fits(request.limit, limited) || !fits(request.stop, stopped) {
+            return (Verdict::BadPrice, 0);
+        }
+        if request.time_in_force == TimeInForce::Day && self.now >= self.session.unwrap().close {
+            return (Verdict::ClosedSession, 0);
+        }
+        let price = request.limit.or(request.stop).map_or(self.last(instrument), |price| price.0.into());
+        let (wanted, freed) = self.wants(instrument, request.side, size, price);
+        let free = self.free() + old.map_or(0, |order| self.reserve(order));
+        if wanted > 0 && wanted > free + freed {
+            return (Verdict::InsufficientCash, 0);
+        }
+        (Verdict::Approved, wanted)
+    }
+
+    /// What a refusal says: what was allowed, what was met.
+    pub fn numbers(&self, instrument: usize, request: &OrderRequest, verdict: Verdict) -> (Measure, Measure) {
+        let price = request.limit.or(request.stop).map_or(0, |price| price.0.into());
+        let quantity = i128::from(request.quantity.0);
+        let (limit, observed) = match verdict {
+            Verdict::BadQuantity => (i128::from(i64::MAX / 4), quantity),
+            Verdict::OffLot => (self.world.instruments[instrument].lot.0.into(), quantity),
+            Verdict::BadPrice => (0, price),
+            Verdict::InsufficientCash => {
+                let price = if price == 0 { self.last(instrument) } else { price };
+                let (wanted, freed) = self.wants(instrument, request.side, quantity, price);
+                (self.free() + freed, wanted)
+            }
+            _ => (0, 0),
+        };
+        (Measure(limit), Measure(observed))
+    }
+
+    pub fn close_session(&mut self) {
+        let session = self.session.unwrap();
+        self.fresh.clear();
+        for instrument in 0..self.candles.len() {
+            for order in self.live(instrument) {
+                let cause = self.cause(instrument);
+                let NaiveOrder { request, decided, .. } = &self.orders[order];
+                if request.time_in_force == TimeInForce::Day {
+                    self.end(cause, order, OrderEvent::Expired, OrderState::Expired, "session-closed");
+                } else if request.expires.is_some_and(|end| end <= self.now) {
+                    self.end(cause, order, OrderEvent::Expired, OrderState::Expired, "good-till-date");
+                } else if request.order_type == OrderType::MarketOnOpen && *decided <= session.open {
+                    self.cancel(cause, order, "open-has-passed");
+                } else if request.order_type == OrderType::MarketOnClose && *decided < session.close {
+                    self.cancel(cause, order, "close-has-passed");
+                }
+            }
+            if !self.building[instrument].1.is_empty() {
+                self.finish_bar(instrument);
+                if session.open >= self.world.decide_from {
+                    self.fresh.push(instrument);
+                }
+            }
+        }
+        self.decide();
+        self.session = None;
+        if session.open < self.world.decide_from {
+            return;
+        }
+        let walks: Vec<_> = (0..self.candles.len()).map(|instrument| self.walk(instrument)).collect();
+        let value = |(instrument, walk): (usize, &Walk)| worth(self.last(instrument), walk.held);
+        let values: Vec<i128> = walks.iter().enumerate().map(value).collect();
+        let basis: i128 = walks.iter().map(|walk| walk.basis).sum();
+        let account = Account {
+            cause: self.last_cause,
+            session: session.date,
+            cash: Money(self.cash()),
+            equity: Money(self.cash() + values.iter().sum::<i128>()),
+            long_value: Money(values.iter().filter(|&&value| value > 0).sum()),
+            short_value: Money(-values.iter().filter(|&&value| value < 0).sum::<i128>()),
+            realised: Money(walks.iter().map(|walk| walk.realised).sum()),
+            unrealised: Money(values.iter().sum::<i128>() - basis),
+            fees: self.fills.iter().map(|fill| fill.charges.total()).sum(),
+            positions: walks.iter().filter(|walk| walk.held != 0).count() as u32,
+        };
+        self.out.push(Output { stream: NO_STREAM, body: Conclusion::Account(account) });
+    }
+}
