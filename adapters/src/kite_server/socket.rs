@@ -84,7 +84,16 @@ async fn run(mut socket: Socket, mut queue: mpsc::Receiver<Outgoing>, id: u64, s
                     listen(text.as_str(), id, shared);
                     continue;
                 }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => break,
+                Some(Ok(Message::Close(_))) => {
+                    // Our half of the closing handshake has been queued; it goes out before the socket does.
+                    let _ = tokio::time::timeout(Duration::from_secs(1), async {
+                        let _ = socket.flush().await;
+                        while let Some(Ok(_)) = socket.next().await {}
+                    })
+                    .await;
+                    return;
+                }
+                Some(Err(_)) | None => break,
                 // Pings are answered below us; a client's binary messages mean nothing.
                 Some(Ok(_)) => continue,
             },

@@ -12,6 +12,7 @@ use crate::instrument::Instrument;
 use crate::market::{Depth, Quote, TradePrint};
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate, StateDigest, TradeClosed};
 use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
+use crate::venue::VenueEntry;
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error as RkyvError;
@@ -136,6 +137,8 @@ events! {
     9 Depth(Depth) "depth",
     /// A command of the operator.
     20 OperatorCommand(OperatorCommand) "operator-command",
+    /// A simulated broker was asked to do something.
+    30 VenueEntry(VenueEntry) "venue-entry",
     /// A bar built in the core.
     32 Bar(Bar) "bar",
     /// A decision to trade, with its verdict.
@@ -262,6 +265,7 @@ archived!(
     StopTightened 1,
     RequestRefused 1,
     OperatorCommand 1,
+    VenueEntry 1,
     RiskVerdict 1,
     LimitMoved 1,
     Decision 1,

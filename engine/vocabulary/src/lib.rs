@@ -31,6 +31,7 @@ pub mod risk;
 pub mod time;
 pub mod trail;
 pub mod units;
+pub mod venue;
 
 pub use candle::{Bar, Candle};
 pub use change::{OrderModified, RequestKind, RequestRefused, StopTightened};
@@ -50,6 +51,7 @@ pub use risk::{Command, LimitChange, LimitKind, LimitMoved, OperatorCommand, Ris
 pub use time::{Date, Interval, Nanos};
 pub use trail::Trail;
 pub use units::{BasisPoints, Cause, Hash, Measure, Money, Price, Quantity, Ratio};
+pub use venue::VenueEntry;
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("the journal's fixed layouts are little-endian and read in place");

@@ -4,6 +4,7 @@
 //!   write one. A file that exists is never overwritten: journals on disk hold those bytes.
 //! - Damaged payloads decode to an error or to another value; they never panic, not even when they are printed.
 
+use daybook_vocabulary::VenueEntry;
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
     Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, Command, Date, Decision, Depth, Event,
@@ -159,7 +160,7 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
     }
     archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
     archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
-    archived!(OrderModified, StopTightened, RequestRefused);
+    archived!(OrderModified, StopTightened, RequestRefused, VenueEntry);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
     assert_eq!((align_of::<Quote>(), align_of::<TradePrint>(), align_of::<Depth>()), (8, 8, 8));
 }
@@ -286,6 +287,7 @@ fn example(kind: Kind) -> Event {
             verdict: Verdict::OrderEnded,
             reason: Label::new("closer"),
         }),
+        Kind::VenueEntry => Event::VenueEntry(VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }),
         Kind::OperatorCommand => {
             Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
         }

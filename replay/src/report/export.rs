@@ -219,6 +219,7 @@ impl Export {
                 let [rank, cause] = cause_cells(alarm.cause);
                 self.row(at, &[rank, cause, Cell::Text(&alarm.code), Cell::Text(&alarm.text)])
             }
+            Event::VenueEntry(entry) => self.row(at, &[Cell::Text(&entry.venue), Cell::Text(&entry.text)]),
             Event::OperatorCommand(command) => self.row(at, &export_risk::command(command)),
             Event::LimitMoved(moved) => {
                 let session = moved.session.to_string();
@@ -308,6 +309,7 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
         Kind::Account => &ACCOUNT,
         Kind::StateDigest => &[("cause_rank", U64), ("cause_seq", U64), ("inputs", U64), ("digest", Utf8)],
         Kind::Alarm => &[("cause_rank", U64), ("cause_seq", U64), ("code", Utf8), ("text", Utf8)],
+        Kind::VenueEntry => &[("venue", Utf8), ("text", Utf8)],
         Kind::OperatorCommand => &export_risk::OPERATOR_COMMAND,
         Kind::RiskVerdict => &export_risk::RISK_VERDICT,
         Kind::LimitMoved => &export_risk::LIMIT_MOVED,
