@@ -7,43 +7,51 @@ use crate::catalog::decode;
 use daybook_adapters::kite_server::BookStore;
 use daybook_journal::{Draft, Journal, Options, Writer};
 use daybook_vocabulary::{Event, Kind, Nanos, Payload, PayloadBuffer, VenueEntry};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const VENUE: &str = "kite";
 
 /// A book in a journal.
 pub struct JournalBook {
-    dir: PathBuf,
+    entries: Vec<(Nanos, String)>,
     writer: Writer,
     buffer: PayloadBuffer,
 }
 
 impl JournalBook {
-    /// Opens the book of a directory; makes it when it is not there.
-    pub fn open(dir: &Path) -> Result<Self, crate::ReplayError> {
-        let writer = Writer::open_or_create(dir, Options::session())?;
-        Ok(Self { dir: dir.to_owned(), writer, buffer: PayloadBuffer::new() })
+    /// Opens the book of a directory; makes it when it is not there. What is no book is not touched.
+    pub fn open(dir: &Path) -> Result<Self, String> {
+        if dir.exists() {
+            entries_of(dir)?;
+        }
+        let writer = Writer::open_or_create(dir, Options::session()).map_err(|error| error.to_string())?;
+        // Only now is what a crash left behind repaired.
+        Ok(Self { entries: entries_of(dir)?, writer, buffer: PayloadBuffer::new() })
     }
+}
+
+fn entries_of(dir: &Path) -> Result<Vec<(Nanos, String)>, String> {
+    let journal = Journal::open(dir).map_err(|error| error.to_string())?;
+    let mut cursor = journal.cursor(0);
+    let mut entries = Vec::new();
+    while let Some(frame) = cursor.next().map_err(|error| error.to_string())? {
+        match decode(dir, frame).map_err(|error| error.to_string())? {
+            Event::VenueEntry(entry) if entry.venue == VENUE => entries.push((Nanos(frame.time), entry.text)),
+            other => {
+                let (dir, kind, seq) = (dir.display(), other.kind(), frame.seq);
+                return Err(format!(
+                    "{dir} is no book of the simulated broker: it holds a {kind} at seq {seq}; \
+                     give --book a directory of its own"
+                ));
+            }
+        }
+    }
+    Ok(entries)
 }
 
 impl BookStore for JournalBook {
     fn entries(&mut self) -> Result<Vec<(Nanos, String)>, String> {
-        let journal = Journal::open(&self.dir).map_err(|error| error.to_string())?;
-        let mut cursor = journal.cursor(0);
-        let mut entries = Vec::new();
-        while let Some(frame) = cursor.next().map_err(|error| error.to_string())? {
-            match decode(&self.dir, frame).map_err(|error| error.to_string())? {
-                Event::VenueEntry(entry) if entry.venue == VENUE => entries.push((Nanos(frame.time), entry.text)),
-                other => {
-                    let (dir, kind, seq) = (self.dir.display(), other.kind(), frame.seq);
-                    return Err(format!(
-                        "{dir} is no book of the simulated broker: it holds a {kind} at seq {seq}; \
-                         give --book a directory of its own"
-                    ));
-                }
-            }
-        }
-        Ok(entries)
+        Ok(std::mem::take(&mut self.entries))
     }
 
     fn append(&mut self, time: Nanos, entry: &str) -> Result<(), String> {
@@ -78,6 +86,7 @@ mod tests {
         assert_eq!(book.entries().unwrap(), [(Nanos(5), "one".to_owned()), (Nanos(5), "two".to_owned())]);
         book.append(Nanos(6), "three").unwrap();
         book.sync().unwrap();
-        assert_eq!(book.entries().unwrap().len(), 3);
+        drop(book);
+        assert_eq!(JournalBook::open(&dir).unwrap().entries().unwrap().len(), 3);
     }
 }

@@ -11,6 +11,7 @@ mod path;
 mod tape;
 
 use crate::catalog::{History, Selection, hex, select};
+use crate::driver::Source;
 use crate::error::ReplayError;
 use crate::history::{HistorySource, Range, candles_of};
 use bars::{Bars, Part, start_of};

@@ -160,6 +160,10 @@ pub struct Core {
     state: State,
     requests: Requests,
     decisions: Vec<(InstrumentId, Decision)>,
+    /// Number of the decision of this slice by instrument, where a policy decides.
+    numbers: Vec<u64>,
+    /// The decision that the requests being acted on came of.
+    deciding: u64,
     scratch: Vec<u8>,
     last_digest: Hash,
 }
@@ -189,6 +193,8 @@ impl Core {
             state,
             requests: Requests::default(),
             decisions: Vec::new(),
+            numbers: vec![0; count],
+            deciding: 0,
             scratch: Vec::new(),
             last_digest: Hash::default(),
         }
@@ -391,6 +397,7 @@ impl Core {
                 state.risk.revalued(book.marked, value);
             }
             book.marked = value;
+            book.follow(candle);
         }
         let mut learned = true;
         match self.setup.timeframe {
@@ -463,7 +470,9 @@ impl Core {
             };
             self.setup.strategy.decide(&view, &mut self.requests);
             if !self.requests.list.is_empty() {
+                self.deciding = self.numbers[instrument.index()];
                 self.act(instrument, &session, out);
+                self.deciding = 0;
             }
         }
         self.state.fresh.clear();
@@ -485,10 +494,12 @@ impl Core {
             ledger: &self.state.ledger,
         };
         let mut decisions = std::mem::take(&mut self.decisions);
+        self.numbers.fill(0);
         self.setup.strategy.on_slice(&view, &mut decisions);
         for (id, mut decision) in decisions.drain(..) {
             self.state.counts.decisions += 1;
             decision.decision = self.state.counts.decisions;
+            self.numbers[id.index()] = decision.decision;
             decision.cause = self.state.books[id.index()].cause;
             out.push(id, Conclusion::Decision(decision));
         }
