@@ -6,7 +6,7 @@ use daybook_journal::{Draft, Journal, Options, Writer};
 use daybook_replay::live::{Heard, Recorder};
 use daybook_replay::synthetic::{self, Market};
 use daybook_replay::{BacktestOptions, Plan, Prepared, Recorded, Source, audit};
-use daybook_vocabulary::{Hash, Interval, Nanos, Price, SessionHeader, SessionMode};
+use daybook_vocabulary::{Event, Hash, Interval, Nanos, Price, Quantity, SessionHeader, SessionMode, TradePrint};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -156,6 +156,82 @@ fn a_recorded_session_derives_again_and_an_altered_one_does_not() {
     let report = judged(&forged);
     assert_eq!(report.verdict, "different");
     assert_eq!(report.first_difference.unwrap().seq, fill.unwrap() + 1);
+}
+
+/// The candles of a feed as trades on the path of each: open, low, high, close, the volume spread over them.
+fn as_prints(feed: &[(Nanos, Heard)]) -> Vec<(Nanos, Heard)> {
+    let mut heard = Vec::new();
+    let mut of_slice = Vec::new();
+    for (time, input) in feed {
+        let Heard::Candle(id, candle) = input else {
+            // Trades of several symbols come in the order of their times.
+            of_slice.sort_by_key(|(time, _)| *time);
+            heard.append(&mut of_slice);
+            heard.push((*time, input.clone()));
+            continue;
+        };
+        let prices = [candle.open(), candle.low(), candle.high(), candle.close()];
+        let quarter = candle.volume().0 / 4;
+        let quantities = [quarter, quarter, quarter, candle.volume().0 - 3 * quarter];
+        for (index, (price, quantity)) in prices.into_iter().zip(quantities).enumerate() {
+            let at = candle.open_time() + index as i64 * 60 * 1_000_000_000;
+            of_slice.push((at, Heard::Print(*id, TradePrint::new(at, price, Quantity(quantity)))));
+        }
+    }
+    heard
+}
+
+fn events(path: &Path) -> Vec<(Nanos, u32, Event)> {
+    let journal = Journal::open(path).unwrap();
+    let mut cursor = journal.cursor(0);
+    let mut events = Vec::new();
+    while let Some(frame) = cursor.next().unwrap() {
+        let event = Event::decode(frame.kind, frame.schema, frame.payload).unwrap();
+        events.push((Nanos(frame.time), frame.stream, event));
+    }
+    events
+}
+
+/// RL-09: what paper trades on the ticks of a market is what a backtest trades on its candles: bars, intents, fills.
+#[test]
+fn trades_lead_to_the_same_bars_and_fills_as_their_candles() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&market(dir.path()));
+    let prepared = Prepared::open(&options).unwrap();
+    let candles = feed(&options, &prepared);
+    let (by_candle, by_print) = (dir.path().join("candles"), dir.path().join("prints"));
+    record(&by_candle, &options, &prepared, &candles);
+    record(&by_print, &options, &prepared, &as_prints(&candles));
+    assert_eq!(judged(&by_print).verdict, "equal");
+
+    let (left, right) = (events(&by_candle), events(&by_print));
+    let given = left.iter().filter_map(|(_, stream, event)| match event {
+        Event::Candle(candle) => Some((*stream, candle.open_time(), candle.parts())),
+        _ => None,
+    });
+    let mut built: Vec<_> = right
+        .iter()
+        .filter_map(|(_, stream, event)| match event {
+            Event::Bar(bar) => Some((*stream, bar.candle().open_time(), bar.candle().parts())),
+            _ => None,
+        })
+        .collect();
+    built.sort_by_key(|(stream, open, _)| (*open, *stream));
+    assert_eq!(given.collect::<Vec<_>>(), built);
+    let said = |events: &[(Nanos, u32, Event)]| -> Vec<_> {
+        let say = |(_, stream, event): &(Nanos, u32, Event)| match event {
+            Event::OrderIntent(it) => {
+                Some((*stream, it.order.0, it.side, it.quantity, it.reference, it.verdict.word()))
+            }
+            Event::Fill(it) => Some((*stream, it.order.0, it.side, it.quantity, it.price, "fill")),
+            _ => None,
+        };
+        let mut said: Vec<_> = events.iter().filter_map(say).collect();
+        said.sort_by_key(|said| (said.1, said.5 == "fill"));
+        said
+    };
+    assert!(said(&left).len() > 40);
+    assert_eq!(said(&left), said(&right));
 }
 
 /// Restart = replay: cut off after any frame, taken up and told the rest, a session ends as if nothing had happened.

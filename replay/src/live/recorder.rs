@@ -14,7 +14,7 @@ use daybook_core::{Body, Core, Input, NO_STREAM, Outbox, Output, SessionHours, S
 use daybook_journal::{Durable, Head, SealKey, Writer};
 use daybook_vocabulary::{
     Candle, Cause, Date, Instrument, InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer, SessionClosed,
-    SessionHeader, SessionOpened, SliceTaken,
+    SessionHeader, SessionOpened, SliceTaken, TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub enum Heard {
     /// A candle closed.
     Candle(InstrumentId, Candle),
+    /// A trade at the exchange.
+    Print(InstrumentId, TradePrint),
     /// The candles of a moment are in, or were waited for.
     Slice(SliceTaken),
     /// A trading session begins.
@@ -38,6 +40,7 @@ impl Heard {
     pub fn of(body: &Body<'_>, time: Nanos, session: Option<Date>) -> Option<Self> {
         Some(match *body {
             Body::Candle(id, candle) => Self::Candle(id, *candle),
+            Body::Print(id, print) => Self::Print(id, *print),
             Body::Slice(slice) => Self::Slice(SliceTaken { interval: slice.interval, at: time }),
             Body::SessionOpened(hours) => {
                 let SessionHours { date, open, close } = hours;
@@ -51,7 +54,7 @@ impl Heard {
     /// The instrument it concerns, or none.
     const fn stream(&self) -> InstrumentId {
         match self {
-            Self::Candle(id, _) => *id,
+            Self::Candle(id, _) | Self::Print(id, _) => *id,
             _ => NO_STREAM,
         }
     }
@@ -60,6 +63,7 @@ impl Heard {
     const fn body(&self) -> Body<'_> {
         match self {
             Self::Candle(id, candle) => Body::Candle(*id, candle),
+            Self::Print(id, print) => Body::Print(*id, print),
             Self::Slice(slice) => Body::Slice(Slice { interval: slice.interval }),
             Self::SessionOpened(session) => {
                 let SessionOpened { date, open, close } = *session;
@@ -137,6 +141,7 @@ impl Recorder {
         let (writer, buffer, stream) = (&mut self.writer, &mut self.buffer, heard.stream().0);
         match heard {
             Heard::Candle(_, candle) => append(writer, buffer, time, stream, candle)?,
+            Heard::Print(_, print) => append(writer, buffer, time, stream, print)?,
             Heard::Slice(slice) => append(writer, buffer, time, stream, slice)?,
             Heard::SessionOpened(session) => append(writer, buffer, time, stream, session)?,
             Heard::SessionClosed(session) => append(writer, buffer, time, stream, session)?,
