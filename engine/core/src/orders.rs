@@ -223,6 +223,10 @@ pub struct Order {
     pub bracket: Option<Bracket>,
     /// When it was placed it closed a part of a position and opened nothing.
     pub reduces: bool,
+    /// The price it was decided at: its limit, else its stop, else the last price then.
+    pub planned: Price,
+    /// The policy's decision behind it; 0 for none.
+    pub decision: u64,
     /// How much was ordered.
     pub quantity: Quantity,
     /// How much has filled.
@@ -265,6 +269,8 @@ impl Order {
             born: 0,
             bracket: request.bracket,
             reduces: false,
+            planned: Price::ZERO,
+            decision: 0,
             quantity: request.quantity,
             filled: Quantity::ZERO,
             limit: request.limit,

@@ -217,9 +217,25 @@ impl Naive<'_> {
         let ended = (verdict != Verdict::Approved).then_some(OrderState::Refused);
         let (touched, of_fill, born, parent) = (None, None, None, None);
         let (held_back, stop_set) = ((held_back, 0), self.candles[instrument].len());
-        let entry =
-            NaiveOrder { instrument, request, decided, held_back, stop_set, touched, of_fill, parent, born, ended };
-        self.orders.push(entry);
+        let price = request.limit.or(request.stop).map_or(self.last(instrument), |price| price.0.into());
+        let planned = (price, request.stop);
+        let reduces = self.closes(instrument, side, quantity.0.into()) == i128::from(quantity.0);
+        let after = self.fills.len();
+        self.orders.push(NaiveOrder {
+            instrument,
+            request,
+            decided,
+            held_back,
+            stop_set,
+            touched,
+            of_fill,
+            parent,
+            born,
+            ended,
+            planned,
+            after,
+            reduces,
+        });
         if verdict == Verdict::Approved {
             let (event, state) = (OrderEvent::Accepted, OrderState::Open);
             let update = OrderUpdate { cause, order, event, state, filled: Quantity::ZERO, reason: Label::NONE };
