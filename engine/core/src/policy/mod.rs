@@ -10,6 +10,13 @@
 //!   remembers is saved by [`Policy::save`], hashed into digests and restored by [`Policy::load`].
 //! - It withholds its word (`None`) while its features are not complete: a guess is never journaled as an inference.
 
+pub mod momentum;
+mod rules;
+mod runner;
+
+pub use rules::{Facts, ruling, surest};
+pub use runner::PolicyRunner;
+
 use crate::input::SessionHours;
 use daybook_vocabulary::{Action, Candle, Hash, Instrument, InstrumentId, Interval, ModelNumber, Nanos, Ratio};
 
