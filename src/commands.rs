@@ -10,6 +10,7 @@ mod features;
 mod fork;
 mod ingest;
 mod journal;
+mod simulate;
 mod verify;
 
 use crate::cli::{Cli, Command, Config, Journal};
@@ -32,6 +33,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Compare(arguments) => compare::run(cli, arguments),
         Command::Fork(arguments) => fork::run(cli, arguments),
         Command::Features(arguments) => features::run(cli, arguments),
+        Command::Simulate(arguments) => simulate::run(cli, arguments),
         Command::Verify(arguments) => verify::run(cli, arguments),
         Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
         Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),

@@ -9,10 +9,10 @@
 //!   run did and the other did not.
 //! - It must never call two runs equal whose profit differs.
 
-use crate::audit::Recorded;
 use crate::catalog::decode;
 use crate::error::ReplayError;
 use crate::plan::Plan;
+use crate::recorded::Recorded;
 use daybook_journal::Cursor;
 use daybook_vocabulary::{Cause, Event, Kind, Money, Nanos, OrderId, OrderState};
 use serde::Serialize;

@@ -7,6 +7,7 @@
 //! - It holds one row at a time, so memory does not grow with the journals.
 
 use crate::catalog::{History, Selection, select};
+use crate::driver::Source;
 use crate::error::ReplayError;
 use crate::history::{HistorySource, Range};
 use crate::plan::calendar_for;

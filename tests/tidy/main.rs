@@ -53,6 +53,7 @@ const TRADING: &[&str] = &["Candle", "Price", "Quantity", "Instrument", "Symbol"
 
 /// Files that may use banned words: file, words, why.
 const WORD_EXCEPTIONS: &[(&str, &[&str], &str)] = &[
+    ("engine/core/src/policy/features.rs", &["f32"], "it hands windows of features to what computes with them"),
     ("engine/core/src/strategy/intraday.rs", &["f64"], "it compares an RSI, which is a feature, with its bounds"),
     (
         "engine/vocabulary/src/decision.rs",

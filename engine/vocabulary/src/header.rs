@@ -15,6 +15,10 @@ pub enum SessionMode {
     Backtest,
     /// A backtest taken up in the middle with other settings.
     Fork,
+    /// A live market, our own exchange: nothing is sent. The session's journal holds its inputs too.
+    Paper,
+    /// A live market and a broker. The session's journal holds its inputs too.
+    Live,
 }
 
 /// What a fork took up: everything its state at the fork depends on.

@@ -220,6 +220,13 @@ impl Export {
                 let [rank, cause] = cause_cells(alarm.cause);
                 self.row(at, &[rank, cause, Cell::Text(&alarm.code), Cell::Text(&alarm.text)])
             }
+            Event::VenueEntry(entry) => self.row(at, &[Cell::Text(&entry.venue), Cell::Text(&entry.text)]),
+            Event::SessionOpened(session) => {
+                let date = session.date.to_string();
+                self.row(at, &[Cell::Text(&date), Cell::Time(session.open), Cell::Time(session.close)])
+            }
+            Event::SessionClosed(session) => self.row(at, &[Cell::Text(&session.date.to_string())]),
+            Event::SliceTaken(slice) => self.row(at, &[Cell::Text(&slice.interval.to_string()), Cell::Time(slice.at)]),
             Event::OperatorCommand(command) => self.row(at, &export_risk::command(command)),
             Event::LimitMoved(moved) => {
                 let session = moved.session.to_string();
@@ -289,6 +296,8 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
         Kind::Candle | Kind::Bar => &[],
         Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded => &[("json", Utf8)],
         Kind::Quote | Kind::TradePrint | Kind::Depth => &[("json", Utf8)],
+        Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten => &[("json", Utf8)],
+        Kind::Evaluation | Kind::Promotion => &[("json", Utf8)],
         Kind::OrderModified | Kind::StopTightened | Kind::RequestRefused => &[("json", Utf8)],
         Kind::Instrument => &[("stream", U64), ("market", Utf8), ("symbol", Utf8), ("tick", Decimal), ("lot", Decimal)],
         Kind::Quarantine => &[("file", Utf8), ("line", U64), ("reason", Utf8), ("row", Utf8)],
@@ -309,6 +318,10 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
         Kind::Account => &ACCOUNT,
         Kind::StateDigest => &[("cause_rank", U64), ("cause_seq", U64), ("inputs", U64), ("digest", Utf8)],
         Kind::Alarm => &[("cause_rank", U64), ("cause_seq", U64), ("code", Utf8), ("text", Utf8)],
+        Kind::VenueEntry => &[("venue", Utf8), ("text", Utf8)],
+        Kind::SessionOpened => &[("session", Utf8), ("open", Timestamp), ("close", Timestamp)],
+        Kind::SessionClosed => &[("session", Utf8)],
+        Kind::SliceTaken => &[("interval", Utf8), ("at", Timestamp)],
         Kind::OperatorCommand => &export_risk::OPERATOR_COMMAND,
         Kind::RiskVerdict => &export_risk::RISK_VERDICT,
         Kind::LimitMoved => &export_risk::LIMIT_MOVED,
