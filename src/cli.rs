@@ -178,10 +178,10 @@ pub enum Duplicates {
 /// Arguments of `backtest`.
 #[derive(Debug, Args)]
 pub struct Backtest {
-    /// Journals of history.
-    #[arg(long, required = true, num_args = 1.., value_name = "DIR")]
+    /// Journals of history; required.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
-    /// The strategy; `--strategy help` lists them.
+    /// The strategy; `--strategy help` alone lists them.
     #[arg(long, value_name = "NAME")]
     pub strategy: String,
     /// A parameter of the strategy, or a setting by its dotted name.
@@ -217,9 +217,12 @@ pub struct Backtest {
     /// Seal the run's journal with this machine's key.
     #[arg(long)]
     pub seal: bool,
-    /// Directory of the run.
+    /// Also write `contract_notes`: each session's charges as a broker's note rounds them. The books stay exact.
+    #[arg(long)]
+    pub contract_note: bool,
+    /// Directory of the run; required.
     #[arg(long, value_name = "RUN")]
-    pub out: PathBuf,
+    pub out: Option<PathBuf>,
 }
 
 /// Arguments of `audit`.

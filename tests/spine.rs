@@ -6,7 +6,7 @@
 use daybook_config::Calendar;
 use daybook_journal::{Options, Writer};
 use daybook_replay::synthetic::{self, Market};
-use daybook_vocabulary::{Interval, Price};
+use daybook_vocabulary::{Interval, Money, Price};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -110,6 +110,35 @@ fn two_runs_are_the_same_to_the_byte_and_an_audit_says_equal() {
     assert_eq!(audit["binary"], "same");
     assert!(audit["snapshots"].as_u64().unwrap() > 2, "equality from every snapshot: {audit}");
     assert!(audit["compared"].as_u64().unwrap() > 60);
+}
+
+/// A note is a view: its exact totals add up to the summary's fees, its roundings enter no book.
+#[test]
+fn contract_notes_round_what_the_books_keep_exact() {
+    let desk = Desk::new();
+    desk.market("m", &["ALFA", "BETA"], "2024-01-31");
+    let costs = ["--costs", "zerodha-intraday"];
+    let plain = desk.json(&backtest(&["m"], "plain", &costs));
+    let noted = desk.json(&backtest(&["m"], "noted", &[costs[0], costs[1], "--contract-note"]));
+    assert_eq!((&plain["journal_head"], &plain["fees_total"]), (&noted["journal_head"], &noted["fees_total"]));
+    assert!(!desk.path("plain/contract_notes.csv").exists());
+    let notes = read(&desk.path("noted/contract_notes.csv"));
+    let mut rows = notes.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = rows.next().unwrap();
+    let column = |row: &[&str], name: &str| -> Money {
+        let at = names.iter().position(|known| *known == name).unwrap();
+        row[at].parse().unwrap()
+    };
+    let (mut exact, mut days) = (Money::ZERO, 0);
+    for row in rows {
+        assert_eq!(column(&row, "total"), column(&row, "exact_total") + column(&row, "rounding"));
+        assert_eq!(column(&row, "transaction_tax").0 % 100_000_000, 0, "whole rupees: {row:?}");
+        exact += column(&row, "exact_total");
+        days += 1;
+    }
+    assert!(days > 5, "{days} days with fills");
+    assert_eq!(Value::from(exact.to_string()), noted["fees_total"]);
+    assert!(desk.daybook(&["verify", "noted"]).status.success(), "the notes are in the manifest");
 }
 
 #[test]
@@ -303,6 +332,10 @@ fn bad_input_is_one_clear_line_with_what_to_do() {
     desk.fails(&backtest(&["m"], "mine", &["--force"]), 1, &["mine", "will not be replaced"]);
     assert_eq!(read(&desk.path("mine/thesis.txt")), "years of work");
     desk.fails(&["backtest", "--journal", "m"], 2, &["--strategy"]);
+    desk.fails(&["backtest", "--journal", "m", "--strategy", "hold"], 2, &["--out RUN", "Usage"]);
+    desk.fails(&["backtest", "--strategy", "hold", "--out", "r"], 2, &["--journal DIR", "Usage"]);
+    let listed = desk.daybook(&["backtest", "--strategy", "help"]);
+    assert!(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains("sma-cross"));
     desk.fails(&backtest(&["m"], "r", &["--from", "yesterday"]), 2, &["yesterday", "2025-01-31"]);
     assert!(!desk.path("r").exists(), "nothing is left of what was refused");
 

@@ -24,6 +24,8 @@ pub struct Conduct<'a> {
     pub snapshots: (u64, usize),
     /// Trades the report draws.
     pub chart_trades: usize,
+    /// Write the sessions' contract notes as well.
+    pub contract_notes: bool,
     /// Seconds since the command began: durations are shown, they enter no result.
     pub seconds: &'a dyn Fn() -> f64,
     /// Told how many inputs were stepped through.
@@ -56,7 +58,9 @@ fn build(options: &BacktestOptions, building: &Path, conduct: Conduct<'_>) -> Re
     let started = (conduct.seconds)();
     let (outcome, prepared) = backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?;
     let wall_seconds = (conduct.seconds)() - started;
-    let summary = describe(building, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
+    let Conduct { chart_trades, contract_notes, .. } = conduct;
+    let options = ReportOptions { chart_trades, contract_notes, ..ReportOptions::default() };
+    let summary = describe(building, &outcome, &prepared, wall_seconds, options)?;
     let inputs: Vec<_> = prepared
         .histories
         .iter()
@@ -72,7 +76,7 @@ fn describe(
     outcome: &BacktestOutcome,
     prepared: &Prepared,
     wall_seconds: f64,
-    chart_trades: usize,
+    options: ReportOptions,
 ) -> Result<Summary, ReplayError> {
     let counts = outcome.counts;
     let facts = RunFacts {
@@ -97,7 +101,6 @@ fn describe(
         instruments: &prepared.selection.instruments,
         interval: prepared.selection.interval,
     };
-    let options = ReportOptions { chart_trades, ..ReportOptions::default() };
     let report = report::write(building, &outcome.header, &facts, &mut events, Some(&mut candles), options)
         .map_err(|error| ReplayError::Report(error.to_string()))?;
     Ok(report.summary)

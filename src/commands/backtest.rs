@@ -3,6 +3,8 @@
 use super::Verdict;
 use crate::cli::{Backtest, Cli, Format};
 use crate::output::{self, Stopwatch};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use daybook_core::strategy::STRATEGIES;
 use daybook_journal::SealKey;
 use daybook_replay::report::Summary;
@@ -16,6 +18,11 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
         list_strategies();
         return Ok(ExitCode::SUCCESS);
     }
+    let Some(out) = arguments.out.clone().filter(|_| !arguments.journal.is_empty()) else {
+        let what = if arguments.out.is_none() { "--out RUN" } else { "--journal DIR" };
+        let text = format!("the following required argument was not provided: {what}");
+        Cli::command().error(ErrorKind::MissingRequiredArgument, text).exit()
+    };
     let watch = Stopwatch::start();
     let (parameters, overrides) = split(arguments);
     let resolved = super::settings(cli, overrides)?;
@@ -28,7 +35,7 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
         from: arguments.from,
         to: arguments.to,
         warmup: arguments.warmup,
-        out: arguments.out.clone(),
+        out,
         force: arguments.force,
         binary: output::binary_hash()?,
     };
@@ -42,6 +49,7 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
             seal: seal.as_ref(),
             snapshots: (settings.snapshot_every, settings.snapshot_keep as usize),
             chart_trades: settings.report_chart_trades as usize,
+            contract_notes: arguments.contract_note,
             seconds: &|| watch.seconds(),
             progress: &mut progress,
         },

@@ -64,6 +64,7 @@ pub fn run(cli: &Cli, arguments: &Demo) -> Verdict {
             seal: None,
             snapshots: (settings.snapshot_every, settings.snapshot_keep as usize),
             chart_trades: settings.report_chart_trades as usize,
+            contract_notes: false,
             seconds: &|| watch.seconds(),
             progress: &mut |_| {},
         },

@@ -5,6 +5,7 @@
 //! - Sums of money are exact and checked; one that does not fit names the frame.
 //! - Does not judge the session: an event about an order that is unknown or over changes nothing and is counted.
 
+use super::contract::ContractNotes;
 use super::measures::{broken, measures};
 use super::series::Histogram;
 use super::statistics::{self, CurveAccumulator, TradeAccumulator};
@@ -118,6 +119,7 @@ pub(super) struct Fold {
     findings: Findings,
     working: BTreeMap<u64, WorkingOrder>,
     chart_trades: usize,
+    notes: Option<ContractNotes>,
 }
 
 impl Fold {
@@ -145,7 +147,12 @@ impl Fold {
             open_positions: 0,
             equity_sum: 0.0,
         };
-        Self { tables, findings, working: BTreeMap::new(), chart_trades: options.chart_trades }
+        Self { tables, findings, working: BTreeMap::new(), chart_trades: options.chart_trades, notes: None }
+    }
+
+    /// Writes contract notes as well.
+    pub(super) fn with_notes(&mut self, notes: ContractNotes) {
+        self.notes = Some(notes);
     }
 
     pub(super) fn take(&mut self, at: EventAt<'_>) -> Result<(), ReportError> {
@@ -159,7 +166,10 @@ impl Fold {
             Event::OrderUpdate(update) => self.update(at, update),
             Event::Fill(fill) => self.fill(at, fill),
             Event::TradeClosed(trade) => self.trade(at, trade),
-            Event::Account(account) => self.account(at, account),
+            Event::Account(account) => {
+                self.notes.as_mut().map_or(Ok(()), |notes| notes.close(at, account.session))?;
+                self.account(at, account)
+            }
             Event::Alarm(alarm) => {
                 self.alarm(alarm);
                 Ok(())
@@ -174,7 +184,11 @@ impl Fold {
         for order in std::mem::take(&mut self.working).into_values() {
             self.order_row(&order)?;
         }
-        Ok((self.findings, self.tables.finish()?))
+        let mut files = self.tables.finish()?;
+        if let Some(notes) = self.notes {
+            files.extend(notes.finish()?);
+        }
+        Ok((self.findings, files))
     }
 
     fn intent(&mut self, at: EventAt<'_>, intent: &OrderIntent) -> Result<(), ReportError> {
@@ -222,6 +236,9 @@ impl Fold {
         add(&mut findings.fees_total, fees, at.seq, "fees")?;
         add(&mut findings.traded, value, at.seq, "the value of fills")?;
         add_charges(&mut findings.charges, &fill.charges, at.seq)?;
+        if let Some(notes) = &mut self.notes {
+            notes.fill(fill, value);
+        }
         let instrument = findings.instrument(at)?;
         instrument.fills += 1;
         instrument.position = fill.position;

@@ -6,6 +6,7 @@
 //! - Reads no clock and no network; the page needs neither.
 
 mod chart;
+mod contract;
 mod export;
 mod export_risk;
 mod fold;
@@ -99,11 +100,13 @@ pub struct ReportOptions {
     pub chart_symbols: usize,
     /// Trades on each: the last ones.
     pub chart_trades: usize,
+    /// Write `contract_notes` as well.
+    pub contract_notes: bool,
 }
 
 impl Default for ReportOptions {
     fn default() -> Self {
-        Self { chart_symbols: 2, chart_trades: 20 }
+        Self { chart_symbols: 2, chart_trades: 20, contract_notes: false }
     }
 }
 
@@ -162,6 +165,9 @@ pub fn write(
     options: ReportOptions,
 ) -> Result<Report, ReportError> {
     let mut fold = fold::Fold::new(tables::Tables::create(folder)?, facts, options);
+    if options.contract_notes {
+        fold.with_notes(contract::ContractNotes::create(folder)?);
+    }
     events.for_each(&mut |event| fold.take(event))?;
     let (findings, mut files) = fold.finish()?;
     let summary = findings.summary(header, facts);

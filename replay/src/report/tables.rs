@@ -141,7 +141,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    fn create(folder: &Path, name: &str, columns: &[(&str, ColumnType)]) -> Result<Self, ReportError> {
+    pub(super) fn create(folder: &Path, name: &str, columns: &[(&str, ColumnType)]) -> Result<Self, ReportError> {
         let header: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
         let columns: Vec<_> = columns.iter().map(|(name, column_type)| Column::new(name, *column_type)).collect();
         let parquet = ColumnWriter::create(&folder.join(format!("{name}.parquet")), &columns, Format::Parquet)?;
@@ -164,7 +164,7 @@ impl Table {
         self.csv.write_all(self.line.as_bytes()).map_err(|source| failed(&self.csv, source))
     }
 
-    fn finish(self) -> Result<[Written; 2], ReportError> {
+    pub(super) fn finish(self) -> Result<[Written; 2], ReportError> {
         let rows = self.parquet.rows();
         Ok([self.csv.finish(rows)?, self.parquet.finish()?])
     }
