@@ -262,7 +262,7 @@ impl Core {
             }
             self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
             let exit = OrderRequest::market(side, held.abs(), reason.as_str());
-            if let Some(order) = self.admit(id, exit, false, self.state.now, out) {
+            if let Some(order) = self.admit(id, exit, (false, self.state.now + self.rules.latency), None, out) {
                 self.state.books[index].working.push(order);
             }
         }
