@@ -10,9 +10,7 @@ use daybook_core::strategy::{Strategy, View};
 use daybook_core::{Core, OrderRequest, Outbox, Requests};
 use daybook_journal::{Options, Snapshots, Writer};
 use daybook_replay::synthetic::{self, Market};
-use daybook_replay::{
-    BacktestOptions, BacktestOutcome, HistorySource, Plan, Prepared, ReplayError, Sink, Snapshotting, run,
-};
+use daybook_replay::{BacktestOptions, BacktestOutcome, Plan, Prepared, ReplayError, Sink, Snapshotting, Source, run};
 use daybook_vocabulary::{Candle, Hash, InstrumentId, Interval, Nanos, Price, Quantity, Side};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
@@ -122,7 +120,7 @@ impl Sink for Forget {
         self.0 += out.outputs().len() as u64;
         Ok(true)
     }
-    fn checkpoint(&mut self, _: &Core, _: &HistorySource) -> Result<(), ReplayError> {
+    fn checkpoint(&mut self, _: &Core, _: &dyn Source) -> Result<(), ReplayError> {
         Ok(())
     }
 }

@@ -217,14 +217,16 @@ fn feed(mut at: impl FnMut(&Fed, Nanos)) -> Fed {
     for bar in 0..markets[0].candles.len() {
         for (symbol, market) in markets.iter().enumerate() {
             let (session, candle) = &market.candles[bar];
-            let bar_of = |market: &mut FeatureMarket| market.observe(symbol, &Bar { candle, session });
-            assert!(bar_of(&mut fed.decisions) && bar_of(&mut fed.training));
+            let bar = Bar { candle, session };
+            let learn = |market: &mut FeatureMarket| market.observe(symbol, &bar, bar.known());
+            assert!(learn(&mut fed.decisions) && learn(&mut fed.training));
         }
         if bar % 3 == 2 {
             for (symbol, slow) in slow.iter().enumerate() {
                 let (session, candle) = &slow.candles[bar / 3];
-                fed.decisions.observe(symbol, &Bar { candle, session });
-                fed.training.observe(symbol, &Bar { candle, session });
+                let bar = Bar { candle, session };
+                fed.decisions.observe(symbol, &bar, bar.known());
+                fed.training.observe(symbol, &bar, bar.known());
             }
         }
         let (session, candle) = &markets[0].candles[bar];

@@ -5,14 +5,14 @@
 
 use crate::backtest::Prepared;
 use crate::catalog::{History, Selection, decode};
-use crate::driver::{CHECK_EVERY, Sink, run};
+use crate::driver::{CHECK_EVERY, Position, Sink, Source, run};
 use crate::error::ReplayError;
-use crate::history::HistorySource;
 use crate::plan::Plan;
+use crate::recorded::Recorded;
 use crate::session::{Progress, Saved};
-use daybook_core::{Core, Outbox, Output};
+use daybook_core::{Core, Input, Outbox, Output};
 use daybook_journal::{Cursor, Frame, Journal, Snapshots};
-use daybook_vocabulary::{Event, Hash, Instrument, InstrumentId, Nanos, PayloadBuffer, SessionHeader};
+use daybook_vocabulary::{Hash, InstrumentId, Nanos, PayloadBuffer, SessionHeader};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -46,43 +46,6 @@ pub struct Difference {
     pub derived: serde_json::Value,
 }
 
-/// A session's journal: header, instruments, and where its outputs begin.
-pub struct Recorded {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// The journal.
-    pub journal: Journal,
-    /// Its header.
-    pub header: SessionHeader,
-    /// Its instruments, by id.
-    pub instruments: Vec<Instrument>,
-    /// Sequence number of the first output.
-    pub outputs: u64,
-}
-
-impl Recorded {
-    /// Opens a session's journal.
-    pub fn open(path: &Path) -> Result<Self, ReplayError> {
-        let journal = Journal::open(path)?;
-        let not_a_run = |reason: &str| ReplayError::NotARun { run: path.to_owned(), reason: reason.to_owned() };
-        let mut cursor = journal.cursor(0);
-        let header = match cursor.next()?.map(|frame| decode(path, frame)).transpose()? {
-            Some(Event::SessionHeader(header)) => header,
-            Some(_) => return Err(not_a_run("it is a journal of history, not of a session")),
-            None => return Err(not_a_run("its journal is empty")),
-        };
-        let mut instruments = Vec::new();
-        while let Some(frame) = cursor.next()? {
-            match decode(path, frame)? {
-                Event::Instrument(instrument) => instruments.push(instrument),
-                _ => break,
-            }
-        }
-        let outputs = 1 + instruments.len() as u64;
-        Ok(Self { path: path.to_owned(), journal, header, instruments, outputs })
-    }
-}
-
 /// Audits a session against journals found at `candidates`, in which the inputs are looked up by id.
 pub fn audit(
     recorded: &Recorded,
@@ -95,6 +58,13 @@ pub fn audit(
     let header = &recorded.header;
     let (plan, prepared) = prepare(recorded, candidates, calendar_file)?;
     let same = binary == header.binary;
+    if recorded.holds_its_inputs() {
+        let mut core = plan.core(&prepared.selection, &prepared.filter, prepared.range)?;
+        // One that is still running, or was cut off, is audited as far as it goes.
+        let mut sink = AuditSink::new(recorded, recorded.outputs, progress).that_may_end_early();
+        run(&mut recorded.inputs(), &mut core, &mut sink, CHECK_EVERY)?;
+        return sink.finish(same);
+    }
     if let Some(parent) = &header.parent {
         let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
         let before = Plan::read(&parent.strategy, &parent.settings)?;
@@ -114,7 +84,8 @@ pub fn audit(
         };
         let mut core = new_core()?;
         core.load(&saved.core)?;
-        let mut source = prepared.resume(saved.source)?;
+        let Position::History(position) = saved.source else { continue };
+        let mut source = prepared.resume(position)?;
         let mut sink = AuditSink::new(recorded, seq, progress);
         run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
         report.snapshots += 1;
@@ -159,7 +130,7 @@ impl Sink for Unheard {
         Ok(true)
     }
 
-    fn checkpoint(&mut self, _: &Core, _: &HistorySource) -> Result<(), ReplayError> {
+    fn checkpoint(&mut self, _: &Core, _: &dyn Source) -> Result<(), ReplayError> {
         Ok(())
     }
 }
@@ -209,6 +180,8 @@ pub(crate) struct AuditSink<'a> {
     buffer: PayloadBuffer,
     compared: u64,
     difference: Option<Difference>,
+    /// Outputs behind the last recorded frame, where a record may end in the middle of a step.
+    owed: Option<Vec<Output>>,
     progress: Progress<'a>,
 }
 
@@ -220,7 +193,26 @@ impl<'a> AuditSink<'a> {
             buffer: PayloadBuffer::new(),
             compared: 0,
             difference: None,
+            owed: None,
             progress,
+        }
+    }
+
+    /// For a session that was cut off: what the last step owes its journal is kept, not a difference.
+    pub(crate) fn that_may_end_early(self) -> Self {
+        Self { owed: Some(Vec::new()), ..self }
+    }
+
+    /// What the last step owes the journal; an error where anything else differs.
+    pub(crate) fn owed(mut self, path: &Path) -> Result<Vec<Output>, ReplayError> {
+        if self.difference.is_none()
+            && let Some(extra) = self.cursor.next()?
+        {
+            self.difference = Some(difference(path, Some(extra), None)?);
+        }
+        match self.difference {
+            None => Ok(self.owed.unwrap_or_default()),
+            Some(difference) => Err(ReplayError::NotItsJournal { path: path.to_owned(), seq: difference.seq }),
         }
     }
 
@@ -239,6 +231,12 @@ impl<'a> AuditSink<'a> {
         let recorded = self.cursor.next()?;
         if recorded == Some(derived) {
             self.compared += 1;
+            return Ok(true);
+        }
+        if recorded.is_none()
+            && let Some(owed) = &mut self.owed
+        {
+            owed.push(output.clone());
             return Ok(true);
         }
         self.difference = Some(difference(&self.recorded.path, recorded, Some(derived))?);
@@ -272,6 +270,20 @@ impl<'a> AuditSink<'a> {
 }
 
 impl Sink for AuditSink<'_> {
+    /// An input of the session's own journal must be the next frame there: otherwise an output is recorded that was
+    /// not derived.
+    fn begin(&mut self, input: &Input<'_>) -> Result<bool, ReplayError> {
+        if input.cause.rank != 0 || !self.recorded.holds_its_inputs() {
+            return Ok(true);
+        }
+        let Some(frame) = self.cursor.next()? else { return Ok(false) };
+        if frame.seq == input.cause.seq {
+            return Ok(true);
+        }
+        self.difference = Some(difference(&self.recorded.path, Some(frame), None)?);
+        Ok(false)
+    }
+
     fn commit(&mut self, time: Nanos, out: &mut Outbox) -> Result<bool, ReplayError> {
         for output in out.outputs() {
             if !self.compare(time, output)? {
@@ -281,7 +293,7 @@ impl Sink for AuditSink<'_> {
         Ok(true)
     }
 
-    fn checkpoint(&mut self, core: &Core, _: &HistorySource) -> Result<(), ReplayError> {
+    fn checkpoint(&mut self, core: &Core, _: &dyn Source) -> Result<(), ReplayError> {
         (self.progress)(core.counts().inputs);
         Ok(())
     }

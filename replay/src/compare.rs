@@ -9,10 +9,10 @@
 //!   run did and the other did not.
 //! - It must never call two runs equal whose profit differs.
 
-use crate::audit::Recorded;
 use crate::catalog::decode;
 use crate::error::ReplayError;
 use crate::plan::Plan;
+use crate::recorded::Recorded;
 use daybook_journal::Cursor;
 use daybook_vocabulary::{Cause, Event, Kind, Money, Nanos, OrderId, OrderState};
 use serde::Serialize;
@@ -342,6 +342,9 @@ impl<'a> Reader<'a> {
                 (trade.cause, trade.trade) = (Cause::default(), number);
                 // Which orders they were is compared among the orders; here their times, prices and reasons count.
                 (trade.entry_order, trade.exit_order) = (OrderId::default(), OrderId::default());
+                if let Some(measures) = &mut trade.measures {
+                    measures.decision = 0;
+                }
                 (TRADES, symbol, number, 0)
             }
             _ => unreachable!("only these four kinds are read"),

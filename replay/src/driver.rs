@@ -3,17 +3,46 @@
 //! - It holds no state of its own; a snapshot is the core's state, the source's position and the sink's.
 
 use crate::error::ReplayError;
-use crate::history::HistorySource;
-use daybook_core::{Core, Outbox};
+use crate::history;
+use daybook_core::{Core, Input, Outbox};
 use daybook_vocabulary::Nanos;
+use serde::{Deserialize, Serialize};
+
+/// Where inputs come from, one at a time, in one total order.
+pub trait Source {
+    /// Moves to the next input; false at the end. Two steps, this and [`Source::input`], so that no input travels
+    /// through memory inside a `Result`.
+    fn advance(&mut self) -> Result<bool, ReplayError>;
+
+    /// The input that [`Source::advance`] moved to.
+    fn input(&self) -> Input<'_>;
+
+    /// Where it stands, between two inputs.
+    fn position(&self) -> Position;
+}
+
+/// Where a source stands between two inputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Position {
+    /// In journals of history.
+    History(history::Position),
+    /// In the session's own journal: the frame it would look at next.
+    Recorded(u64),
+}
 
 /// Where outputs go.
 pub trait Sink {
+    /// Hears of an input before it is stepped through. False ends the loop early.
+    #[inline]
+    fn begin(&mut self, _: &Input<'_>) -> Result<bool, ReplayError> {
+        Ok(true)
+    }
+
     /// Takes what one input led to, in order. `time` is the input's. False ends the loop early.
     fn commit(&mut self, time: Nanos, out: &mut Outbox) -> Result<bool, ReplayError>;
 
     /// Called every so many inputs: a chance to snapshot, or to tell a person how far things are.
-    fn checkpoint(&mut self, core: &Core, source: &HistorySource) -> Result<(), ReplayError>;
+    fn checkpoint(&mut self, core: &Core, source: &dyn Source) -> Result<(), ReplayError>;
 }
 
 /// Inputs between two checkpoints, where nothing asks for more.
@@ -29,8 +58,8 @@ pub enum Outcome {
 }
 
 /// Steps the core through every input of the source, with a checkpoint every `check_every` inputs.
-pub fn run<S: Sink>(
-    source: &mut HistorySource,
+pub fn run<F: Source, S: Sink>(
+    source: &mut F,
     core: &mut Core,
     sink: &mut S,
     check_every: u64,
@@ -42,6 +71,9 @@ pub fn run<S: Sink>(
     while source.advance()? {
         let input = source.input();
         now = input.time;
+        if !sink.begin(&input)? {
+            return Ok(Outcome::Stopped);
+        }
         core.step(&input, &mut out)?;
         if !out.is_empty() {
             let go_on = sink.commit(now, &mut out)?;

@@ -163,6 +163,17 @@ pub enum ReplayError {
         /// Why, and what can be done.
         reason: String,
     },
+    /// A session that cannot be taken up: what it holds is not what this program, under these settings, concludes.
+    #[error(
+        "{path}, seq {seq}: the session cannot be taken up, since replaying it leads to something else there; take it up with the program that wrote it, or run `daybook audit` on it to see what differs",
+        path = path.display()
+    )]
+    NotItsJournal {
+        /// The session's journal.
+        path: PathBuf,
+        /// Where they part.
+        seq: u64,
+    },
     /// An output names a cause that is no candle.
     #[error(
         "{run}, seq {seq}: its cause {cause} is no candle of the journals that the run read; the session was written by a faulty program, `daybook audit` tells more",

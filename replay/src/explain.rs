@@ -6,11 +6,12 @@
 //! - The index in `cache/` only finds a frame sooner. Where it cannot be had, or says what is not so, the journal is
 //!   read instead; it must never be believed without the frame it names.
 
-use crate::audit::{Recorded, find_inputs};
+use crate::audit::find_inputs;
 use crate::catalog::{History, decode};
 use crate::error::ReplayError;
 use crate::history::{Range, known_candles_of};
 use crate::plan::Plan;
+use crate::recorded::Recorded;
 use daybook_journal::{Entries, Frame, Index, JournalError, SledIndex, catch_up};
 use daybook_vocabulary::{
     Candle, Cause, Event, Hash, InputJournal, Instrument, Interval, Kind, Money, Nanos, OrderId, OrderIntent,

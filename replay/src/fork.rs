@@ -7,13 +7,14 @@
 //! - The session of a fork holds its own outputs only. Its header holds all it takes to derive them again.
 //! - It must never take up a run that does not derive again: the state at the fork would be another one.
 
-use crate::audit::{AuditSink, Recorded, prepare};
+use crate::audit::{AuditSink, prepare};
 use crate::backtest::Prepared;
 use crate::compare::{Comparison, compare};
-use crate::driver::{CHECK_EVERY, Sink, run};
+use crate::driver::{CHECK_EVERY, Sink, Source, run};
 use crate::error::ReplayError;
 use crate::history::HistorySource;
 use crate::plan::Plan;
+use crate::recorded::Recorded;
 use crate::report::Manifest;
 use crate::rundir::{refuse_to_replace, remove, replace, sibling};
 use crate::session::{Progress, SessionSink, Snapshotting};

@@ -8,6 +8,7 @@
 //! - It holds one candle per run: memory does not grow with the journal.
 
 use crate::catalog::{History, Selection};
+use crate::driver::Source;
 use crate::error::ReplayError;
 use daybook_config::Calendar;
 use daybook_core::{Body, Input, SessionHours, Slice};
@@ -345,7 +346,7 @@ impl HistorySource {
         Ok(source)
     }
 
-    /// The same source, taken up where [`HistorySource::position`] said it stood.
+    /// The same source, taken up where [`Source::position`] said it stood.
     pub fn resume(
         histories: &[History],
         selection: &Selection,
@@ -367,16 +368,6 @@ impl HistorySource {
             has_next: position.next.is_some(),
             lent: Lent::SessionClosed,
         })
-    }
-
-    /// Where it stands, between two inputs.
-    pub fn position(&self) -> Position {
-        Position {
-            streams: self.candles.starts(),
-            warm_from: self.candles.filter.range.from,
-            next: self.head().copied(),
-            place: self.place.clone(),
-        }
     }
 
     /// The next candle, where one is left.
@@ -401,57 +392,6 @@ impl HistorySource {
     /// True when a candle fell on a date that the calendar does not know.
     pub const fn met_unknown_dates(&self) -> bool {
         self.place.unknown_dates
-    }
-
-    /// Moves to the next input, in order; false at the end. Two steps, this and [`HistorySource::input`], so that no
-    /// input travels through memory inside a `Result`.
-    #[inline]
-    pub fn advance(&mut self) -> Result<bool, ReplayError> {
-        let place = &mut self.place;
-        let head = &self.slots[self.at];
-        if let Some(at) = place.slice
-            && (!self.has_next || head.time > at)
-        {
-            place.slice = None;
-            self.lent = Lent::Slice(at);
-            return Ok(true);
-        }
-        match place.session {
-            Some((_, midnight)) if self.has_next && head.candle.open_time() < midnight => {}
-            Some((hours, _)) => {
-                place.session = None;
-                place.now = hours.close.max(place.now);
-                self.lent = Lent::SessionClosed;
-                return Ok(true);
-            }
-            None if !self.has_next => return Ok(false),
-            None => {
-                self.open_session();
-                return Ok(true);
-            }
-        }
-        place.last = head.cause;
-        place.now = head.time;
-        place.slice = Some(head.time);
-        self.lent = Lent::Candle;
-        self.at ^= 1;
-        self.load()?;
-        Ok(true)
-    }
-
-    /// The input that [`HistorySource::advance`] moved to.
-    #[inline]
-    pub fn input(&self) -> Input<'_> {
-        let cause = self.place.last;
-        match self.lent {
-            Lent::Candle => {
-                let head = &self.slots[self.at ^ 1];
-                Input { cause, time: head.time, body: Body::Candle(head.id, &head.candle) }
-            }
-            Lent::Slice(time) => Input { cause, time, body: Body::Slice(Slice { interval: self.interval }) },
-            Lent::SessionOpened(hours) => Input { cause, time: self.place.now, body: Body::SessionOpened(hours) },
-            Lent::SessionClosed => Input { cause, time: self.place.now, body: Body::SessionClosed },
-        }
     }
 
     #[cold]
@@ -488,6 +428,65 @@ impl HistorySource {
             }
             *skip -= 1;
         }
+    }
+}
+
+impl Source for HistorySource {
+    #[inline]
+    fn advance(&mut self) -> Result<bool, ReplayError> {
+        let place = &mut self.place;
+        let head = &self.slots[self.at];
+        if let Some(at) = place.slice
+            && (!self.has_next || head.time > at)
+        {
+            place.slice = None;
+            self.lent = Lent::Slice(at);
+            return Ok(true);
+        }
+        match place.session {
+            Some((_, midnight)) if self.has_next && head.candle.open_time() < midnight => {}
+            Some((hours, _)) => {
+                place.session = None;
+                place.now = hours.close.max(place.now);
+                self.lent = Lent::SessionClosed;
+                return Ok(true);
+            }
+            None if !self.has_next => return Ok(false),
+            None => {
+                self.open_session();
+                return Ok(true);
+            }
+        }
+        place.last = head.cause;
+        place.now = head.time;
+        place.slice = Some(head.time);
+        self.lent = Lent::Candle;
+        self.at ^= 1;
+        self.load()?;
+        Ok(true)
+    }
+
+    #[inline]
+    fn input(&self) -> Input<'_> {
+        let cause = self.place.last;
+        match self.lent {
+            Lent::Candle => {
+                let head = &self.slots[self.at ^ 1];
+                Input { cause, time: head.time, body: Body::Candle(head.id, &head.candle) }
+            }
+            Lent::Slice(time) => Input { cause, time, body: Body::Slice(Slice { interval: self.interval }) },
+            Lent::SessionOpened(hours) => Input { cause, time: self.place.now, body: Body::SessionOpened(hours) },
+            Lent::SessionClosed => Input { cause, time: self.place.now, body: Body::SessionClosed },
+        }
+    }
+
+    fn position(&self) -> crate::driver::Position {
+        crate::driver::Position::History(Position {
+            streams: self.candles.starts(),
+            warm_from: self.candles.filter.range.from,
+            next: self.head().copied(),
+            place: self.place.clone(),
+        })
     }
 }
 

@@ -128,20 +128,25 @@ impl Plan {
 
     /// The calendar of the selection's market, with the years the user adds; a market of the user's own is its file.
     pub fn calendar(&self, selection: &Selection) -> Result<Calendar, ReplayError> {
-        let market = selection.instruments.first().map_or("generic", |instrument| instrument.market.as_str());
-        let Some(file) = &self.settings.calendar_file else { return Ok(Calendar::by_market(market)?) };
-        if daybook_config::calendar::MARKETS.contains(&market) {
-            let mut calendar = Calendar::by_market(market)?;
-            calendar.extend_from_file(file)?;
-            return Ok(calendar);
-        }
-        let calendar = Calendar::by_market(&file.to_string_lossy())?;
-        if calendar.market() == market {
-            return Ok(calendar);
-        }
-        let file = file.display().to_string();
-        Err(ReplayError::ForeignCalendar { market: market.to_owned(), file, found: calendar.market().to_owned() })
+        calendar_for(&self.settings, selection)
     }
+}
+
+/// The calendar of the selection's market, with the years the user adds; a market of the user's own is its file.
+pub fn calendar_for(settings: &Settings, selection: &Selection) -> Result<Calendar, ReplayError> {
+    let market = selection.instruments.first().map_or("generic", |instrument| instrument.market.as_str());
+    let Some(file) = &settings.calendar_file else { return Ok(Calendar::by_market(market)?) };
+    if daybook_config::calendar::MARKETS.contains(&market) {
+        let mut calendar = Calendar::by_market(market)?;
+        calendar.extend_from_file(file)?;
+        return Ok(calendar);
+    }
+    let calendar = Calendar::by_market(&file.to_string_lossy())?;
+    if calendar.market() == market {
+        return Ok(calendar);
+    }
+    let file = file.display().to_string();
+    Err(ReplayError::ForeignCalendar { market: market.to_owned(), file, found: calendar.market().to_owned() })
 }
 
 fn unknown_strategy(name: &str) -> ReplayError {

@@ -3,10 +3,9 @@
 //! - One frame per output, in the order in which the core said them; `seq` is theirs from then on.
 //! - The same outputs give the same frames: there is no clock, path or random id in any of them.
 
-use crate::driver::{CHECK_EVERY, Sink};
+use crate::driver::{CHECK_EVERY, Position, Sink, Source};
 use crate::error::ReplayError;
-use crate::history::{HistorySource, Position};
-use daybook_core::{Core, Outbox};
+use daybook_core::{Core, Outbox, Output};
 use daybook_journal::{Draft, Snapshots, Writer};
 use daybook_vocabulary::{Instrument, Nanos, Payload, PayloadBuffer, SessionHeader};
 use serde::{Deserialize, Serialize};
@@ -86,7 +85,8 @@ impl<'a> SessionSink<'a> {
     }
 }
 
-fn append<P: Payload>(
+/// Appends one payload as a frame.
+pub(crate) fn append<P: Payload>(
     writer: &mut Writer,
     buffer: &mut PayloadBuffer,
     time: Nanos,
@@ -100,15 +100,27 @@ fn append<P: Payload>(
     Ok(())
 }
 
+/// Appends one output of the core as a frame.
+#[inline]
+pub(crate) fn append_output(
+    writer: &mut Writer,
+    buffer: &mut PayloadBuffer,
+    time: Nanos,
+    output: &Output,
+) -> Result<(), ReplayError> {
+    buffer.clear();
+    let schema = output.body.encode(buffer);
+    let kind = output.body.kind().number();
+    let draft = Draft { time: time.0, kind, schema, flags: 0, stream: output.stream.0 };
+    writer.append(draft, buffer)?;
+    Ok(())
+}
+
 impl Sink for SessionSink<'_> {
     #[inline]
     fn commit(&mut self, time: Nanos, out: &mut Outbox) -> Result<bool, ReplayError> {
         for output in out.outputs() {
-            self.buffer.clear();
-            let schema = output.body.encode(&mut self.buffer);
-            let kind = output.body.kind().number();
-            let draft = Draft { time: time.0, kind, schema, flags: 0, stream: output.stream.0 };
-            self.writer.append(draft, &self.buffer)?;
+            append_output(&mut self.writer, &mut self.buffer, time, output)?;
             self.in_batch += 1;
         }
         if self.in_batch >= BATCH_FRAMES {
@@ -118,7 +130,7 @@ impl Sink for SessionSink<'_> {
         Ok(true)
     }
 
-    fn checkpoint(&mut self, core: &Core, source: &HistorySource) -> Result<(), ReplayError> {
+    fn checkpoint(&mut self, core: &Core, source: &dyn Source) -> Result<(), ReplayError> {
         let inputs = core.counts().inputs;
         (self.progress)(inputs);
         if inputs < self.next_snapshot {

@@ -8,6 +8,7 @@
 mod changes;
 mod desk;
 mod exits;
+mod prints;
 mod trades;
 mod venue;
 mod watch;
@@ -145,6 +146,8 @@ struct State {
     risk: RiskState,
     /// What exchange and broker remember.
     venue: VenueState,
+    /// Trades came in since the session opened: bars are built from them.
+    prints: bool,
     /// Time of the last slice: what closed by then has had its chance to decide.
     sliced: Nanos,
     /// Instruments whose bar closed since the last slice.
@@ -170,6 +173,10 @@ pub struct Core {
     state: State,
     requests: Requests,
     decisions: Vec<(InstrumentId, Decision)>,
+    /// Number of the decision of this slice by instrument, where a policy decides.
+    numbers: Vec<u64>,
+    /// The decision that the requests being acted on came of.
+    deciding: u64,
     scratch: Vec<u8>,
     last_digest: Hash,
 }
@@ -187,6 +194,7 @@ impl Core {
             books: vec![Book::default(); count],
             risk: RiskState { peak: setup.cash, ..RiskState::default() },
             venue: VenueState::default(),
+            prints: false,
             sliced: Nanos::MIN,
             fresh: Vec::with_capacity(count),
         };
@@ -203,6 +211,8 @@ impl Core {
             state,
             requests: Requests::default(),
             decisions: Vec::new(),
+            numbers: vec![0; count],
+            deciding: 0,
             scratch: Vec::new(),
             last_digest: Hash::default(),
         }
@@ -253,6 +263,7 @@ impl Core {
         self.state.now = input.time;
         match input.body {
             Body::Candle(instrument, candle) => self.on_candle(input.cause, instrument, candle, out)?,
+            Body::Print(instrument, print) => self.on_print(input.cause, instrument, print, out)?,
             Body::Slice(_) => self.on_slice(out),
             Body::SessionOpened(hours) => self.on_session_opened(hours, out)?,
             Body::SessionClosed => self.on_session_closed(out),
@@ -332,6 +343,7 @@ impl Core {
         }
         self.rates = Some(self.rates_of(hours.date)?);
         self.state.session = Some(hours);
+        self.state.prints = false;
         self.setup.strategy.on_session(&hours);
         self.open_risk(hours.date, out);
         self.open_venue();
@@ -353,9 +365,7 @@ impl Core {
             if !self.state.books[index].working.is_empty() {
                 self.end_with_session(id, &session, out);
             }
-            if self.setup.timeframe.is_some()
-                && let Some(bar) = self.state.books[index].building.finish()
-            {
+            if let Some(bar) = self.state.books[index].building.finish() {
                 self.learn(id, &bar, out);
                 if !warming {
                     self.state.fresh.push(id);
@@ -395,25 +405,14 @@ impl Core {
         if !self.state.books[id.index()].working.is_empty() {
             self.work(cause, id, candle, &session, out)?;
         }
-        let state = &mut self.state;
-        let book = &mut state.books[id.index()];
-        book.last = candle.close();
-        book.bars += 1;
-        if self.limited {
-            state.risk.heard(id, state.now);
-        }
         // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
         let warming = candle.open_time() < self.setup.decide_from;
+        let held = self.mark(id, candle);
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
+        book.bars += 1;
         state.counts.bars += u64::from(!warming);
-        if !book.position.quantity.is_zero() {
-            state.counts.bars_in_market += 1;
-            let value = book.position.value(book.last);
-            state.ledger.marked += value - book.marked;
-            if self.limited {
-                state.risk.revalued(book.marked, value);
-            }
-            book.marked = value;
-        }
+        state.counts.bars_in_market += u64::from(held);
         let mut learned = true;
         match self.setup.timeframe {
             None => {
@@ -434,6 +433,28 @@ impl Core {
         Ok(())
     }
 
+    /// Moves the mark to the close; true where a position is held.
+    #[inline]
+    fn mark(&mut self, id: InstrumentId, candle: &Candle) -> bool {
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
+        book.last = candle.close();
+        if self.limited {
+            state.risk.heard(id, state.now);
+        }
+        if book.position.quantity.is_zero() {
+            return false;
+        }
+        let value = book.position.value(book.last);
+        state.ledger.marked += value - book.marked;
+        if self.limited {
+            state.risk.revalued(book.marked, value);
+        }
+        book.marked = value;
+        book.follow(candle);
+        true
+    }
+
     /// A bar built here is an output; the strategy learns it as it would a candle.
     fn learn(&mut self, id: InstrumentId, bar: &Candle, out: &mut Outbox) {
         let book = &mut self.state.books[id.index()];
@@ -447,6 +468,9 @@ impl Core {
         self.state.sliced = self.state.now;
         match self.state.session {
             Some(session) => {
+                if self.state.prints {
+                    self.finish_bars(&session, out);
+                }
                 if self.limited || self.state.risk.flattening.is_some() {
                     self.watch(&session, out);
                 }
@@ -486,7 +510,9 @@ impl Core {
             };
             self.setup.strategy.decide(&view, &mut self.requests);
             if !self.requests.list.is_empty() {
+                self.deciding = self.numbers[instrument.index()];
                 self.act(instrument, &session, out);
+                self.deciding = 0;
             }
         }
         self.state.fresh.clear();
@@ -509,10 +535,12 @@ impl Core {
             ledger: &self.state.ledger,
         };
         let mut decisions = std::mem::take(&mut self.decisions);
+        self.numbers.fill(0);
         self.setup.strategy.on_slice(&view, &mut decisions);
         for (id, mut decision) in decisions.drain(..) {
             self.state.counts.decisions += 1;
             decision.decision = self.state.counts.decisions;
+            self.numbers[id.index()] = decision.decision;
             decision.cause = self.state.books[id.index()].cause;
             out.push(id, Conclusion::Decision(decision));
         }

@@ -8,7 +8,7 @@
 use crate::bars::Building;
 use crate::orders::Order;
 use crate::position::{OpenTrade, Position};
-use daybook_vocabulary::{Cause, Date, Money, Price, Quantity, Side};
+use daybook_vocabulary::{Candle, Cause, Date, Money, Nanos, Price, Quantity, Side};
 use serde::{Deserialize, Serialize};
 
 /// Everything about one instrument. What every candle touches comes first and lies together: with many instruments the
@@ -28,14 +28,51 @@ pub struct Book {
     pub position: Position,
     /// Value of the position at `last`, as it stands in the ledger's total.
     pub marked: Money,
+    /// The highest price since the position was entered.
+    pub high: Price,
+    /// The lowest price since then.
+    pub low: Price,
+    /// When in the candle that is being worked the position was entered.
+    pub entered: Entered,
     /// Working orders, in order of acceptance.
     pub working: Vec<Order>,
     /// The round trip in progress.
     pub trade: Option<OpenTrade>,
     /// What its session has seen of it.
     pub day: Day,
+    /// The side of the last position that a stop ended, and when.
+    pub stopped_out: Option<(Side, Nanos)>,
     /// The bar being built, where a higher timeframe is configured.
     pub building: Building,
+}
+
+impl Book {
+    /// Follows the extremes of a candle in which the position was held to the end. Where it was entered inside the
+    /// candle nobody knows what came first: what was against it counts, what was for it does not.
+    #[inline]
+    pub fn follow(&mut self, candle: &Candle) {
+        let (mut high, mut low) = (candle.high(), candle.low());
+        if self.entered != Entered::Before {
+            let all = std::mem::take(&mut self.entered) == Entered::AtClose;
+            let long = self.position.quantity.0 > 0;
+            high = if long || all { candle.close() } else { high };
+            low = if !long || all { candle.close() } else { low };
+        }
+        self.high = self.high.max(high);
+        self.low = self.low.min(low);
+    }
+}
+
+/// When in a candle a position was entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Entered {
+    /// At its open, or before it.
+    #[default]
+    Before,
+    /// Somewhere inside.
+    Inside,
+    /// At its close.
+    AtClose,
 }
 
 /// What the session of the last fill has seen of an instrument: what was bought and sold within it is not delivered.

@@ -12,6 +12,7 @@
 //!             ├─ position.rs     cost basis and round trips · ledger.rs: cash, reserves, the identities
 //!             ├─ risk/           the verdict on every intent, and the limits that lock an account
 //!             ├─ bars.rs         bars of a higher timeframe
+//!             ├─ exits/          when a trade is left: stops, and the algebra of rules
 //!             ├─ strategy/       what decides · sizing.rs: how much an entry is for
 //!             └─ policy/         a policy's word made into trades by the decision rules a to g
 //! ```
@@ -23,6 +24,7 @@
 mod bars;
 mod engine;
 mod exchange;
+pub mod exits;
 mod feature_session;
 mod input;
 mod ledger;

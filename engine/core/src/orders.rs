@@ -228,6 +228,10 @@ pub struct Order {
     pub reduces: bool,
     /// The broker placed it to end an intraday position.
     pub squares_off: bool,
+    /// The price it was decided at: its limit, else its stop, else the last price then.
+    pub planned: Price,
+    /// The policy's decision behind it; 0 for none.
+    pub decision: u64,
     /// How much was ordered.
     pub quantity: Quantity,
     /// How much has filled.
@@ -271,6 +275,8 @@ impl Order {
             bracket: request.bracket,
             reduces: false,
             squares_off: false,
+            planned: Price::ZERO,
+            decision: 0,
             quantity: request.quantity,
             filled: Quantity::ZERO,
             limit: request.limit,

@@ -5,7 +5,9 @@
 //! - Long and short are mirror images: a short's basis is negative (what was received).
 
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
-use daybook_vocabulary::{Cause, Label, Money, Nanos, OrderId, Price, Quantity, Ratio, Side, TradeClosed};
+use daybook_vocabulary::{
+    Cause, Label, Money, Nanos, OrderId, Price, Quantity, Ratio, RulesFollowed, Side, TradeClosed, TradeMeasures,
+};
 use serde::{Deserialize, Serialize};
 
 /// A holding in one instrument.
@@ -112,6 +114,22 @@ pub struct OpenTrade {
     pub bars_before: u64,
     /// Its first protective stop.
     pub stop: Option<Price>,
+    /// What its parts left so far would have made at the prices they were decided at, less what those entered cost.
+    pub planned: Money,
+    /// Charges of its exits.
+    pub exit_fees: Money,
+    /// What slippage cost on the way in.
+    pub entry_slippage: Money,
+    /// What slippage cost on the way out.
+    pub exit_slippage: Money,
+    /// The decision that entered it.
+    pub decision: u64,
+    /// A stop was placed farther from the market than its first.
+    pub loosened: bool,
+    /// It was entered by an order from before its predecessor was stopped out.
+    pub in_revenge: bool,
+    /// The operator left it, or sent it home.
+    pub overridden: bool,
 }
 
 impl OpenTrade {
@@ -122,11 +140,13 @@ impl OpenTrade {
         (risk > Money::ZERO).then_some(risk)
     }
 
-    /// What it has made so far, charges paid, in R; `open` is the profit of what is still held.
+    /// What it has made so far, charges paid, in R; `open` is the profit of what is still held. A million R either way
+    /// is the end of the scale: sums over many trades stay inside the range.
     pub fn r(&self, open: Money) -> Option<Ratio> {
         let made = self.gross + open - self.fees;
         let r = divide_rounded(made.0.checked_mul(SCALE.into())?, self.risk()?.0);
-        i64::try_from(r).ok().map(Ratio)
+        let end = i128::from(SCALE) * 1_000_000;
+        Some(Ratio(r.clamp(-end, end) as i64))
     }
 }
 
@@ -145,6 +165,10 @@ pub struct Closing {
     pub reason: Label,
     /// Candles of the instrument so far.
     pub bars: u64,
+    /// The highest and the lowest price while it was open.
+    pub extremes: (Price, Price),
+    /// The instrument's lot.
+    pub lot: Quantity,
 }
 
 impl OpenTrade {
@@ -166,7 +190,34 @@ impl OpenTrade {
             bars: closing.bars - self.bars_before,
             entry_reason: self.entry_reason,
             exit_reason: closing.reason,
+            measures: Some(TradeMeasures {
+                stop: self.stop,
+                high: closing.extremes.0,
+                low: closing.extremes.1,
+                planned: self.planned,
+                exit_fees: self.exit_fees,
+                entry_slippage: self.entry_slippage,
+                exit_slippage: self.exit_slippage,
+                decision: self.decision,
+                rules: self.rules(&closing),
+            }),
         }
+    }
+
+    /// The checklist of the plan, in the order of [`RulesFollowed::RULES`].
+    fn rules(&self, closing: &Closing) -> RulesFollowed {
+        let signal = !self.entry_reason.is_empty();
+        let exit = !closing.reason.is_empty();
+        RulesFollowed::of([
+            signal,
+            self.entered.round_down_to(closing.lot) == self.entered,
+            self.stop.is_some(),
+            !self.loosened,
+            !self.in_revenge,
+            !self.overridden,
+            exit && !self.overridden,
+            signal && exit && self.entry_order.0 > 0 && closing.order.0 > 0,
+        ])
     }
 }
 

@@ -1,4 +1,4 @@
-//! Orders and what becomes of them: intents, updates, fills, trades, and the account.
+//! Orders and what becomes of them: intents, updates, fills, and the account.
 //!
 //! - An intent carries its verdict: a refused order is a frame too, with its reason.
 //! - Every output names its cause.
@@ -450,48 +450,6 @@ pub struct Fill {
     pub position: Quantity,
     /// What it cost, item by item.
     pub charges: Charges,
-}
-
-/// A closed round trip: from flat to flat (or through zero) in one instrument.
-#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
-pub struct TradeClosed {
-    /// The candle of the closing fill.
-    pub cause: Cause,
-    /// Its number in the session, from 1.
-    pub trade: u64,
-    /// Side of the entry.
-    pub side: Side,
-    /// Total quantity entered.
-    pub quantity: Quantity,
-    /// Order of the first entry fill.
-    pub entry_order: OrderId,
-    /// Order of the last exit fill.
-    pub exit_order: OrderId,
-    /// First entry, at the exchange.
-    pub entry_time: Nanos,
-    /// Last exit, at the exchange.
-    pub exit_time: Nanos,
-    /// Average entry price, rounded to 1e-8.
-    pub entry_price: Price,
-    /// Average exit price, rounded to 1e-8.
-    pub exit_price: Price,
-    /// Exit value minus entry value (mirrored for a short), before charges.
-    pub gross: Money,
-    /// Charges of all its fills.
-    pub fees: Money,
-    /// Candles of the instrument seen while it was open.
-    pub bars: u64,
-    /// Why it was entered.
-    pub entry_reason: Label,
-    /// Why it was left.
-    pub exit_reason: Label,
-}
-
-impl TradeClosed {
-    /// Profit or loss after charges.
-    pub fn net(&self) -> Money {
-        self.gross - self.fees
-    }
 }
 
 /// The account when a session closes.

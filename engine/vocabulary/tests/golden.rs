@@ -4,14 +4,17 @@
 //!   write one. A file that exists is never overwritten: journals on disk hold those bytes.
 //! - Damaged payloads decode to an error or to another value; they never panic, not even when they are printed.
 
+use daybook_vocabulary::VenueEntry;
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
-    Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, Command, Date, Decision, Depth, Event,
-    Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId, Interval, Kind, Label, LimitChange, LimitKind,
-    LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent, OrderId, OrderIntent, OrderModified,
-    OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, Quote, Ratio, RequestKind,
-    RequestRefused, RiskVerdict, Ruling, RunEnded, RunStarted, Series, SessionHeader, SessionMode, Side, StateDigest,
-    StopTightened, TimeInForce, TradeClosed, TradePrint, Trail, Verdict,
+    Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, CheckpointWritten, Command, Date,
+    Decision, Depth, Evaluation, Event, Fetched, Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId,
+    Interval, Kind, Label, LimitChange, LimitKind, LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand,
+    OrderEvent, OrderId, OrderIntent, OrderModified, OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price,
+    Promotion, Quantity, Quarantine, Quote, Ratio, RequestKind, RequestRefused, RiskVerdict, RulesFollowed, Ruling,
+    RunEnded, RunStarted, Series, SessionClosed, SessionHeader, SessionMode, SessionOpened, Side, SliceTaken,
+    StateDigest, StopTightened, TimeInForce, TradeClosed, TradeMeasures, TradePrint, Trail, TrainingStarted,
+    TrainingStep, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -72,6 +75,16 @@ fn a_header_from_before_forks_has_no_parent() {
     assert_eq!(decoded, Ok(Event::SessionHeader(SessionHeader { parent: None, ..session_header() })));
     let cut = from_hex(text);
     assert!(Event::decode(Kind::SessionHeader.number(), 1, &cut[..cut.len() - 8]).is_err());
+}
+
+/// Journals on disk hold trades of schema 1: they read as trades that were not measured.
+#[test]
+fn a_trade_from_before_it_was_measured_has_no_measures() {
+    let text = include_str!("golden/trade-closed.v1.hex");
+    let decoded = Event::decode(Kind::TradeClosed.number(), 1, &from_hex(text));
+    assert_eq!(decoded, Ok(Event::TradeClosed(TradeClosed { measures: None, ..trade_closed() })));
+    let cut = from_hex(text);
+    assert!(Event::decode(Kind::TradeClosed.number(), 1, &cut[..cut.len() - 8]).is_err());
 }
 
 /// Journals on disk hold intents of schema 1: they read as intents that neither trail nor expire.
@@ -157,9 +170,10 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
             assert!(align_of::<rkyv::Archived<$payload>>() <= 8, "{} in the journal", stringify!($payload));
         )*};
     }
-    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Fetched, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(SessionOpened, SessionClosed, SliceTaken);
     archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
-    archived!(OrderModified, StopTightened, RequestRefused);
+    archived!(OrderModified, StopTightened, RequestRefused, VenueEntry);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
     assert_eq!((align_of::<Quote>(), align_of::<TradePrint>(), align_of::<Depth>()), (8, 8, 8));
 }
@@ -214,7 +228,63 @@ fn instrument() -> Instrument {
     Instrument { market: "nse".into(), symbol: "RELIANCE".into(), tick: Price(5_000_000), lot: Quantity(100_000_000) }
 }
 
+fn fetched() -> Fetched {
+    Fetched {
+        source: "kite".to_owned(),
+        market: "nse".to_owned(),
+        symbol: "RELIANCE".to_owned(),
+        interval: Interval(300),
+        after: Nanos(1_748_715_400_000_000_000),
+        until: Nanos(1_749_493_000_000_000_000),
+        rows: 450,
+    }
+}
+
 /// The fixed example of a kind. A new kind gets its line here and its file.
+fn example_of_learning(kind: Kind) -> Event {
+    let number = |value: f32| ModelNumber::new(value).expect("finite");
+    match kind {
+        Kind::TrainingStarted => Event::TrainingStarted(TrainingStarted {
+            step: 0,
+            seed: 42,
+            data: Hash([7; 32]),
+            parameters: 49_000,
+            settings: "{\"batch_size\":512}".to_owned(),
+        }),
+        Kind::TrainingStep => Event::TrainingStep(TrainingStep {
+            step: 12,
+            transitions: 5_120,
+            actions: [1_000, 2_000, 2_120],
+            loss: number(0.25),
+            reward: number(-0.01),
+            q: number(0.125),
+            gradient_norm: number(1.5),
+            epsilon: Ratio(10_000_000),
+        }),
+        Kind::CheckpointWritten => {
+            Event::CheckpointWritten(CheckpointWritten { step: 12, checkpoint: Hash([8; 32]), model: Hash([9; 32]) })
+        }
+        Kind::Evaluation => Event::Evaluation(Evaluation {
+            model: Hash([9; 32]),
+            steps: 12,
+            data: Hash([6; 32]),
+            decisions: 3_000,
+            actions: [500, 500, 2_000],
+            avg_reward: number(0.0625),
+            report: "{\"trades\":20}".to_owned(),
+        }),
+        Kind::Promotion => Event::Promotion(Promotion {
+            model: Hash([9; 32]),
+            previous: Some(Hash([5; 32])),
+            avg_reward: number(0.0625),
+            previous_reward: Some(number(0.03125)),
+            promoted: true,
+            reason: "strictly better".to_owned(),
+        }),
+        other => panic!("{other} is no event of learning"),
+    }
+}
+
 fn example(kind: Kind) -> Event {
     match kind {
         Kind::SessionHeader => Event::SessionHeader(session_header()),
@@ -227,6 +297,7 @@ fn example(kind: Kind) -> Event {
         Kind::RunEnded => Event::RunEnded(run_ended()),
         Kind::Instrument => Event::Instrument(instrument()),
         Kind::Candle => Event::Candle(candle()),
+        Kind::Fetched => Event::Fetched(fetched()),
         Kind::Quarantine => Event::Quarantine(Quarantine {
             file: hash(4),
             line: 17,
@@ -261,6 +332,15 @@ fn example(kind: Kind) -> Event {
             code: Label::new("order-contradiction"),
             text: "order 7 is filled and was told 'cancelled'".into(),
         }),
+        Kind::SessionOpened => Event::SessionOpened(SessionOpened {
+            date: Date(20_119),
+            open: Nanos(1_738_295_100_000_000_000),
+            close: Nanos(1_738_317_600_000_000_000),
+        }),
+        Kind::SessionClosed => Event::SessionClosed(SessionClosed { date: Date(20_119) }),
+        Kind::SliceTaken => {
+            Event::SliceTaken(SliceTaken { interval: Interval::MINUTE, at: Nanos(1_738_295_160_000_000_000) })
+        }
         Kind::OrderModified => Event::OrderModified(OrderModified {
             cause: CAUSE,
             order: OrderId(7),
@@ -286,6 +366,7 @@ fn example(kind: Kind) -> Event {
             verdict: Verdict::OrderEnded,
             reason: Label::new("closer"),
         }),
+        Kind::VenueEntry => Event::VenueEntry(VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }),
         Kind::OperatorCommand => {
             Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
         }
@@ -306,6 +387,9 @@ fn example(kind: Kind) -> Event {
             observed: Measure(-310_000_000),
         }),
         Kind::Decision => Event::Decision(decision()),
+        Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten | Kind::Evaluation | Kind::Promotion => {
+            example_of_learning(kind)
+        }
     }
 }
 
@@ -440,6 +524,17 @@ fn trade_closed() -> TradeClosed {
         bars: 75,
         entry_reason: Label::new("cross-down"),
         exit_reason: Label::new("max-hold"),
+        measures: Some(TradeMeasures {
+            stop: Some(Price(164_000_000_000)),
+            high: Price(163_500_000_000),
+            low: Price(161_000_000_000),
+            planned: Money(3_000_000_000),
+            exit_fees: Money(1_500_000_000),
+            entry_slippage: Money(-1),
+            exit_slippage: Money(1 << 90),
+            decision: 9,
+            rules: RulesFollowed(0b1011_1111),
+        }),
     }
 }
 

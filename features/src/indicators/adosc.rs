@@ -2,8 +2,10 @@
 //! `volume × ((close - low) - (high - close)) / (high - low)` (M. Chaikin).
 //!
 //! - A bar without a range adds nothing. Both averages begin at the line's first value.
+//! - The line grows with the market's whole volume and the averages lie close together: each is `k × line + (1 - k) ×
+//!   average`, as charting libraries have it, or the difference would differ from theirs in its eighth digit.
 
-use super::{Arguments, Ema, Indicator, Seed};
+use super::{Arguments, Indicator};
 use crate::bar::Bar;
 use crate::error::FeatureError;
 use serde::{Deserialize, Serialize};
@@ -12,14 +14,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Adosc {
     line: f64,
-    fast: Ema,
-    slow: Ema,
+    fast: f64,
+    slow: f64,
+    spans: [usize; 2],
+    /// Bars so far, up to the longer span.
+    seen: usize,
 }
 
 impl Adosc {
     /// Spans of the averages, at least one each.
     pub fn new(fast: usize, slow: usize) -> Self {
-        Self { line: 0.0, fast: Ema::new(fast, Seed::Recursive), slow: Ema::new(slow, Seed::Recursive) }
+        assert!(fast > 0 && slow > 0, "an average needs a value");
+        Self { line: 0.0, fast: 0.0, slow: 0.0, spans: [fast, slow], seen: 0 }
     }
 
     /// Adds a bar.
@@ -28,13 +34,23 @@ impl Adosc {
         if range > 0.0 {
             self.line += ((close - low) - (high - close)) / range * volume;
         }
-        self.fast.update(self.line);
-        self.slow.update(self.line);
+        let [fast, slow] = self.spans.map(|span| 2.0 / (span as f64 + 1.0));
+        if self.seen == 0 {
+            (self.fast, self.slow) = (self.line, self.line);
+        } else {
+            self.fast = fast * self.line + (1.0 - fast) * self.fast;
+            self.slow = slow * self.line + (1.0 - slow) * self.slow;
+        }
+        self.seen = (self.seen + 1).min(self.longer());
     }
 
     /// The oscillator; nothing before as many bars as the longer span.
     pub fn value(&self) -> Option<f64> {
-        Some(self.fast.value()? - self.slow.value()?)
+        (self.seen == self.longer()).then_some(self.fast - self.slow)
+    }
+
+    fn longer(&self) -> usize {
+        self.spans[0].max(self.spans[1])
     }
 }
 

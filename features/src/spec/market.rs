@@ -56,8 +56,8 @@ impl FeatureMarket {
         }
     }
 
-    /// Learns a closed bar; false when nobody asked for its timeframe.
-    pub fn observe(&mut self, symbol: usize, bar: &Bar<'_>) -> bool {
+    /// Learns a bar that closed and was known at `known`; false when nobody asked for its timeframe.
+    pub fn observe(&mut self, symbol: usize, bar: &Bar<'_>, known: Nanos) -> bool {
         let wanted = |timeframe: &Timeframe| timeframe.interval == bar.candle.interval();
         let Some(place) = self.timeframes.iter().position(wanted) else { return false };
         if self.session.is_none_or(|session| session.date < bar.session.date) {
@@ -65,7 +65,7 @@ impl FeatureMarket {
         }
         let place = symbol * self.timeframes.len() + place;
         let features = self.streams[place].push(bar);
-        self.rows[place].push(bar, features.as_ref());
+        self.rows[place].push(bar, known, features.as_ref());
         true
     }
 
@@ -102,6 +102,16 @@ impl FeatureMarket {
     /// Number of instruments.
     pub fn symbols(&self) -> usize {
         self.rows.len() / self.timeframes.len()
+    }
+
+    /// True when what was read back is a market of so many instruments, whatever the bytes were.
+    pub fn is_sound(&self, symbols: usize) -> bool {
+        let places = symbols * self.timeframes.len();
+        let intervals = self.timeframes.iter().map(|timeframe| timeframe.interval).cycle();
+        !self.timeframes.is_empty()
+            && (self.streams.len(), self.rows.len()) == (places, places)
+            && self.streams.iter().all(FeatureStream::is_sound)
+            && self.rows.iter().zip(intervals).all(|(rows, interval)| rows.is_sound() && rows.interval() == interval)
     }
 
     /// Bytes that rows take.

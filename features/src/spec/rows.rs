@@ -11,11 +11,13 @@ use daybook_vocabulary::{Date, Interval, Nanos};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// When a row was known, and how many rows before it follow one another.
+/// Which bar a row is of, when it was known, and how many rows before it follow one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowKey {
-    /// When the bar was known, by the calendar.
+    /// When the bar was known.
     pub known: Nanos,
+    /// When the bar was complete; a bar that was learned late is known later.
+    pub ends: Nanos,
     /// The date of its session.
     pub date: Date,
     /// Rows without a break up to this one, itself included.
@@ -71,16 +73,16 @@ impl Rows {
         Self { interval, keep, keys: Vec::new(), values: Vec::new(), run: 0 }
     }
 
-    /// Appends what a bar gave; a bar without features breaks the run.
-    pub fn push(&mut self, bar: &Bar<'_>, features: Option<&Features>) {
+    /// Appends what a bar gave that was learned at `known`; a bar without features breaks the run.
+    pub fn push(&mut self, bar: &Bar<'_>, known: Nanos, features: Option<&Features>) {
         let Some(features) = features else {
             self.run = 0;
             return;
         };
-        let known = bar.known();
-        assert!(self.keys.last().is_none_or(|last| last.known <= known), "rows come in order of time");
+        // Rows are looked up by when they were known, so that never steps back.
+        let known = self.keys.last().map_or(known, |last| last.known.max(known));
         self.run = self.run.saturating_add(1);
-        self.keys.push(RowKey { known, date: bar.session.date, run: self.run });
+        self.keys.push(RowKey { known, ends: bar.ends(), date: bar.session.date, run: self.run });
         self.values.extend_from_slice(features);
         if let Some(keep) = self.keep.filter(|keep| self.keys.len() >= 2 * keep.max(&1)) {
             let drop = self.keys.len() - keep.max(1);
@@ -131,6 +133,11 @@ impl Rows {
         Ok(self.ending(self.find(moment, length)?, length))
     }
 
+    /// True when keys and values fit each other, whatever the bytes they were read from.
+    pub(super) fn is_sound(&self) -> bool {
+        self.values.len() == self.keys.len() * FEATURES && self.keys.is_sorted_by_key(|key| key.known)
+    }
+
     /// True when no newer bar than this could be known.
     fn is_newest(&self, key: &RowKey, moment: &Moment) -> bool {
         let session = &moment.session;
@@ -140,11 +147,11 @@ impl Rows {
         }
         let whole = (moment.at.min(session.close) - session.open) / self.interval.nanos();
         if moment.at >= session.close {
-            key.known == session.close
+            key.ends == session.close
         } else if whole > 0 {
-            key.known == session.open + whole * self.interval.nanos()
+            key.ends == session.open + whole * self.interval.nanos()
         } else {
-            previous && moment.previous.is_some_and(|previous| key.known == previous.close)
+            previous && moment.previous.is_some_and(|previous| key.ends == previous.close)
         }
     }
 }
@@ -164,7 +171,8 @@ mod tests {
         let mut rows = Rows::new(Interval::minutes(5), None);
         let mut push = |session: &Session, minute: i64| {
             let candle = candle(session.open + minute * MINUTE, [1; 4], 1);
-            rows.push(&Bar { candle: &candle, session }, Some(&[minute as f32; FEATURES]));
+            let bar = Bar { candle: &candle, session };
+            rows.push(&bar, bar.known(), Some(&[minute as f32; FEATURES]));
         };
         push(&first, 370);
         minutes.iter().for_each(|&minute| push(&second, minute));
@@ -190,14 +198,27 @@ mod tests {
         let session = session_on("2025-01-02");
         let mut rows = rows(&[0, 5]);
         let missing = candle(session.open + 10 * MINUTE, [1; 4], 1);
-        rows.push(&Bar { candle: &missing, session: &session }, None);
+        rows.push(&Bar { candle: &missing, session: &session }, session.open + 15 * MINUTE, None);
         let next = candle(session.open + 15 * MINUTE, [1; 4], 1);
-        rows.push(&Bar { candle: &next, session: &session }, Some(&[9.0; FEATURES]));
+        rows.push(&Bar { candle: &next, session: &session }, session.open + 20 * MINUTE, Some(&[9.0; FEATURES]));
         let at = moment(session.open + 20 * MINUTE);
         assert_eq!(rows.window(&at, 1).map(|row| row[0]), Ok(9.0));
         let interval = Interval::minutes(5);
         assert_eq!(rows.window(&at, 2), Err(Withheld::TooShort { interval, have: 1, need: 2 }));
         assert_eq!(rows.window(&moment(session.open + 15 * MINUTE), 1), Err(Withheld::NoBar { interval }));
+    }
+
+    /// A bar that was learned late is not seen before, and is the newest afterwards.
+    #[test]
+    fn a_late_bar_is_seen_when_it_was_learned() {
+        let session = session_on("2025-01-02");
+        let mut rows = rows(&[0]);
+        let late = candle(session.open + 5 * MINUTE, [1; 4], 1);
+        let learned = session.open + 12 * MINUTE;
+        rows.push(&Bar { candle: &late, session: &session }, learned, Some(&[7.0; FEATURES]));
+        let missing = Err(Withheld::NoBar { interval: Interval::minutes(5) });
+        assert_eq!(rows.window(&moment(session.open + 10 * MINUTE), 1).map(|row| row[0]), missing);
+        assert_eq!(rows.window(&moment(learned), 1).map(|row| row[0]), Ok(7.0));
     }
 
     #[test]
@@ -206,7 +227,8 @@ mod tests {
         let mut rows = Rows::new(Interval::minutes(5), Some(3));
         for bar in 0..40 {
             let candle = candle(session.open + bar * 5 * MINUTE, [1; 4], 1);
-            rows.push(&Bar { candle: &candle, session: &session }, Some(&[bar as f32; FEATURES]));
+            let known = session.open + (bar + 1) * 5 * MINUTE;
+            rows.push(&Bar { candle: &candle, session: &session }, known, Some(&[bar as f32; FEATURES]));
             assert!(rows.keys().len() < 6);
             let window = rows.window(&moment(session.open + (bar + 1) * 5 * MINUTE), 3);
             assert_eq!(window.map(|window| window[0]).ok(), (bar >= 2).then_some(bar as f32 - 2.0));

@@ -56,6 +56,10 @@ impl Returns {
         Self { values: [0; 32], at: 0, short: none, long: none }
     }
 
+    pub(super) const fn is_sound(&self) -> bool {
+        self.at < self.values.len()
+    }
+
     /// Adds the return from one close to the next, in units of 2^-48. Both are positive.
     #[inline]
     pub(super) fn push(&mut self, last: i64, close: i64) {
@@ -104,12 +108,17 @@ impl MedianOfCloses {
         Self { arrived: [0; MEDIAN_BARS], sorted: [0; MEDIAN_BARS], at: 0 }
     }
 
+    pub(super) const fn is_sound(&self) -> bool {
+        self.at < MEDIAN_BARS
+    }
+
     #[inline]
     pub(super) fn push(&mut self, close: i64) {
         let left = std::mem::replace(&mut self.arrived[self.at], close);
         self.at = (self.at + 1) % MEDIAN_BARS;
         // The place of what left; then its neighbours move up until the newcomer fits.
-        let mut place: usize = self.sorted.iter().map(|&known| usize::from(known < left)).sum();
+        let place: usize = self.sorted.iter().map(|&known| usize::from(known < left)).sum();
+        let mut place = place.min(MEDIAN_BARS - 1);
         while place > 0 && self.sorted[place - 1] > close {
             self.sorted[place] = self.sorted[place - 1];
             place -= 1;
@@ -141,6 +150,10 @@ pub(super) struct Scores {
 impl Scores {
     pub(super) fn new() -> Self {
         Self { arrived: vec![[0; 4]; SCORE_BARS], at: 0, moments: [Moments::default(); 4] }
+    }
+
+    pub(super) const fn is_sound(&self) -> bool {
+        self.arrived.len() == SCORE_BARS && self.at < SCORE_BARS
     }
 
     /// Adds a bar's prices; `median` is twice the median and positive.
@@ -189,6 +202,10 @@ pub(super) struct Range {
 impl Range {
     pub(super) const fn new() -> Self {
         Self { highs: [0; RANGE_BARS], lows: [i64::MAX; RANGE_BARS], at: 0, raw: [50.0; 3], k: [50.0; 3] }
+    }
+
+    pub(super) const fn is_sound(&self) -> bool {
+        self.at < RANGE_BARS
     }
 
     #[inline]

@@ -113,6 +113,11 @@ impl FeatureStream {
         (self.speaks.bars, self.speaks.whole)
     }
 
+    /// True when every place in every window exists, whatever the bytes it was read from.
+    pub(super) fn is_sound(&self) -> bool {
+        self.returns.is_sound() && self.median.is_sound() && self.scores.is_sound() && self.range.is_sound()
+    }
+
     #[inline]
     fn features(&self, bar: &Bar<'_>, close: f64) -> Option<Features> {
         if !self.speaks.whole || self.speaks.bars < WARMUP_BARS {

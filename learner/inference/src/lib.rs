@@ -22,7 +22,7 @@ pub mod tensors;
 pub use decision::{Action, Decision, confidences};
 pub use encoder::{EncoderScratch, EncoderWeights, encode, standardise};
 pub use error::ModelError;
-pub use model::{Model, ModelFacts};
+pub use model::{Model, ModelFacts, network_of, parameters_of, put_network, put_parameters};
 pub use network::{Network, Scaler, Scratch, Windows};
 pub use processor::Processor;
 pub use shape::{Parameter, Shape, TimeframeShape};

@@ -38,8 +38,20 @@ pub trait Dataset: Sync {
     fn sample(&self, random: &mut Random, count: usize) -> Vec<(usize, f32)>;
 
     /// Learns how wrong the network was (mean |target - Q| over the symbols), for prioritised sampling.
-    fn learn_errors(&mut self, errors: &[(usize, f32)]);
+    fn learn_errors(&mut self, errors: &[(usize, f32)]) {
+        let _ = errors;
+    }
 
-    /// Hash of its content: names the data in a checkpoint's lineage.
+    /// What [`Dataset::learn_errors`] has changed: a checkpoint stores it. Nothing for uniform sampling.
+    fn sampling_state(&self) -> Vec<f32> {
+        Vec::new()
+    }
+
+    /// Takes up what [`Dataset::sampling_state`] gave; false when it is of another memory.
+    fn restore_sampling(&mut self, state: &[f32]) -> bool {
+        state.is_empty()
+    }
+
+    /// Hash of its content, hexadecimal: names the data in a checkpoint's lineage.
     fn content_hash(&self) -> String;
 }

@@ -47,16 +47,12 @@ pub enum TrainError {
         /// How much there is, in MiB.
         limit_mib: u64,
     },
-    /// A loss or gradient that is no number.
-    #[error(
-        "step {step}: the {what} is not finite; the last checkpoint is from step {checkpoint}: train on from it with a lower --lr"
-    )]
+    /// A loss, a gradient or a target that is no number.
+    #[error("step {step}: the {what} is not finite: take up the last checkpoint with a lower --lr")]
     Diverged {
         /// The step.
         step: u64,
-        /// Loss or gradient.
+        /// Which of them.
         what: &'static str,
-        /// Where the last checkpoint is.
-        checkpoint: u64,
     },
 }

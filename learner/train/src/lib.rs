@@ -6,11 +6,21 @@
 //! - What is held out is refused to training by the store, not by good intentions.
 //! - Must never: reach a broker, or read a clock for anything but progress.
 
+pub mod batch_size;
+mod checkpoint;
 mod dataset;
 mod error;
 pub mod network;
+pub mod optimiser;
 mod random;
+mod settings;
+pub mod synthetic;
+pub mod thermal;
+mod trainer;
 
+pub use checkpoint::{Machine, Resumed};
 pub use dataset::{Dataset, Outcome};
 pub use error::TrainError;
 pub use random::Random;
+pub use settings::TrainSettings;
+pub use trainer::{StepRecord, Trainer};

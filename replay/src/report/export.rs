@@ -7,6 +7,7 @@
 //!   (A built bar has the columns of a candle; the candle that closed it is in `journal cat`.)
 
 use super::export_risk;
+use super::measures::{MEASURES, broken, joined, measures};
 use super::{EventAt, ReportError};
 use daybook_features::columns::{CandleRow, CandleTable, Cell, Column, ColumnType, ColumnWriter, Format, Written};
 use daybook_vocabulary::{Cause, Event, Fill, Kind, OrderIntent, OrderUpdate, TradeClosed};
@@ -166,27 +167,27 @@ impl Export {
 
     fn trade(&mut self, at: EventAt<'_>, trade: &TradeClosed) -> Result<(), ReportError> {
         let [rank, cause] = cause_cells(trade.cause);
-        self.instrument_row(
-            at,
-            &[
-                rank,
-                cause,
-                Cell::U64(trade.trade),
-                Cell::Text(trade.side.word()),
-                trade.quantity.into(),
-                Cell::U64(trade.entry_order.0),
-                Cell::U64(trade.exit_order.0),
-                Cell::Time(trade.entry_time),
-                Cell::Time(trade.exit_time),
-                trade.entry_price.into(),
-                trade.exit_price.into(),
-                trade.gross.into(),
-                trade.fees.into(),
-                Cell::U64(trade.bars),
-                Cell::Text(&trade.entry_reason),
-                Cell::Text(&trade.exit_reason),
-            ],
-        )
+        let broken = broken(trade);
+        let happened = [
+            rank,
+            cause,
+            Cell::U64(trade.trade),
+            Cell::Text(trade.side.word()),
+            trade.quantity.into(),
+            Cell::U64(trade.entry_order.0),
+            Cell::U64(trade.exit_order.0),
+            Cell::Time(trade.entry_time),
+            Cell::Time(trade.exit_time),
+            trade.entry_price.into(),
+            trade.exit_price.into(),
+            trade.gross.into(),
+            trade.fees.into(),
+            Cell::U64(trade.bars),
+            Cell::Text(&trade.entry_reason),
+            Cell::Text(&trade.exit_reason),
+        ];
+        let cells: Vec<Cell<'_>> = happened.into_iter().chain(measures(trade, &broken)).collect();
+        self.instrument_row(at, &cells)
     }
 
     fn about_the_session(&mut self, at: EventAt<'_>) -> Result<(), ReportError> {
@@ -219,6 +220,13 @@ impl Export {
                 let [rank, cause] = cause_cells(alarm.cause);
                 self.row(at, &[rank, cause, Cell::Text(&alarm.code), Cell::Text(&alarm.text)])
             }
+            Event::VenueEntry(entry) => self.row(at, &[Cell::Text(&entry.venue), Cell::Text(&entry.text)]),
+            Event::SessionOpened(session) => {
+                let date = session.date.to_string();
+                self.row(at, &[Cell::Text(&date), Cell::Time(session.open), Cell::Time(session.close)])
+            }
+            Event::SessionClosed(session) => self.row(at, &[Cell::Text(&session.date.to_string())]),
+            Event::SliceTaken(slice) => self.row(at, &[Cell::Text(&slice.interval.to_string()), Cell::Time(slice.at)]),
             Event::OperatorCommand(command) => self.row(at, &export_risk::command(command)),
             Event::LimitMoved(moved) => {
                 let session = moved.session.to_string();
@@ -286,8 +294,10 @@ pub(super) const fn cause_cells(cause: Cause) -> [Cell<'static>; 2] {
 const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
     match kind {
         Kind::Candle | Kind::Bar => &[],
-        Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded => &[("json", Utf8)],
+        Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded | Kind::Fetched => &[("json", Utf8)],
         Kind::Quote | Kind::TradePrint | Kind::Depth => &[("json", Utf8)],
+        Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten => &[("json", Utf8)],
+        Kind::Evaluation | Kind::Promotion => &[("json", Utf8)],
         Kind::OrderModified | Kind::StopTightened | Kind::RequestRefused => &[("json", Utf8)],
         Kind::Instrument => &[("stream", U64), ("market", Utf8), ("symbol", Utf8), ("tick", Decimal), ("lot", Decimal)],
         Kind::Quarantine => &[("file", Utf8), ("line", U64), ("reason", Utf8), ("row", Utf8)],
@@ -308,6 +318,10 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
         Kind::Account => &ACCOUNT,
         Kind::StateDigest => &[("cause_rank", U64), ("cause_seq", U64), ("inputs", U64), ("digest", Utf8)],
         Kind::Alarm => &[("cause_rank", U64), ("cause_seq", U64), ("code", Utf8), ("text", Utf8)],
+        Kind::VenueEntry => &[("venue", Utf8), ("text", Utf8)],
+        Kind::SessionOpened => &[("session", Utf8), ("open", Timestamp), ("close", Timestamp)],
+        Kind::SessionClosed => &[("session", Utf8)],
+        Kind::SliceTaken => &[("interval", Utf8), ("at", Timestamp)],
         Kind::OperatorCommand => &export_risk::OPERATOR_COMMAND,
         Kind::RiskVerdict => &export_risk::RISK_VERDICT,
         Kind::LimitMoved => &export_risk::LIMIT_MOVED,
@@ -359,7 +373,9 @@ const FILL: [(&str, ColumnType); 21] = [
     ("depository_fee", Decimal),
 ];
 
-const TRADE_CLOSED: [(&str, ColumnType); 18] = [
+const TRADE_CLOSED: [(&str, ColumnType); 34] = joined(TRADE, MEASURES);
+
+const TRADE: [(&str, ColumnType); 18] = [
     ("market", Utf8),
     ("symbol", Utf8),
     ("cause_rank", U64),

@@ -5,6 +5,7 @@
 //! - Sums of money are exact and checked; one that does not fit names the frame.
 //! - Does not judge the session: an event about an order that is unknown or over changes nothing and is counted.
 
+use super::measures::{broken, measures};
 use super::series::Histogram;
 use super::statistics::{self, CurveAccumulator, TradeAccumulator};
 use super::summary::Summary;
@@ -300,7 +301,8 @@ impl Fold {
         net: Money,
         net_return: Option<f64>,
     ) -> Result<(), ReportError> {
-        self.tables.trades.append(&[
+        let broken = broken(trade);
+        let happened = [
             Cell::U64(trade.trade),
             Cell::U64(at.seq),
             Cell::Time(at.time),
@@ -320,7 +322,9 @@ impl Fold {
             Cell::U64(trade.exit_order.0),
             Cell::Text(&trade.entry_reason),
             Cell::Text(&trade.exit_reason),
-        ])
+        ];
+        let cells: Vec<Cell<'_>> = happened.into_iter().chain(measures(trade, &broken)).collect();
+        self.tables.trades.append(&cells)
     }
 
     fn account(&mut self, at: EventAt<'_>, account: &Account) -> Result<(), ReportError> {

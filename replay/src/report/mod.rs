@@ -11,6 +11,7 @@ mod export_risk;
 mod fold;
 mod format;
 pub mod manifest;
+mod measures;
 mod page;
 mod picture;
 mod series;

@@ -12,10 +12,12 @@
 //!
 //! - `fills.fees` is the sum of the fill's charges; the items are in the journal (`journal export`).
 //! - `orders.average_price` is the filled value ÷ the filled quantity, rounded to 1e-8.
-//! - `trades.net` is `gross` − `fees`; `net_return` is `net` ÷ the entry's value.
+//! - `trades.net` is `gross` − `fees`; `net_return` is `net` ÷ the entry's value; `r` and what follows are worked out by
+//!   the trade itself and empty where they are undefined.
 //! - Rows are written as they come: no table is ever held in memory.
 
 use super::ReportError;
+use super::measures::{MEASURES, joined};
 use daybook_features::columns::{Cell, Column, ColumnError, ColumnType, ColumnWriter, Format, HashedFile, Written};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -62,8 +64,10 @@ pub(super) const ORDERS: [(&str, ColumnType); 20] = [
     ("last_reason", Utf8),
 ];
 
-/// Columns of `trades`.
-pub(super) const TRADES: [(&str, ColumnType); 19] = [
+/// Columns of `trades`: what happened, then what it is measured by.
+pub(super) const TRADES: [(&str, ColumnType); 35] = joined(TRADE, MEASURES);
+
+const TRADE: [(&str, ColumnType); 19] = [
     ("trade", U64),
     ("seq", U64),
     ("time", Timestamp),

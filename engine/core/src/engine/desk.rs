@@ -5,13 +5,13 @@
 //! - What a fill would open must be paid for when it fills, whatever the gate thought; what it closes always may.
 
 use super::changes::ends_with_session;
-use super::{Core, CoreError, State};
+use super::trades::{Leg, round_trip};
+use super::{Core, CoreError};
 use crate::exchange::{Phase, trade_price};
 use crate::input::SessionHours;
 use crate::ledger::{Ledger, collateral};
 use crate::orders::{Order, OrderRequest, Request};
 use crate::outbox::{Conclusion, Outbox};
-use crate::position::{Applied, Closing, OpenTrade};
 use crate::risk::gate::{self, Refusal};
 use crate::slippage::{SlippageInput, in_basis_points, slip};
 use crate::terms;
@@ -114,6 +114,7 @@ impl Core {
         let fault = fault.or_else(|| if self.screens { self.screened(id, &request) } else { None });
         let arrives = self.state.now + self.rules.latency;
         if let Some(order) = self.admit(id, request, (closed, arrives), fault, out) {
+            self.note_loosened(id, &order);
             self.state.books[id.index()].working.push(order);
         }
     }
@@ -171,6 +172,8 @@ impl Core {
             assert!(!order.happens(event), "a new order is sent and accepted without surprise");
         }
         order.reserved = reserve;
+        order.planned = gate::judged_at(&request, self.state.books[id.index()].last);
+        order.decision = self.deciding;
         self.state.ledger.reserved += reserve;
         self.note_stop(id, &order);
         out.push(id, Conclusion::Update(update(cause, &order, OrderEvent::Accepted, Label::NONE)));
@@ -484,7 +487,8 @@ impl Core {
         if surprised {
             out.push(id, Conclusion::Alarm(contradiction(cause, order, event)));
         }
-        round_trip(state, trade, order, &applied, fees, out);
+        let lot = self.setup.instruments[id.index()].lot;
+        round_trip(state, &Leg { trade, order, applied, fees, lot }, out);
     }
 }
 
@@ -498,55 +502,6 @@ fn may_trade(order: &Order, candle: &Candle, phase: Phase, session: &SessionHour
             OrderType::MarketOnClose => candle.open_time() + candle.interval().nanos() >= session.close,
             _ => true,
         }
-}
-
-/// Follows the round trip a fill belongs to; a fill through zero ends one and begins the next.
-fn round_trip(state: &mut State, trade: Trade, order: &Order, applied: &Applied, fees: Money, out: &mut Outbox) {
-    let id = trade.id;
-    let book = &mut state.books[id.index()];
-    let closing_fees = fees.share(applied.closed, trade.quantity);
-    if !applied.closed.is_zero() {
-        let round = book.trade.as_mut().expect("a position that closes is a round trip in progress");
-        round.exit_value += applied.closed_value;
-        round.gross += applied.realised;
-        round.fees += closing_fees;
-        if book.position.quantity.is_zero() || !applied.opened.is_zero() {
-            state.counts.trades += 1;
-            let closing = Closing {
-                cause: trade.cause,
-                trade: state.counts.trades,
-                order: order.id,
-                time: trade.time,
-                reason: order.reason,
-                bars: book.bars,
-            };
-            out.push(id, Conclusion::Trade(round.close(closing)));
-            if let Some(base) = state.risk.r_before.get_mut(id.index())
-                && let (Some(r), Some(day)) = (round.r(Money::ZERO), &mut state.risk.day)
-            {
-                day.closed_r += r - std::mem::take(base);
-            }
-            book.trade = None;
-        }
-    }
-    if !applied.opened.is_zero() {
-        let round = book.trade.get_or_insert(OpenTrade {
-            side: order.side,
-            entered: Quantity::ZERO,
-            entry_value: Money::ZERO,
-            exit_value: Money::ZERO,
-            fees: Money::ZERO,
-            gross: Money::ZERO,
-            entry_time: trade.time,
-            entry_order: order.id,
-            entry_reason: order.reason,
-            bars_before: book.bars,
-            stop: None,
-        });
-        round.entered += applied.opened;
-        round.entry_value += applied.opened_value;
-        round.fees += fees - closing_fees;
-    }
 }
 
 pub(super) fn end_order(

@@ -261,6 +261,11 @@ impl Core {
                 continue;
             }
             self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
+            if limit == LimitKind::KillSwitch
+                && let Some(trade) = &mut self.state.books[index].trade
+            {
+                trade.overridden = true;
+            }
             let exit = OrderRequest::market(side, held.abs(), reason.as_str());
             if let Some(order) = self.admit(id, exit, (false, self.state.now + self.rules.latency), None, out) {
                 self.state.books[index].working.push(order);

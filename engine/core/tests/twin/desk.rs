@@ -346,6 +346,10 @@ impl Naive<'_> {
         let ended = (verdict != Verdict::Approved).then_some(OrderState::Refused);
         let (touched, of_fill, born, parent) = (None, None, None, None);
         let (held_back, stop_set) = ((held_back, 0), self.candles[instrument].len());
+        let price = request.limit.or(request.stop).map_or(self.last(instrument), |price| price.0.into());
+        let planned = (price, request.stop);
+        let reduces = self.closes(instrument, side, quantity.0.into()) == i128::from(quantity.0);
+        let after = self.fills.len();
         let entry = NaiveOrder {
             instrument,
             request,
@@ -359,6 +363,9 @@ impl Naive<'_> {
             ended,
             cancelling: false,
             changing: false,
+            planned,
+            after,
+            reduces,
         };
         self.orders.push(entry);
         if verdict == Verdict::Approved {

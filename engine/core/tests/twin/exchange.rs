@@ -9,7 +9,7 @@ use daybook_config::fees::{FeeInput, FeeSchedule};
 use daybook_core::{Conclusion, Level, OrderChange, OrderRequest, Output, SessionHours};
 use daybook_vocabulary::{
     BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId, OrderState,
-    OrderType, OrderUpdate, Price, Quantity, Side, StopTightened, TimeInForce, TradeClosed,
+    OrderType, OrderUpdate, Price, Quantity, Side, StopTightened, TimeInForce,
 };
 
 pub const UNIT: i128 = 100_000_000;
@@ -33,6 +33,11 @@ pub struct NaiveOrder {
     /// A cancel, or a change, is under way to the exchange.
     pub cancelling: bool,
     pub changing: bool,
+    /// The price it was decided at, and its stop then.
+    pub planned: (i128, Option<Price>),
+    /// Fills there were before it, and whether it only closed then.
+    pub after: usize,
+    pub reduces: bool,
 }
 
 /// A request under way: when it arrives, which order of which instrument, new terms unless it is a cancel.
@@ -48,6 +53,7 @@ pub struct NaiveFill {
     pub instrument: usize,
     pub order: usize,
     pub price: i128,
+    pub reference: i128,
     /// Positive for a buy.
     pub change: i128,
     pub charges: Charges,
@@ -76,6 +82,10 @@ pub struct Trip {
     pub entry_worth: i128,
     pub exit_worth: i128,
     pub fees: i128,
+    pub planned: i128,
+    pub exit_fees: i128,
+    pub entry_slippage: i128,
+    pub exit_slippage: i128,
 }
 
 pub struct Naive<'a> {
@@ -83,6 +93,8 @@ pub struct Naive<'a> {
     pub fees: FeeSchedule,
     pub orders: Vec<NaiveOrder>,
     pub fills: Vec<NaiveFill>,
+    /// Fills that ended a position by a stop: the fill, the position's side, when.
+    pub stop_outs: Vec<(usize, Side, Nanos)>,
     pub trades: u64,
     pub candles: Vec<Vec<(Cause, Candle)>>,
     pub learned: Vec<u64>,
@@ -113,6 +125,7 @@ impl<'a> Naive<'a> {
             fees: FeeSchedule::parse(&world.costs).unwrap(),
             orders: Vec::new(),
             fills: Vec::new(),
+            stop_outs: Vec::new(),
             trades: 0,
             candles: vec![Vec::new(); count],
             learned: vec![0; count],
@@ -156,6 +169,8 @@ impl<'a> Naive<'a> {
             let closed_worth = worth(fill.price, closed);
             let closing_fees = rounded(fill.charges.total().0 * closed, size);
             walk.ended = None;
+            let planned = |part: i128| -sign * worth(self.orders[fill.order].planned.0, part);
+            let slipped = |part: i128| sign * (worth(fill.price, part) - worth(fill.reference, part));
             if closed > 0 {
                 let share = rounded(walk.basis * closed, walk.held.abs());
                 walk.realised += -sign * closed_worth - share;
@@ -163,6 +178,9 @@ impl<'a> Naive<'a> {
                 walk.held += sign * closed;
                 walk.trip.exit_worth += closed_worth;
                 walk.trip.fees += closing_fees;
+                walk.trip.exit_fees += closing_fees;
+                walk.trip.planned += planned(closed);
+                walk.trip.exit_slippage += slipped(closed);
                 if walk.held == 0 {
                     walk.ended = Some(std::mem::take(&mut walk.trip));
                 }
@@ -175,6 +193,8 @@ impl<'a> Naive<'a> {
                 walk.trip.entered += size - closed;
                 walk.trip.entry_worth += opened_worth;
                 walk.trip.fees += fill.charges.total().0 - closing_fees;
+                walk.trip.planned += planned(size - closed);
+                walk.trip.entry_slippage += slipped(size - closed);
             }
         }
         walk
@@ -400,7 +420,7 @@ impl<'a> Naive<'a> {
         }
         let change = if side == Side::Buy { size } else { -size };
         let (session, bars) = (self.session.unwrap(), self.candles[instrument].len() as u64);
-        self.fills.push(NaiveFill { instrument, order, price, change, charges, time, session, bars });
+        self.fills.push(NaiveFill { instrument, order, price, reference, change, charges, time, session, bars });
         let whole = self.remaining(order) == 0;
         self.orders[order].ended = whole.then_some(OrderState::Filled);
         let state = self.state(order);
@@ -428,31 +448,6 @@ impl<'a> Naive<'a> {
             self.cancel(cause, order, "insufficient-cash");
         }
         size
-    }
-
-    pub fn trade(&mut self, cause: Cause, order: usize, trip: Trip) {
-        let (entry, exit) = (&self.fills[trip.entry.unwrap()], self.fills.last().unwrap());
-        let request = &self.orders[entry.order].request;
-        let average = |worth: i128| Price(i64::try_from(rounded(worth * UNIT, trip.entered)).unwrap());
-        let trade = TradeClosed {
-            cause,
-            trade: self.trades + 1,
-            side: request.side,
-            quantity: Quantity(trip.entered as i64),
-            entry_order: OrderId(entry.order as u64 + 1),
-            exit_order: OrderId(order as u64 + 1),
-            entry_time: entry.time,
-            exit_time: exit.time,
-            entry_price: average(trip.entry_worth),
-            exit_price: average(trip.exit_worth),
-            gross: Money((trip.exit_worth - trip.entry_worth) * entry.change.signum()),
-            fees: Money(trip.fees),
-            bars: exit.bars - entry.bars,
-            entry_reason: request.reason,
-            exit_reason: self.orders[order].request.reason,
-        };
-        self.trades += 1;
-        self.say(exit.instrument, Conclusion::Trade(trade));
     }
 
     pub fn candle(&mut self, cause: Cause, instrument: usize, candle: &Candle, late: bool) {

@@ -6,6 +6,7 @@
 
 pub mod desk;
 pub mod exchange;
+pub mod trades;
 
 use daybook_config::SlippageModel;
 use daybook_vocabulary::{Candle, Price, Side, Trail};

@@ -8,9 +8,11 @@
 //! - Must never: depend on anything but its arguments; a worker's buffers hold no state.
 
 mod gradient;
+mod initial;
 mod operation;
 
 pub use gradient::Workspace;
+pub use initial::initial_parameters;
 
 use crate::TrainError;
 use candle_core::{D, Device, Tensor, Var};

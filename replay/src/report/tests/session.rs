@@ -1,6 +1,7 @@
 //! A seeded synthetic session: prices, orders, fills, charges and accounts that agree with one another.
 
 use super::super::{CandleSource, EventAt, ReportError, RunFacts, SessionEvents};
+use daybook_vocabulary::TradeClosed;
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::header::InputFilter;
 use daybook_vocabulary::order::*;
@@ -331,6 +332,7 @@ impl Maker<'_> {
             bars: held.bars,
             entry_reason: "cross-up".into(),
             exit_reason: reason.into(),
+            measures: None,
         };
         self.session.put_at(time, stream as u32, Event::TradeClosed(trade));
     }
@@ -489,6 +491,7 @@ pub fn trade(number: u64) -> TradeClosed {
         bars: u64::MAX,
         entry_reason: Label::NONE,
         exit_reason: Label::NONE,
+        measures: None,
     }
 }
 

@@ -1,0 +1,174 @@
+//! Training as a whole: the same seed, a run broken and taken up, other thread counts, what is refused.
+//!
+//! - Rows RL-15, TS-05, TS-09 and the honesty controls on synthetic markets.
+
+use daybook_inference::{ModelFacts, Network, Scaler, Scratch, Shape};
+use daybook_train::synthetic::{Plan, Synthetic};
+use daybook_train::{Dataset, Random, TrainError, TrainSettings, Trainer};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// RL-15: the same seed gives the same weights, another one does not; the number of threads changes nothing.
+#[test]
+fn a_seed_gives_its_weights_on_any_number_of_threads() {
+    let run = |seed: u64, threads: usize| {
+        let (mut trainer, mut market) = (trainer(settings(seed), threads), market(1.0, false, 1));
+        let records: Vec<_> = (0..5).map(|_| trainer.step(&mut market).expect("a step")).collect();
+        (trainer.network().expect("a network").parameters().to_vec(), records)
+    };
+    let first = run(7, 1);
+    assert_eq!(first, run(7, 1));
+    assert_eq!(first, run(7, 3));
+    assert_ne!(first.0, run(8, 1).0);
+    assert_eq!(first.1[4].step, 5);
+    assert_eq!(first.1[4].transitions, 20 * 2);
+    assert_eq!(first.1[4].actions.iter().sum::<u64>(), 40);
+}
+
+/// TS-05: a run resumed from its checkpoint equals the unbroken run, prioritised sampling and target copies included.
+#[test]
+fn a_resumed_run_equals_the_unbroken_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("checkpoint.safetensors");
+    let whole = {
+        let (mut trainer, mut market) = (trainer(settings(3), 2), market(1.0, false, 1).prioritised());
+        (0..9).for_each(|_| drop(trainer.step(&mut market).expect("a step")));
+        trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+        std::fs::read(&path).expect("bytes")
+    };
+    for broken_at in [1, 4, 5, 8] {
+        let (mut trainer, mut market) = (trainer(settings(3), 2), market(1.0, false, 1).prioritised());
+        (0..broken_at).for_each(|_| drop(trainer.step(&mut market).expect("a step")));
+        trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+        let mut market = self::market(1.0, false, 1).prioritised();
+        let resumed = Trainer::resume(&path, &settings(3), &mut market, "binary", 2).expect("resumed");
+        assert_eq!((resumed.warnings, resumed.facts), (Vec::new(), facts()));
+        let mut trainer = resumed.trainer;
+        assert_eq!(trainer.step_number(), broken_at);
+        (broken_at..9).for_each(|_| drop(trainer.step(&mut market).expect("a step")));
+        trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+        assert!(std::fs::read(&path).expect("bytes") == whole, "broken at {broken_at}");
+    }
+}
+
+/// TS-09, trap 25: another memory, other settings or a changed byte are refused and named; another machine is said.
+#[test]
+fn a_checkpoint_of_something_else_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("checkpoint.safetensors");
+    let (mut trainer, mut market) = (trainer(settings(3), 1), market(1.0, false, 1));
+    trainer.step(&mut market).expect("a step");
+    trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+    let resume = |path: &Path, settings: &TrainSettings, market: &mut Synthetic, threads| {
+        Trainer::resume(path, settings, market, "another binary", threads).map(|resumed| resumed.warnings)
+    };
+    let warnings = resume(&path, &settings(3), &mut market, 2).expect("resumed");
+    assert!(warnings.len() == 2 && warnings[0].contains("binary") && warnings[1].contains("threads"), "{warnings:?}");
+    let other = TrainSettings { gamma: 0.5, ..settings(3) };
+    let error = resume(&path, &other, &mut market, 1).expect_err("refused").to_string();
+    assert!(error.contains("gamma") && error.contains("0.5"), "{error}");
+    let error = resume(&path, &settings(3), &mut self::market(1.0, false, 2), 1).expect_err("refused").to_string();
+    assert!(error.contains("memory") && error.contains("checkpoint.safetensors"), "{error}");
+    let model = folder.path().join("model.safetensors");
+    trainer.write_model(&model, &facts()).expect("written");
+    let error = resume(&model, &settings(3), &mut market, 1).expect_err("refused").to_string();
+    assert!(error.contains("daybook-model-1"), "{error}");
+    let mut bytes = std::fs::read(&path).expect("bytes");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&path, bytes).expect("written");
+    let error = resume(&path, &settings(3), &mut market, 1).expect_err("refused").to_string();
+    assert!(error.contains("content hash"), "{error}");
+}
+
+/// The target network follows the online one by hard copies at the steps that are due, and not between.
+#[test]
+fn the_target_is_a_hard_copy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("checkpoint.safetensors");
+    let (mut trainer, mut market) = (trainer(settings(3), 1), market(1.0, false, 1));
+    let mut same = Vec::new();
+    for _ in 0..8 {
+        trainer.step(&mut market).expect("a step");
+        trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+        let (file, _) = daybook_inference::tensors::TensorFile::read(&path).expect("read");
+        same.push(file.tensors["target.fusion.0.weight"] == file.tensors["fusion.0.weight"]);
+    }
+    assert_eq!(same, [false, false, false, true, false, false, false, true]);
+}
+
+/// Honesty: on a planted signal the agent beats random with a confidence interval; on a shuffled market it does not.
+#[test]
+fn the_planted_signal_is_found_and_the_shuffled_one_is_not() {
+    for (shuffled, found) in [(false, true), (true, false)] {
+        let mut market = market(0.8, shuffled, 5);
+        let settings = TrainSettings { batch_size: 32, lr: 3e-3, gamma: 0.0, ..settings(11) };
+        let mut trainer = trainer(settings, 1);
+        (0..150).for_each(|_| drop(trainer.step(&mut market).expect("a step")));
+        let network = trainer.network().expect("a network");
+        let (mean, error) = advantage_over_random(&network, &self::market(0.8, shuffled, 6));
+        let beats = mean - 1.96 * error > 0.0;
+        assert_eq!(beats, found, "shuffled {shuffled}: {mean} ± {error} R a decision");
+    }
+}
+
+#[test]
+fn an_empty_memory_and_a_diverging_run_are_errors() {
+    let mut empty = Synthetic::new(&shape(), Plan { decisions: 0, ..plan(1.0, false, 1) });
+    let error = trainer(settings(1), 1).step(&mut empty).expect_err("refused");
+    assert!(matches!(error, TrainError::TooLittle { found: 0, .. }), "{error}");
+    let mut wild = trainer(TrainSettings { lr: 1.0, weight_decay: 1.0, ..settings(1) }, 1);
+    let mut market = Synthetic::new(&shape(), Plan { cost: 1e30, ..plan(1.0, false, 1) });
+    let failed = (0..20).find_map(|_| wild.step(&mut market).err());
+    assert!(matches!(failed, Some(TrainError::Diverged { .. })), "{failed:?}");
+}
+
+/// Mean and standard error of the reward of the network's actions above that of random ones, on unseen decisions.
+fn advantage_over_random(network: &Network, market: &Synthetic) -> (f64, f64) {
+    let (mut scratch, mut random) = (Scratch::default(), Random::named(1, "random agent"));
+    let mut differences = Vec::new();
+    for decision in 0..market.decisions() {
+        let q = network.q_values(&market.windows(decision), &mut scratch).expect("Q");
+        for (symbol, one) in daybook_inference::Decision::of_all(&q).iter().enumerate() {
+            let own = market.reward(decision, symbol, one.action.index());
+            let other = market.reward(decision, symbol, random.below(3) as usize);
+            differences.push(f64::from(own - other));
+        }
+    }
+    let count = differences.len() as f64;
+    let mean = differences.iter().sum::<f64>() / count;
+    let variance = differences.iter().map(|one| (one - mean) * (one - mean)).sum::<f64>() / (count - 1.0);
+    (mean, (variance / count).sqrt())
+}
+
+fn shape() -> Shape {
+    Shape::new(3, &[("5m", 12), ("15m", 8)]).expect("a shape")
+}
+
+fn plan(signal: f64, shuffled: bool, seed: u64) -> Plan {
+    Plan { symbols: 2, decisions: 300, signal, shuffled, cost: 0.05, seed }
+}
+
+fn market(signal: f64, shuffled: bool, seed: u64) -> Synthetic {
+    Synthetic::new(&shape(), plan(signal, shuffled, seed))
+}
+
+fn settings(seed: u64) -> TrainSettings {
+    TrainSettings { batch_size: 20, micro_batch: 3, target_every: 4, seed, ..TrainSettings::default() }
+}
+
+fn trainer(settings: TrainSettings, threads: usize) -> Trainer {
+    let scalers = vec![Scaler::identity(3), Scaler { mean: vec![0.1; 3], scale: vec![0.6; 3] }];
+    Trainer::new(settings, shape(), scalers, threads).expect("a trainer")
+}
+
+fn facts() -> ModelFacts {
+    ModelFacts {
+        feature_version: 1,
+        feature_hash: "abc".to_owned(),
+        steps: 0,
+        seed: 3,
+        symbols: vec!["A".to_owned(), "B".to_owned()],
+        lineage: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,224 @@
+//! The recorder: one total order of everything a live session was told and concluded, and the core that folds it.
+//!
+//! - An input is appended, then stepped through, then its outputs are appended: the frames of one step lie together.
+//! - A restart replays the journal through a new core and compares; what a crash kept from being written of the last
+//!   step is written then. Anything else that differs stops the restart: another program, other settings, other data.
+//! - Must never: hand on an output whose frame was not appended, or step time back.
+
+use crate::audit::AuditSink;
+use crate::driver::{Sink, Source};
+use crate::error::ReplayError;
+use crate::recorded::Recorded;
+use crate::session::{append, append_output};
+use daybook_core::{Body, Core, Input, NO_STREAM, Outbox, Output, SessionHours, Slice};
+use daybook_journal::{Durable, Head, SealKey, Writer};
+use daybook_vocabulary::{
+    Candle, Cause, Date, Instrument, InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer, SessionClosed,
+    SessionHeader, SessionOpened, SliceTaken, TradePrint,
+};
+use std::path::{Path, PathBuf};
+
+/// Something a live session is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// A candle closed.
+    Candle(InstrumentId, Candle),
+    /// A trade at the exchange.
+    Print(InstrumentId, TradePrint),
+    /// The candles of a moment are in, or were waited for.
+    Slice(SliceTaken),
+    /// A trading session begins.
+    SessionOpened(SessionOpened),
+    /// It has ended.
+    SessionClosed(SessionClosed),
+    /// The operator says something.
+    Command(OperatorCommand),
+}
+
+impl Heard {
+    /// What another source says, to be journaled here. `time` is when it is said.
+    pub fn of(body: &Body<'_>, time: Nanos, session: Option<Date>) -> Option<Self> {
+        Some(match *body {
+            Body::Candle(id, candle) => Self::Candle(id, *candle),
+            Body::Print(id, print) => Self::Print(id, *print),
+            Body::Slice(slice) => Self::Slice(SliceTaken { interval: slice.interval, at: time }),
+            Body::SessionOpened(hours) => {
+                let SessionHours { date, open, close } = hours;
+                Self::SessionOpened(SessionOpened { date, open, close })
+            }
+            Body::SessionClosed => Self::SessionClosed(SessionClosed { date: session? }),
+            Body::Command(command) => Self::Command(OperatorCommand { command, source: Label::new("replayed") }),
+        })
+    }
+
+    /// The instrument it concerns, or none.
+    const fn stream(&self) -> InstrumentId {
+        match self {
+            Self::Candle(id, _) | Self::Print(id, _) => *id,
+            _ => NO_STREAM,
+        }
+    }
+
+    /// What the core is told.
+    const fn body(&self) -> Body<'_> {
+        match self {
+            Self::Candle(id, candle) => Body::Candle(*id, candle),
+            Self::Print(id, print) => Body::Print(*id, print),
+            Self::Slice(slice) => Body::Slice(Slice { interval: slice.interval }),
+            Self::SessionOpened(session) => {
+                let SessionOpened { date, open, close } = *session;
+                Body::SessionOpened(SessionHours { date, open, close })
+            }
+            Self::SessionClosed(_) => Body::SessionClosed,
+            Self::Command(order) => Body::Command(order.command),
+        }
+    }
+}
+
+/// Journals a live session and folds it.
+pub struct Recorder {
+    writer: Writer,
+    core: Core,
+    out: Outbox,
+    buffer: PayloadBuffer,
+    path: PathBuf,
+    /// Time of the last frame.
+    now: Nanos,
+    /// The session that is open.
+    session: Option<SessionOpened>,
+}
+
+impl Recorder {
+    /// Begins a session: its header, then the instruments it trades, by id.
+    pub fn begin(
+        path: PathBuf,
+        mut writer: Writer,
+        header: &SessionHeader,
+        instruments: &[Instrument],
+        begins: Nanos,
+        core: Core,
+    ) -> Result<Self, ReplayError> {
+        let mut buffer = PayloadBuffer::new();
+        append(&mut writer, &mut buffer, begins, NO_STREAM.0, header)?;
+        for (id, instrument) in instruments.iter().enumerate() {
+            append(&mut writer, &mut buffer, begins, id as u32, instrument)?;
+        }
+        writer.sync()?;
+        Ok(Self { writer, core, out: Outbox::new(), buffer, path, now: begins, session: None })
+    }
+
+    /// Takes a session up where its journal ends. `core` is new and comes to the state the journal leads to; `writer` is
+    /// the journal's, opened anew.
+    pub fn resume(recorded: &Recorded, writer: Writer, mut core: Core) -> Result<Self, ReplayError> {
+        let mut nothing = |_| ();
+        let mut check = AuditSink::new(recorded, recorded.outputs, &mut nothing).that_may_end_early();
+        let mut source = recorded.inputs();
+        let mut now = Nanos(recorded.journal.frame(0)?.frame().time);
+        let mut session = None;
+        let mut out = Outbox::new();
+        // Not through `run`, which ends a session with a last digest: this one goes on.
+        while source.advance()? {
+            let input = source.input();
+            now = input.time;
+            match input.body {
+                Body::SessionOpened(SessionHours { date, open, close }) => {
+                    session = Some(SessionOpened { date, open, close });
+                }
+                Body::SessionClosed => session = None,
+                _ => {}
+            }
+            let mut agrees = check.begin(&input)?;
+            core.step(&input, &mut out)?;
+            agrees = agrees && check.commit(now, &mut out)?;
+            out.clear();
+            if !agrees {
+                break;
+            }
+        }
+        let owed = check.owed(&recorded.path)?;
+        let path = recorded.path.clone();
+        let mut recorder = Self { writer, core, out, buffer: PayloadBuffer::new(), path, now, session };
+        owed.iter().try_for_each(|output| recorder.append(output))?;
+        recorder.writer.sync()?;
+        Ok(recorder)
+    }
+
+    /// Journals what was heard, steps the core through it and journals what follows; hands that back.
+    pub fn hear(&mut self, time: Nanos, heard: &Heard) -> Result<&[Output], ReplayError> {
+        assert!(time >= self.now, "the journal of a live session never steps back in time");
+        self.now = time;
+        let seq = self.writer.next_seq();
+        let (writer, buffer, stream) = (&mut self.writer, &mut self.buffer, heard.stream().0);
+        match heard {
+            Heard::Candle(_, candle) => append(writer, buffer, time, stream, candle)?,
+            Heard::Print(_, print) => append(writer, buffer, time, stream, print)?,
+            Heard::Slice(slice) => append(writer, buffer, time, stream, slice)?,
+            Heard::SessionOpened(session) => {
+                append(writer, buffer, time, stream, session)?;
+                self.session = Some(*session);
+            }
+            Heard::SessionClosed(session) => {
+                append(writer, buffer, time, stream, session)?;
+                self.session = None;
+            }
+            Heard::Command(command) => append(writer, buffer, time, stream, command)?,
+        }
+        self.out.clear();
+        let input = Input { cause: Cause { rank: 0, seq }, time, body: heard.body() };
+        self.core.step(&input, &mut self.out)?;
+        self.write_outputs()?;
+        Ok(self.out.outputs())
+    }
+
+    /// Closes the batch: a reader sees it, a crash of the machine may still take it.
+    pub fn commit(&mut self) -> Result<(), ReplayError> {
+        Ok(self.writer.commit()?)
+    }
+
+    /// Makes everything so far durable, and hands back the proof of it for each of `items` (P1).
+    pub fn make_durable<T>(&mut self, items: Vec<T>) -> Result<Vec<Durable<T>>, ReplayError> {
+        Ok(self.writer.commit_durable(items)?)
+    }
+
+    /// The core, to look at.
+    pub const fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The session that is open.
+    pub const fn session(&self) -> Option<SessionOpened> {
+        self.session
+    }
+
+    /// Time of the last frame.
+    pub const fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// Ends the session: a last digest, a seal where a key is given, and a clean close.
+    pub fn end(mut self, seal: Option<&SealKey>) -> Result<Head, ReplayError> {
+        self.out.clear();
+        self.core.finish(&mut self.out);
+        self.write_outputs()?;
+        if let Some(key) = seal {
+            self.writer.seal(key)?;
+        }
+        Ok(self.writer.close()?)
+    }
+
+    fn write_outputs(&mut self) -> Result<(), ReplayError> {
+        let outputs = std::mem::take(&mut self.out);
+        let written = outputs.outputs().iter().try_for_each(|output| self.append(output));
+        self.out = outputs;
+        written
+    }
+
+    fn append(&mut self, output: &Output) -> Result<(), ReplayError> {
+        append_output(&mut self.writer, &mut self.buffer, self.now, output)
+    }
+
+    /// Where the journal lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,74 @@
+//! Columns of what trades are measured by, in tables and exports alike.
+//!
+//! - Every ratio is worked out by the trade's own methods; a ratio that is undefined is empty, never zero.
+//! - A trade from before trades were measured has empty cells.
+
+use daybook_features::columns::{Cell, ColumnType};
+use daybook_vocabulary::{Money, Ratio, TradeClosed};
+
+use ColumnType::{Decimal, U64, Utf8};
+
+/// Columns of a trade's measures.
+pub(super) const MEASURES: [(&str, ColumnType); 16] = [
+    ("stop", Decimal),
+    ("high", Decimal),
+    ("low", Decimal),
+    ("planned", Decimal),
+    ("entry_fees", Decimal),
+    ("exit_fees", Decimal),
+    ("entry_slippage", Decimal),
+    ("exit_slippage", Decimal),
+    ("r", Decimal),
+    ("mae_r", Decimal),
+    ("mfe", Decimal),
+    ("mfe_captured_pct", Decimal),
+    ("shortfall_pct", Decimal),
+    ("adherence_pct", Decimal),
+    ("rules_broken", Utf8),
+    ("decision", U64),
+];
+
+/// The rules of the plan that a trade broke, separated by spaces.
+pub(super) fn broken(trade: &TradeClosed) -> String {
+    trade.measures.map_or_else(String::new, |measures| measures.rules.broken().collect::<Vec<_>>().join(" "))
+}
+
+/// The cells of [`MEASURES`]; `broken` is what [`broken`] says.
+pub(super) fn measures<'a>(trade: &TradeClosed, broken: &'a str) -> [Cell<'a>; 16] {
+    let Some(measures) = trade.measures else { return [const { Cell::Null }; 16] };
+    let ratio = |ratio: Option<Ratio>| ratio.map_or(Cell::Null, |ratio| Cell::Decimal(ratio.0.into()));
+    let money = |amount: Money| Cell::Decimal(amount.0);
+    [
+        measures.stop.into(),
+        measures.high.into(),
+        measures.low.into(),
+        money(measures.planned),
+        money(trade.fees - measures.exit_fees),
+        money(measures.exit_fees),
+        money(measures.entry_slippage),
+        money(measures.exit_slippage),
+        ratio(trade.r_multiple()),
+        ratio(trade.mae_r()),
+        trade.mfe().map_or(Cell::Null, money),
+        ratio(trade.mfe_captured()),
+        ratio(trade.shortfall()),
+        ratio(trade.adherence()),
+        Cell::Text(broken),
+        Cell::U64(measures.decision),
+    ]
+}
+
+/// Several lists of columns as one.
+pub(super) const fn joined<const A: usize, const B: usize, const N: usize>(
+    first: [(&'static str, ColumnType); A],
+    second: [(&'static str, ColumnType); B],
+) -> [(&'static str, ColumnType); N] {
+    assert!(A + B == N, "as many columns as the two lists have");
+    let mut all = [("", ColumnType::Utf8); N];
+    let mut index = 0;
+    while index < N {
+        all[index] = if index < A { first[index] } else { second[index - A] };
+        index += 1;
+    }
+    all
+}
