@@ -10,6 +10,7 @@ pub mod batch_size;
 mod checkpoint;
 mod dataset;
 mod error;
+pub mod memory;
 pub mod network;
 pub mod optimiser;
 mod random;
