@@ -7,13 +7,15 @@
 use crate::candle::{Bar, Candle};
 use crate::change::{OrderModified, RequestRefused, StopTightened};
 use crate::decision::Decision;
-use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
+use crate::header::{Fetched, Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
+use crate::learning::{CheckpointWritten, Evaluation, Promotion, TrainingStarted, TrainingStep};
 use crate::market::{Depth, Quote, TradePrint};
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate, StateDigest};
 use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
 use crate::session::{SessionClosed, SessionOpened, SliceTaken};
 use crate::trade::{TradeClosed, TradeClosedV1};
+use crate::venue::VenueEntry;
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error as RkyvError;
@@ -142,8 +144,12 @@ events! {
     11 SessionClosed(SessionClosed) "session-closed",
     /// A decision point.
     12 SliceTaken(SliceTaken) "slice",
+    /// A range that a broker was asked for, whole.
+    16 Fetched(Fetched) "fetched",
     /// A command of the operator.
     20 OperatorCommand(OperatorCommand) "operator-command",
+    /// A simulated broker was asked to do something.
+    30 VenueEntry(VenueEntry) "venue-entry",
     /// A bar built in the core.
     32 Bar(Bar) "bar",
     /// A decision to trade, with its verdict.
@@ -172,6 +178,16 @@ events! {
     51 LimitMoved(LimitMoved) "limit-moved",
     /// A policy's decision about a symbol.
     52 Decision(Decision) "decision",
+    /// Training begins or goes on.
+    64 TrainingStarted(TrainingStarted) "training-started",
+    /// One update of a network.
+    65 TrainingStep(TrainingStep) "training-step",
+    /// A checkpoint was written.
+    66 CheckpointWritten(CheckpointWritten) "checkpoint",
+    /// A model was evaluated.
+    67 Evaluation(Evaluation) "evaluation",
+    /// A model became the winner, or did not.
+    68 Promotion(Promotion) "promotion",
 }
 
 impl Kind {
@@ -182,7 +198,7 @@ impl Kind {
 
     /// True for what the core derives: audit derives it again and compares.
     pub const fn is_output(self) -> bool {
-        self.number() >= 32
+        matches!(self.number(), 32..64)
     }
 }
 
@@ -267,6 +283,7 @@ archived!(
     SliceTaken 1,
     Instrument 1,
     Quarantine 1,
+    Fetched 1,
     OrderIntent 2,
     OrderUpdate 1,
     Fill 1,
@@ -278,9 +295,15 @@ archived!(
     StopTightened 1,
     RequestRefused 1,
     OperatorCommand 1,
+    VenueEntry 1,
     RiskVerdict 1,
     LimitMoved 1,
     Decision 1,
+    TrainingStarted 1,
+    TrainingStep 1,
+    CheckpointWritten 1,
+    Evaluation 1,
+    Promotion 1,
 );
 
 fn encode_archive<T>(value: &T, out: &mut PayloadBuffer)

@@ -4,15 +4,17 @@
 //!   write one. A file that exists is never overwritten: journals on disk hold those bytes.
 //! - Damaged payloads decode to an error or to another value; they never panic, not even when they are printed.
 
+use daybook_vocabulary::VenueEntry;
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
-    Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, Command, Date, Decision, Depth, Event,
-    Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId, Interval, Kind, Label, LimitChange, LimitKind,
-    LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent, OrderId, OrderIntent, OrderModified,
-    OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Quantity, Quarantine, Quote, Ratio, RequestKind,
-    RequestRefused, RiskVerdict, RulesFollowed, Ruling, RunEnded, RunStarted, Series, SessionClosed, SessionHeader,
-    SessionMode, SessionOpened, Side, SliceTaken, StateDigest, StopTightened, TimeInForce, TradeClosed, TradeMeasures,
-    TradePrint, Trail, Verdict,
+    Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, CheckpointWritten, Command, Date,
+    Decision, Depth, Evaluation, Event, Fetched, Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId,
+    Interval, Kind, Label, LimitChange, LimitKind, LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand,
+    OrderEvent, OrderId, OrderIntent, OrderModified, OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price,
+    Promotion, Quantity, Quarantine, Quote, Ratio, RequestKind, RequestRefused, RiskVerdict, RulesFollowed, Ruling,
+    RunEnded, RunStarted, Series, SessionClosed, SessionHeader, SessionMode, SessionOpened, Side, SliceTaken,
+    StateDigest, StopTightened, TimeInForce, TradeClosed, TradeMeasures, TradePrint, Trail, TrainingStarted,
+    TrainingStep, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -168,10 +170,10 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
             assert!(align_of::<rkyv::Archived<$payload>>() <= 8, "{} in the journal", stringify!($payload));
         )*};
     }
-    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Fetched, Quarantine, OrderIntent, OrderUpdate, Fill);
     archived!(SessionOpened, SessionClosed, SliceTaken);
     archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
-    archived!(OrderModified, StopTightened, RequestRefused);
+    archived!(OrderModified, StopTightened, RequestRefused, VenueEntry);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
     assert_eq!((align_of::<Quote>(), align_of::<TradePrint>(), align_of::<Depth>()), (8, 8, 8));
 }
@@ -226,7 +228,63 @@ fn instrument() -> Instrument {
     Instrument { market: "nse".into(), symbol: "RELIANCE".into(), tick: Price(5_000_000), lot: Quantity(100_000_000) }
 }
 
+fn fetched() -> Fetched {
+    Fetched {
+        source: "kite".to_owned(),
+        market: "nse".to_owned(),
+        symbol: "RELIANCE".to_owned(),
+        interval: Interval(300),
+        after: Nanos(1_748_715_400_000_000_000),
+        until: Nanos(1_749_493_000_000_000_000),
+        rows: 450,
+    }
+}
+
 /// The fixed example of a kind. A new kind gets its line here and its file.
+fn example_of_learning(kind: Kind) -> Event {
+    let number = |value: f32| ModelNumber::new(value).expect("finite");
+    match kind {
+        Kind::TrainingStarted => Event::TrainingStarted(TrainingStarted {
+            step: 0,
+            seed: 42,
+            data: Hash([7; 32]),
+            parameters: 49_000,
+            settings: "{\"batch_size\":512}".to_owned(),
+        }),
+        Kind::TrainingStep => Event::TrainingStep(TrainingStep {
+            step: 12,
+            transitions: 5_120,
+            actions: [1_000, 2_000, 2_120],
+            loss: number(0.25),
+            reward: number(-0.01),
+            q: number(0.125),
+            gradient_norm: number(1.5),
+            epsilon: Ratio(10_000_000),
+        }),
+        Kind::CheckpointWritten => {
+            Event::CheckpointWritten(CheckpointWritten { step: 12, checkpoint: Hash([8; 32]), model: Hash([9; 32]) })
+        }
+        Kind::Evaluation => Event::Evaluation(Evaluation {
+            model: Hash([9; 32]),
+            steps: 12,
+            data: Hash([6; 32]),
+            decisions: 3_000,
+            actions: [500, 500, 2_000],
+            avg_reward: number(0.0625),
+            report: "{\"trades\":20}".to_owned(),
+        }),
+        Kind::Promotion => Event::Promotion(Promotion {
+            model: Hash([9; 32]),
+            previous: Some(Hash([5; 32])),
+            avg_reward: number(0.0625),
+            previous_reward: Some(number(0.03125)),
+            promoted: true,
+            reason: "strictly better".to_owned(),
+        }),
+        other => panic!("{other} is no event of learning"),
+    }
+}
+
 fn example(kind: Kind) -> Event {
     match kind {
         Kind::SessionHeader => Event::SessionHeader(session_header()),
@@ -239,6 +297,7 @@ fn example(kind: Kind) -> Event {
         Kind::RunEnded => Event::RunEnded(run_ended()),
         Kind::Instrument => Event::Instrument(instrument()),
         Kind::Candle => Event::Candle(candle()),
+        Kind::Fetched => Event::Fetched(fetched()),
         Kind::Quarantine => Event::Quarantine(Quarantine {
             file: hash(4),
             line: 17,
@@ -307,6 +366,7 @@ fn example(kind: Kind) -> Event {
             verdict: Verdict::OrderEnded,
             reason: Label::new("closer"),
         }),
+        Kind::VenueEntry => Event::VenueEntry(VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }),
         Kind::OperatorCommand => {
             Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
         }
@@ -327,6 +387,9 @@ fn example(kind: Kind) -> Event {
             observed: Measure(-310_000_000),
         }),
         Kind::Decision => Event::Decision(decision()),
+        Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten | Kind::Evaluation | Kind::Promotion => {
+            example_of_learning(kind)
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub use swing::Swing;
 use crate::input::SessionHours;
 use crate::ledger::{Book, Ledger};
 use crate::orders::{Order, Requests};
+use crate::policy::{PolicyRunner, momentum};
 use crate::risk::{RiskLimits, TradingHours};
 use crate::sizing::{Sizing, SizingInput};
 use daybook_vocabulary::{Candle, Decision, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
@@ -146,6 +147,23 @@ impl SliceView<'_> {
         self.books[instrument.index()].position.average_price()
     }
 
+    /// The highest and the lowest price since the position of an instrument was entered.
+    pub fn extremes(&self, instrument: InstrumentId) -> (Price, Price) {
+        let book = &self.books[instrument.index()];
+        (book.high, book.low)
+    }
+
+    /// The first stop that protected the open trade of an instrument.
+    pub fn first_stop(&self, instrument: InstrumentId) -> Option<Price> {
+        self.books[instrument.index()].trade.and_then(|trade| trade.stop)
+    }
+
+    /// Candles of an instrument since its position was entered.
+    pub fn bars_held(&self, instrument: InstrumentId) -> u64 {
+        let book = &self.books[instrument.index()];
+        book.trade.map_or(0, |trade| book.bars - trade.bars_before)
+    }
+
     /// When the position of an instrument was entered, at the exchange.
     pub fn entered(&self, instrument: InstrumentId) -> Option<Nanos> {
         self.books[instrument.index()].trade.map(|trade| trade.entry_time)
@@ -255,6 +273,17 @@ impl Entry {
     }
 }
 
+/// The policy written by hand, under the decision rules.
+const MOMENTUM: Entry = Entry {
+    name: momentum::NAME,
+    about: momentum::ABOUT,
+    parameters: momentum::PARAMETERS,
+    build: |parameters, instruments| {
+        let policy = Box::new(momentum::Momentum::new(parameters, instruments)?);
+        Ok(Box::new(PolicyRunner::new(policy, instruments)))
+    },
+};
+
 fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn Strategy>, ParameterError> {
     let rule = R::new(parameters)?;
     Ok(Box::new(PerInstrument { rules: vec![rule; instruments] }))
@@ -262,7 +291,7 @@ fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn
 
 /// Every strategy, by name. A new one is its file and a line here.
 pub const STRATEGIES: &[Entry] =
-    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), Entry::of::<SmaCross>(), Entry::of::<Swing>()];
+    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), MOMENTUM, Entry::of::<SmaCross>(), Entry::of::<Swing>()];
 
 /// The strategy of that name.
 pub fn find(name: &str) -> Option<&'static Entry> {
