@@ -18,7 +18,11 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
     ("daybook-features", "features", &["daybook-vocabulary"]),
     ("daybook-core", "engine/core", &["daybook-config", "daybook-features", "daybook-vocabulary"]),
     ("daybook-inference", "learner/inference", &[]),
-    ("daybook-train", "learner/train", &["daybook-inference"]),
+    (
+        "daybook-train",
+        "learner/train",
+        &["daybook-core", "daybook-features", "daybook-inference", "daybook-vocabulary"],
+    ),
     ("daybook-adapters", "adapters", &["daybook-journal", "daybook-vocabulary"]),
     (
         "daybook-replay",

@@ -102,7 +102,7 @@ fn done(decision: &Decision) -> Done {
         Ruling::TooManyTrades | Ruling::NotChosen | Ruling::BelowOneLot | Ruling::NoStop => {
             Done { action: hold, asked: true }
         }
-        Ruling::BeforeStart | Ruling::AfterEnd | Ruling::ExitAtEnd | Ruling::Pending | Ruling::Withheld => {
+        Ruling::AfterEnd | Ruling::ExitAtEnd | Ruling::Pending | Ruling::Withheld => {
             Done { action: hold, asked: false }
         }
     }

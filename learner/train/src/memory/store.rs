@@ -52,7 +52,7 @@ impl fmt::Display for Span {
 pub enum Counted {
     /// It is.
     Yes,
-    /// The rules decided alone: the session was too young or too old, or the policy withheld its word.
+    /// The rules decided alone: the session was too old, an order still worked, or the policy withheld its word.
     NotAsked,
     /// Its trade had no stop on the losing side, so that it has no R.
     NoRisk,
