@@ -10,9 +10,7 @@ use daybook_core::strategy::{Strategy, View};
 use daybook_core::{Core, OrderRequest, Outbox, Requests};
 use daybook_journal::{Options, Snapshots, Writer};
 use daybook_replay::synthetic::{self, Market};
-use daybook_replay::{
-    BacktestOptions, BacktestOutcome, Plan, Prepared, ReplayError, Sink, Snapshotting, Source, run,
-};
+use daybook_replay::{BacktestOptions, BacktestOutcome, Plan, Prepared, ReplayError, Sink, Snapshotting, Source, run};
 use daybook_vocabulary::{Candle, Hash, InstrumentId, Interval, Nanos, Price, Quantity, Side};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;

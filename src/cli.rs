@@ -1,7 +1,8 @@
 //! The command line. Flag names are a contract.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use daybook_vocabulary::{Date, Interval, Kind, Nanos};
+use daybook_adapters::kite_server::{Fault, PostbackAddress, Speed};
+use daybook_vocabulary::{Date, Interval, Kind, Money, Nanos};
 use std::path::PathBuf;
 
 /// An event-sourced trading engine: one journal, one core, for backtest and audit.
@@ -38,6 +39,8 @@ pub enum Command {
     Demo(Demo),
     /// Read candles from CSV, Parquet and Arrow files into a journal.
     Ingest(Ingest),
+    /// Get history from the broker into a journal: what is missing, and no more.
+    Fetch(Fetch),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
@@ -50,6 +53,8 @@ pub enum Command {
     Fork(Fork),
     /// Compute indicators or features of each bar into a table, to look at, plot and check.
     Features(Features),
+    /// A simulated broker: Kite Connect v3 on this machine, with a journal as its market.
+    Simulate(Simulate),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.
@@ -104,6 +109,41 @@ pub struct Ingest {
     /// Let these rows supersede what the journal holds.
     #[arg(long)]
     pub revise: bool,
+}
+
+/// Arguments of `fetch`. The last of two opposing flags wins.
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// The index whose members are fetched when no symbols are named.
+    #[arg(long, value_name = "INDEX", default_value = "nifty50")]
+    pub index: String,
+    /// First date, inclusive, in the exchange's zone.
+    #[arg(long, value_name = "DATE")]
+    pub from: Date,
+    /// Last date, inclusive; today, by the broker's clock, when not given.
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<Date>,
+    /// Interval of the candles: 1m, 3m, 5m, 10m, 15m, 30m, 1h or 1d.
+    #[arg(long, default_value = "5m")]
+    pub interval: Interval,
+    /// Symbols, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub symbols: Vec<String>,
+    /// Log in again, even if today's login lives.
+    #[arg(long, overrides_with = "no_force_refresh_token")]
+    pub force_refresh_token: bool,
+    /// Use today's login while it lives (the default).
+    #[arg(long, overrides_with = "force_refresh_token")]
+    pub no_force_refresh_token: bool,
+    /// Pages asked for at the same time; the broker's rate limits hold for all of them together.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub max_workers: u32,
+    /// The broker; plain http for a simulated one on this machine.
+    #[arg(long, value_name = "URL", default_value = "https://api.kite.trade")]
+    pub broker_url: String,
+    /// The journal; made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub journal: PathBuf,
 }
 
 /// Order of day and month.
@@ -274,6 +314,61 @@ pub struct Features {
     /// The table: a file that ends in .parquet or .arrow.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Journals of history: the market.
+    #[arg(long, required = true, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
+    /// The first day.
+    #[arg(long)]
+    pub date: Date,
+    /// Virtual seconds in a real one, or `max`: the day as fast as clients take it, then one for one.
+    #[arg(long, default_value = "1")]
+    pub speed: Speed,
+    /// Port of 127.0.0.1; 0 for any that is free.
+    #[arg(long, default_value_t = 9010)]
+    pub port: u16,
+    /// When virtual time begins, in Indian time.
+    #[arg(long, value_name = "HH:MM", default_value = "09:00", value_parser = time_of_day)]
+    pub start: i64,
+    /// What goes wrong, and how often: lost-answer[:EVERY], duplicate[:EVERY], delay[:MILLISECONDS],
+    /// silent-socket[:SECONDS], 429[:EVERY], token-death[:SECONDS].
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<Fault>,
+    /// The server's own book; what it holds goes on. In `daybook-simulate/` when not given.
+    #[arg(long, value_name = "DIR")]
+    pub book: Option<PathBuf>,
+    /// Begin the book anew.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Cash of the account.
+    #[arg(long, value_name = "RUPEES", default_value = "1000000")]
+    pub cash: Money,
+    /// Quantity above which the exchange refuses an order.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
+    pub freeze_quantity: i64,
+    /// Where the login page redirects; the server's own page when not given.
+    #[arg(long, value_name = "URL")]
+    pub redirect: Option<String>,
+    /// Where postbacks go: http://HOST:PORT/PATH.
+    #[arg(long, value_name = "URL")]
+    pub postback: Option<PostbackAddress>,
+    /// Do not count requests.
+    #[arg(long)]
+    pub no_limits: bool,
+}
+
+/// Seconds since midnight.
+fn time_of_day(text: &str) -> Result<i64, String> {
+    let wrong = || format!("'{text}' is not a time of day such as 09:00");
+    let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
+    match (hours.parse::<u32>(), minutes.parse::<u32>()) {
+        (Ok(hours @ 0..=23), Ok(minutes @ 0..=59)) => Ok(i64::from(hours * 3600 + minutes * 60)),
+        _ => Err(wrong()),
+    }
 }
 
 /// Arguments of `verify`.

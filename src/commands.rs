@@ -7,9 +7,11 @@ mod config;
 mod demo;
 mod explain;
 mod features;
+mod fetch;
 mod fork;
 mod ingest;
 mod journal;
+mod simulate;
 mod verify;
 
 use crate::cli::{Cli, Command, Config, Journal};
@@ -26,12 +28,14 @@ pub fn dispatch(cli: &Cli) -> Verdict {
     match &cli.command {
         Command::Demo(arguments) => demo::run(cli, arguments),
         Command::Ingest(arguments) => ingest::run(cli, arguments),
+        Command::Fetch(arguments) => fetch::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),
         Command::Explain(arguments) => explain::run(cli, arguments),
         Command::Compare(arguments) => compare::run(cli, arguments),
         Command::Fork(arguments) => fork::run(cli, arguments),
         Command::Features(arguments) => features::run(cli, arguments),
+        Command::Simulate(arguments) => simulate::run(cli, arguments),
         Command::Verify(arguments) => verify::run(cli, arguments),
         Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
         Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),

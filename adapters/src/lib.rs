@@ -8,4 +8,5 @@
 
 pub mod files;
 pub mod kite;
+pub mod kite_server;
 pub mod kite_wire;

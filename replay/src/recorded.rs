@@ -11,7 +11,7 @@ use crate::error::ReplayError;
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::{Cursor, Journal};
 use daybook_vocabulary::{
-    Candle, Cause, Command, Event, Instrument, InstrumentId, Kind, Nanos, SessionHeader, SessionMode,
+    Candle, Cause, Command, Event, Instrument, InstrumentId, Kind, Nanos, SessionHeader, SessionMode, TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -74,6 +74,7 @@ pub struct RecordedSource {
 /// The input that is lent out.
 enum Held {
     Candle(InstrumentId, Candle),
+    Print(InstrumentId, TradePrint),
     Slice(Slice),
     SessionOpened(SessionHours),
     SessionClosed,
@@ -108,6 +109,7 @@ impl Source for RecordedSource {
     fn input(&self) -> Input<'_> {
         let body = match &self.held {
             Held::Candle(id, candle) => Body::Candle(*id, candle),
+            Held::Print(id, print) => Body::Print(*id, print),
             Held::Slice(slice) => Body::Slice(*slice),
             Held::SessionOpened(hours) => Body::SessionOpened(*hours),
             Held::SessionClosed => Body::SessionClosed,
@@ -125,6 +127,7 @@ impl Source for RecordedSource {
 fn hold(event: Event, stream: InstrumentId) -> Option<Held> {
     Some(match event {
         Event::Candle(candle) => Held::Candle(stream, candle),
+        Event::TradePrint(print) => Held::Print(stream, print),
         Event::SliceTaken(slice) => Held::Slice(Slice { interval: slice.interval }),
         Event::SessionOpened(session) => {
             Held::SessionOpened(SessionHours { date: session.date, open: session.open, close: session.close })

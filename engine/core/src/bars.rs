@@ -72,6 +72,12 @@ impl Building {
         [missed, if now >= span.end { self.finish() } else { None }]
     }
 
+    /// Finishes a bar that has ended by `now`.
+    pub fn finish_by(&mut self, now: Nanos, session: &SessionHours, timeframe: Interval) -> Option<Candle> {
+        let begun = self.partial?.open_time();
+        if span(session, timeframe, begun).end <= now { self.finish() } else { None }
+    }
+
     /// Finishes the bar as it stands.
     pub fn finish(&mut self) -> Option<Candle> {
         let bar = self.partial.take()?;

@@ -8,6 +8,7 @@
 mod changes;
 mod desk;
 mod exits;
+mod prints;
 mod trades;
 mod watch;
 
@@ -140,6 +141,8 @@ struct State {
     books: Vec<Book>,
     /// What the limits remember.
     risk: RiskState,
+    /// Trades came in since the session opened: bars are built from them.
+    prints: bool,
     /// Time of the last slice: what closed by then has had its chance to decide.
     sliced: Nanos,
     /// Instruments whose bar closed since the last slice.
@@ -180,6 +183,7 @@ impl Core {
             ledger: Ledger::new(setup.cash),
             books: vec![Book::default(); count],
             risk: RiskState { peak: setup.cash, ..RiskState::default() },
+            prints: false,
             sliced: Nanos::MIN,
             fresh: Vec::with_capacity(count),
         };
@@ -245,6 +249,7 @@ impl Core {
         self.state.now = input.time;
         match input.body {
             Body::Candle(instrument, candle) => self.on_candle(input.cause, instrument, candle, out)?,
+            Body::Print(instrument, print) => self.on_print(input.cause, instrument, print, out)?,
             Body::Slice(_) => self.on_slice(out),
             Body::SessionOpened(hours) => self.on_session_opened(hours, out)?,
             Body::SessionClosed => self.on_session_closed(out),
@@ -324,6 +329,7 @@ impl Core {
         }
         self.rates = Some(self.rates_of(hours.date)?);
         self.state.session = Some(hours);
+        self.state.prints = false;
         self.setup.strategy.on_session(&hours);
         self.open_risk(hours.date, out);
         Ok(())
@@ -340,9 +346,7 @@ impl Core {
             if !self.state.books[index].working.is_empty() {
                 self.end_with_session(id, &session, out);
             }
-            if self.setup.timeframe.is_some()
-                && let Some(bar) = self.state.books[index].building.finish()
-            {
+            if let Some(bar) = self.state.books[index].building.finish() {
                 self.learn(id, &bar, out);
                 if !warming {
                     self.state.fresh.push(id);
@@ -379,26 +383,14 @@ impl Core {
         if !book.working.is_empty() {
             self.work(cause, id, candle, &session, out)?;
         }
-        let state = &mut self.state;
-        let book = &mut state.books[id.index()];
-        book.last = candle.close();
-        book.bars += 1;
-        if self.limited {
-            state.risk.heard(id, state.now);
-        }
         // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
         let warming = candle.open_time() < self.setup.decide_from;
+        let held = self.mark(id, candle);
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
+        book.bars += 1;
         state.counts.bars += u64::from(!warming);
-        if !book.position.quantity.is_zero() {
-            state.counts.bars_in_market += 1;
-            let value = book.position.value(book.last);
-            state.ledger.marked += value - book.marked;
-            if self.limited {
-                state.risk.revalued(book.marked, value);
-            }
-            book.marked = value;
-            book.follow(candle);
-        }
+        state.counts.bars_in_market += u64::from(held);
         let mut learned = true;
         match self.setup.timeframe {
             None => {
@@ -419,6 +411,28 @@ impl Core {
         Ok(())
     }
 
+    /// Moves the mark to the close; true where a position is held.
+    #[inline]
+    fn mark(&mut self, id: InstrumentId, candle: &Candle) -> bool {
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
+        book.last = candle.close();
+        if self.limited {
+            state.risk.heard(id, state.now);
+        }
+        if book.position.quantity.is_zero() {
+            return false;
+        }
+        let value = book.position.value(book.last);
+        state.ledger.marked += value - book.marked;
+        if self.limited {
+            state.risk.revalued(book.marked, value);
+        }
+        book.marked = value;
+        book.follow(candle);
+        true
+    }
+
     /// A bar built here is an output; the strategy learns it as it would a candle.
     fn learn(&mut self, id: InstrumentId, bar: &Candle, out: &mut Outbox) {
         let book = &mut self.state.books[id.index()];
@@ -432,6 +446,9 @@ impl Core {
         self.state.sliced = self.state.now;
         match self.state.session {
             Some(session) => {
+                if self.state.prints {
+                    self.finish_bars(&session, out);
+                }
                 if self.limited || self.state.risk.flattening.is_some() {
                     self.watch(&session, out);
                 }
@@ -467,6 +484,7 @@ impl Core {
                 interval,
                 book,
                 ledger: &self.state.ledger,
+                record: &self.state.risk.record,
             };
             self.setup.strategy.decide(&view, &mut self.requests);
             if !self.requests.list.is_empty() {

@@ -3,7 +3,7 @@
 //! - An input carries the time at which the engine learned it; that is the core's only clock.
 //! - A candle has closed before it is an input; a decision point (`Slice`) comes after every candle of its time.
 
-use daybook_vocabulary::{Candle, Cause, Command, Date, InstrumentId, Interval, Nanos};
+use daybook_vocabulary::{Candle, Cause, Command, Date, InstrumentId, Interval, Nanos, TradePrint};
 
 /// One input of the core.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct Input<'a> {
 pub enum Body<'a> {
     /// A candle closed.
     Candle(InstrumentId, &'a Candle),
+    /// A trade at the exchange, on a live market: bars are built from them here.
+    Print(InstrumentId, &'a TradePrint),
     /// Every candle that closes now has been delivered: strategies decide.
     Slice(Slice),
     /// A trading session begins.

@@ -7,7 +7,7 @@
 use crate::candle::{Bar, Candle};
 use crate::change::{OrderModified, RequestRefused, StopTightened};
 use crate::decision::Decision;
-use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
+use crate::header::{Fetched, Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
 use crate::learning::{CheckpointWritten, Evaluation, Promotion, TrainingStarted, TrainingStep};
 use crate::market::{Depth, Quote, TradePrint};
@@ -15,6 +15,7 @@ use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate
 use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
 use crate::session::{SessionClosed, SessionOpened, SliceTaken};
 use crate::trade::{TradeClosed, TradeClosedV1};
+use crate::venue::VenueEntry;
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::Error as RkyvError;
@@ -143,8 +144,12 @@ events! {
     11 SessionClosed(SessionClosed) "session-closed",
     /// A decision point.
     12 SliceTaken(SliceTaken) "slice",
+    /// A range that a broker was asked for, whole.
+    16 Fetched(Fetched) "fetched",
     /// A command of the operator.
     20 OperatorCommand(OperatorCommand) "operator-command",
+    /// A simulated broker was asked to do something.
+    30 VenueEntry(VenueEntry) "venue-entry",
     /// A bar built in the core.
     32 Bar(Bar) "bar",
     /// A decision to trade, with its verdict.
@@ -278,6 +283,7 @@ archived!(
     SliceTaken 1,
     Instrument 1,
     Quarantine 1,
+    Fetched 1,
     OrderIntent 2,
     OrderUpdate 1,
     Fill 1,
@@ -289,6 +295,7 @@ archived!(
     StopTightened 1,
     RequestRefused 1,
     OperatorCommand 1,
+    VenueEntry 1,
     RiskVerdict 1,
     LimitMoved 1,
     Decision 1,

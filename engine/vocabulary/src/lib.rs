@@ -34,13 +34,14 @@ pub mod time;
 pub mod trade;
 pub mod trail;
 pub mod units;
+pub mod venue;
 
 pub use candle::{Bar, Candle};
 pub use change::{OrderModified, RequestKind, RequestRefused, StopTightened};
 pub use decision::{Action, Decision, ModelNumber, Ruling};
 pub use event::{DecodeError, Event, Kind, Payload, PayloadBuffer};
 pub use header::{
-    InputFilter, InputJournal, Parent, Quarantine, RunEnded, RunStarted, Series, SessionHeader, SessionMode,
+    Fetched, InputFilter, InputJournal, Parent, Quarantine, RunEnded, RunStarted, Series, SessionHeader, SessionMode,
 };
 pub use instrument::{Instrument, InstrumentId};
 pub use label::Label;
@@ -56,6 +57,7 @@ pub use time::{Date, Interval, Nanos};
 pub use trade::{RulesFollowed, TradeClosed, TradeMeasures};
 pub use trail::Trail;
 pub use units::{BasisPoints, Cause, Hash, Measure, Money, Price, Quantity, Ratio};
+pub use venue::VenueEntry;
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("the journal's fixed layouts are little-endian and read in place");

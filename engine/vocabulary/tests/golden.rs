@@ -4,15 +4,17 @@
 //!   write one. A file that exists is never overwritten: journals on disk hold those bytes.
 //! - Damaged payloads decode to an error or to another value; they never panic, not even when they are printed.
 
+use daybook_vocabulary::VenueEntry;
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
     Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, CheckpointWritten, Command, Date,
-    Decision, Depth, Evaluation, Event, Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId, Interval,
-    Kind, Label, LimitChange, LimitKind, LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent,
-    OrderId, OrderIntent, OrderModified, OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Promotion,
-    Quantity, Quarantine, Quote, Ratio, RequestKind, RequestRefused, RiskVerdict, RulesFollowed, Ruling, RunEnded,
-    RunStarted, Series, SessionClosed, SessionHeader, SessionMode, SessionOpened, Side, SliceTaken, StateDigest,
-    StopTightened, TimeInForce, TradeClosed, TradeMeasures, TradePrint, Trail, TrainingStarted, TrainingStep, Verdict,
+    Decision, Depth, Evaluation, Event, Fetched, Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId,
+    Interval, Kind, Label, LimitChange, LimitKind, LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand,
+    OrderEvent, OrderId, OrderIntent, OrderModified, OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price,
+    Promotion, Quantity, Quarantine, Quote, Ratio, RequestKind, RequestRefused, RiskVerdict, RulesFollowed, Ruling,
+    RunEnded, RunStarted, Series, SessionClosed, SessionHeader, SessionMode, SessionOpened, Side, SliceTaken,
+    StateDigest, StopTightened, TimeInForce, TradeClosed, TradeMeasures, TradePrint, Trail, TrainingStarted,
+    TrainingStep, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -168,10 +170,10 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
             assert!(align_of::<rkyv::Archived<$payload>>() <= 8, "{} in the journal", stringify!($payload));
         )*};
     }
-    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Fetched, Quarantine, OrderIntent, OrderUpdate, Fill);
     archived!(SessionOpened, SessionClosed, SliceTaken);
     archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
-    archived!(OrderModified, StopTightened, RequestRefused);
+    archived!(OrderModified, StopTightened, RequestRefused, VenueEntry);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
     assert_eq!((align_of::<Quote>(), align_of::<TradePrint>(), align_of::<Depth>()), (8, 8, 8));
 }
@@ -224,6 +226,18 @@ fn candle() -> Candle {
 
 fn instrument() -> Instrument {
     Instrument { market: "nse".into(), symbol: "RELIANCE".into(), tick: Price(5_000_000), lot: Quantity(100_000_000) }
+}
+
+fn fetched() -> Fetched {
+    Fetched {
+        source: "kite".to_owned(),
+        market: "nse".to_owned(),
+        symbol: "RELIANCE".to_owned(),
+        interval: Interval(300),
+        after: Nanos(1_748_715_400_000_000_000),
+        until: Nanos(1_749_493_000_000_000_000),
+        rows: 450,
+    }
 }
 
 /// The fixed example of a kind. A new kind gets its line here and its file.
@@ -283,6 +297,7 @@ fn example(kind: Kind) -> Event {
         Kind::RunEnded => Event::RunEnded(run_ended()),
         Kind::Instrument => Event::Instrument(instrument()),
         Kind::Candle => Event::Candle(candle()),
+        Kind::Fetched => Event::Fetched(fetched()),
         Kind::Quarantine => Event::Quarantine(Quarantine {
             file: hash(4),
             line: 17,
@@ -351,6 +366,7 @@ fn example(kind: Kind) -> Event {
             verdict: Verdict::OrderEnded,
             reason: Label::new("closer"),
         }),
+        Kind::VenueEntry => Event::VenueEntry(VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }),
         Kind::OperatorCommand => {
             Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
         }

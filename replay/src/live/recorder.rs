@@ -14,7 +14,7 @@ use daybook_core::{Body, Core, Input, NO_STREAM, Outbox, Output, SessionHours, S
 use daybook_journal::{Durable, Head, SealKey, Writer};
 use daybook_vocabulary::{
     Candle, Cause, Date, Instrument, InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer, SessionClosed,
-    SessionHeader, SessionOpened, SliceTaken,
+    SessionHeader, SessionOpened, SliceTaken, TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub enum Heard {
     /// A candle closed.
     Candle(InstrumentId, Candle),
+    /// A trade at the exchange.
+    Print(InstrumentId, TradePrint),
     /// The candles of a moment are in, or were waited for.
     Slice(SliceTaken),
     /// A trading session begins.
@@ -38,6 +40,7 @@ impl Heard {
     pub fn of(body: &Body<'_>, time: Nanos, session: Option<Date>) -> Option<Self> {
         Some(match *body {
             Body::Candle(id, candle) => Self::Candle(id, *candle),
+            Body::Print(id, print) => Self::Print(id, *print),
             Body::Slice(slice) => Self::Slice(SliceTaken { interval: slice.interval, at: time }),
             Body::SessionOpened(hours) => {
                 let SessionHours { date, open, close } = hours;
@@ -51,7 +54,7 @@ impl Heard {
     /// The instrument it concerns, or none.
     const fn stream(&self) -> InstrumentId {
         match self {
-            Self::Candle(id, _) => *id,
+            Self::Candle(id, _) | Self::Print(id, _) => *id,
             _ => NO_STREAM,
         }
     }
@@ -60,6 +63,7 @@ impl Heard {
     const fn body(&self) -> Body<'_> {
         match self {
             Self::Candle(id, candle) => Body::Candle(*id, candle),
+            Self::Print(id, print) => Body::Print(*id, print),
             Self::Slice(slice) => Body::Slice(Slice { interval: slice.interval }),
             Self::SessionOpened(session) => {
                 let SessionOpened { date, open, close } = *session;
@@ -80,6 +84,8 @@ pub struct Recorder {
     path: PathBuf,
     /// Time of the last frame.
     now: Nanos,
+    /// The session that is open.
+    session: Option<SessionOpened>,
 }
 
 impl Recorder {
@@ -98,7 +104,7 @@ impl Recorder {
             append(&mut writer, &mut buffer, begins, id as u32, instrument)?;
         }
         writer.sync()?;
-        Ok(Self { writer, core, out: Outbox::new(), buffer, path, now: begins })
+        Ok(Self { writer, core, out: Outbox::new(), buffer, path, now: begins, session: None })
     }
 
     /// Takes a session up where its journal ends. `core` is new and comes to the state the journal leads to; `writer` is
@@ -108,11 +114,19 @@ impl Recorder {
         let mut check = AuditSink::new(recorded, recorded.outputs, &mut nothing).that_may_end_early();
         let mut source = recorded.inputs();
         let mut now = Nanos(recorded.journal.frame(0)?.frame().time);
+        let mut session = None;
         let mut out = Outbox::new();
         // Not through `run`, which ends a session with a last digest: this one goes on.
         while source.advance()? {
             let input = source.input();
             now = input.time;
+            match input.body {
+                Body::SessionOpened(SessionHours { date, open, close }) => {
+                    session = Some(SessionOpened { date, open, close });
+                }
+                Body::SessionClosed => session = None,
+                _ => {}
+            }
             let mut agrees = check.begin(&input)?;
             core.step(&input, &mut out)?;
             agrees = agrees && check.commit(now, &mut out)?;
@@ -123,7 +137,7 @@ impl Recorder {
         }
         let owed = check.owed(&recorded.path)?;
         let path = recorded.path.clone();
-        let mut recorder = Self { writer, core, out, buffer: PayloadBuffer::new(), path, now };
+        let mut recorder = Self { writer, core, out, buffer: PayloadBuffer::new(), path, now, session };
         owed.iter().try_for_each(|output| recorder.append(output))?;
         recorder.writer.sync()?;
         Ok(recorder)
@@ -137,9 +151,16 @@ impl Recorder {
         let (writer, buffer, stream) = (&mut self.writer, &mut self.buffer, heard.stream().0);
         match heard {
             Heard::Candle(_, candle) => append(writer, buffer, time, stream, candle)?,
+            Heard::Print(_, print) => append(writer, buffer, time, stream, print)?,
             Heard::Slice(slice) => append(writer, buffer, time, stream, slice)?,
-            Heard::SessionOpened(session) => append(writer, buffer, time, stream, session)?,
-            Heard::SessionClosed(session) => append(writer, buffer, time, stream, session)?,
+            Heard::SessionOpened(session) => {
+                append(writer, buffer, time, stream, session)?;
+                self.session = Some(*session);
+            }
+            Heard::SessionClosed(session) => {
+                append(writer, buffer, time, stream, session)?;
+                self.session = None;
+            }
             Heard::Command(command) => append(writer, buffer, time, stream, command)?,
         }
         self.out.clear();
@@ -162,6 +183,11 @@ impl Recorder {
     /// The core, to look at.
     pub const fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// The session that is open.
+    pub const fn session(&self) -> Option<SessionOpened> {
+        self.session
     }
 
     /// Time of the last frame.

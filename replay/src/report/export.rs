@@ -220,6 +220,7 @@ impl Export {
                 let [rank, cause] = cause_cells(alarm.cause);
                 self.row(at, &[rank, cause, Cell::Text(&alarm.code), Cell::Text(&alarm.text)])
             }
+            Event::VenueEntry(entry) => self.row(at, &[Cell::Text(&entry.venue), Cell::Text(&entry.text)]),
             Event::SessionOpened(session) => {
                 let date = session.date.to_string();
                 self.row(at, &[Cell::Text(&date), Cell::Time(session.open), Cell::Time(session.close)])
@@ -293,7 +294,7 @@ pub(super) const fn cause_cells(cause: Cause) -> [Cell<'static>; 2] {
 const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
     match kind {
         Kind::Candle | Kind::Bar => &[],
-        Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded => &[("json", Utf8)],
+        Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded | Kind::Fetched => &[("json", Utf8)],
         Kind::Quote | Kind::TradePrint | Kind::Depth => &[("json", Utf8)],
         Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten => &[("json", Utf8)],
         Kind::Evaluation | Kind::Promotion => &[("json", Utf8)],
@@ -317,6 +318,7 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
         Kind::Account => &ACCOUNT,
         Kind::StateDigest => &[("cause_rank", U64), ("cause_seq", U64), ("inputs", U64), ("digest", Utf8)],
         Kind::Alarm => &[("cause_rank", U64), ("cause_seq", U64), ("code", Utf8), ("text", Utf8)],
+        Kind::VenueEntry => &[("venue", Utf8), ("text", Utf8)],
         Kind::SessionOpened => &[("session", Utf8), ("open", Timestamp), ("close", Timestamp)],
         Kind::SessionClosed => &[("session", Utf8)],
         Kind::SliceTaken => &[("interval", Utf8), ("at", Timestamp)],
