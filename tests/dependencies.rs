@@ -17,7 +17,11 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
     ("daybook-config", "config", &["daybook-vocabulary"]),
     ("daybook-features", "features", &["daybook-vocabulary"]),
     ("daybook-core", "engine/core", &["daybook-config", "daybook-features", "daybook-vocabulary"]),
-    ("daybook-inference", "learner/inference", &[]),
+    (
+        "daybook-inference",
+        "learner/inference",
+        &["daybook-config", "daybook-core", "daybook-features", "daybook-vocabulary"],
+    ),
     (
         "daybook-train",
         "learner/train",

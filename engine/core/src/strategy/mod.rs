@@ -21,7 +21,7 @@ use crate::ledger::{Book, Ledger};
 use crate::orders::{Order, Requests};
 use crate::policy::{PolicyRunner, momentum};
 use crate::risk::{RiskLimits, TradingHours};
-use crate::sizing::{Sizing, SizingInput};
+use crate::sizing::{Gauge, Record, Sizing, SizingInput};
 use daybook_vocabulary::{Candle, Decision, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -189,6 +189,8 @@ pub struct View<'a> {
     pub interval: Interval,
     pub(crate) book: &'a Book,
     pub(crate) ledger: &'a Ledger,
+    /// The account's closed trades.
+    pub(crate) record: &'a Record,
 }
 
 impl View<'_> {
@@ -237,10 +239,17 @@ impl View<'_> {
         self.ledger.free()
     }
 
-    /// How much to enter with at the last price; nothing when that is less than a lot.
+    /// How much to enter with at the last price; nothing when that is less than a lot, or when what the size is worked
+    /// out from is missing.
     #[inline]
-    pub fn size(&self, sizing: Sizing, stop: Option<Price>) -> Option<Quantity> {
-        sizing.quantity(&SizingInput { equity: self.equity(), price: self.last(), stop, lot: self.meta.lot })
+    pub fn size(&self, sizing: Sizing, stop: Option<Price>, gauge: Option<&Gauge>) -> Option<Quantity> {
+        sizing.quantity(&SizingInput {
+            stop,
+            range: gauge.and_then(Gauge::range),
+            volatility: gauge.and_then(Gauge::volatility),
+            record: *self.record,
+            ..SizingInput::new(self.equity(), self.last(), self.meta.lot)
+        })
     }
 
     /// Nanoseconds until the session's close.
