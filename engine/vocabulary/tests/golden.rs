@@ -227,6 +227,10 @@ fn instrument() -> Instrument {
     Instrument { market: "nse".into(), symbol: "RELIANCE".into(), tick: Price(5_000_000), lot: Quantity(100_000_000) }
 }
 
+fn venue_entry() -> VenueEntry {
+    VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }
+}
+
 /// The fixed example of a kind. A new kind gets its line here and its file.
 fn example_of_learning(kind: Kind) -> Event {
     let number = |value: f32| ModelNumber::new(value).expect("finite");
@@ -352,7 +356,7 @@ fn example(kind: Kind) -> Event {
             verdict: Verdict::OrderEnded,
             reason: Label::new("closer"),
         }),
-        Kind::VenueEntry => Event::VenueEntry(VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }),
+        Kind::VenueEntry => Event::VenueEntry(venue_entry()),
         Kind::OperatorCommand => {
             Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
         }
