@@ -39,6 +39,8 @@ pub enum Command {
     Demo(Demo),
     /// Read candles from CSV, Parquet and Arrow files into a journal.
     Ingest(Ingest),
+    /// Get history from the broker into a journal: what is missing, and no more.
+    Fetch(Fetch),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
@@ -107,6 +109,41 @@ pub struct Ingest {
     /// Let these rows supersede what the journal holds.
     #[arg(long)]
     pub revise: bool,
+}
+
+/// Arguments of `fetch`. The last of two opposing flags wins.
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// The index whose members are fetched when no symbols are named.
+    #[arg(long, value_name = "INDEX", default_value = "nifty50")]
+    pub index: String,
+    /// First date, inclusive, in the exchange's zone.
+    #[arg(long, value_name = "DATE")]
+    pub from: Date,
+    /// Last date, inclusive; today, by the broker's clock, when not given.
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<Date>,
+    /// Interval of the candles: 1m, 3m, 5m, 10m, 15m, 30m, 1h or 1d.
+    #[arg(long, default_value = "5m")]
+    pub interval: Interval,
+    /// Symbols, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub symbols: Vec<String>,
+    /// Log in again, even if today's login lives.
+    #[arg(long, overrides_with = "no_force_refresh_token")]
+    pub force_refresh_token: bool,
+    /// Use today's login while it lives (the default).
+    #[arg(long, overrides_with = "force_refresh_token")]
+    pub no_force_refresh_token: bool,
+    /// Pages asked for at the same time; the broker's rate limits hold for all of them together.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub max_workers: u32,
+    /// The broker; plain http for a simulated one on this machine.
+    #[arg(long, value_name = "URL", default_value = "https://api.kite.trade")]
+    pub broker_url: String,
+    /// The journal; made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub journal: PathBuf,
 }
 
 /// Order of day and month.

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod explain;
 mod features;
+mod fetch;
 mod fork;
 mod ingest;
 mod journal;
@@ -27,6 +28,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
     match &cli.command {
         Command::Demo(arguments) => demo::run(cli, arguments),
         Command::Ingest(arguments) => ingest::run(cli, arguments),
+        Command::Fetch(arguments) => fetch::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),
         Command::Explain(arguments) => explain::run(cli, arguments),

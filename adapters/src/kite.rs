@@ -3,7 +3,7 @@
 //! ```text
 //! session ─► client ─► http      REST: login, instruments, history, the order book; retries and rate buckets
 //!              │         └─────  transport: a seam, so that all of it is tried in virtual time
-//!            orders              place, modify, cancel: never resent blindly
+//!            placing             place, modify, cancel: never resent blindly
 //! ticker ─► ticks, messages      WebSocket: binary packets and text, never a panic on any bytes
 //! ```
 //!
@@ -12,6 +12,24 @@
 //! - Secrets show as `***` in every `Debug`, error and log.
 //! - Must never: send an order twice, nor one whose intent is not on disk.
 
+mod blocking;
+pub mod buckets;
+mod client;
+mod error;
+pub mod history;
+pub mod http;
+pub mod instruments;
+pub mod messages;
+pub mod orders;
+pub mod pace;
+mod placing;
+mod secret;
+pub mod session;
+pub mod ticker;
 pub mod ticks;
+pub mod values;
 
-pub use ticks::{Depth, Flaw, Level, Mode, Ohlc, Packet, Quote, Segment, Tick, Token, Trading};
+pub use blocking::BlockingKite;
+pub use client::{BACKOFF, BrokerClock, JITTER, Kite, LastPrices, Margins};
+pub use error::{ErrorKind, KiteError, Refused};
+pub use secret::{Secret, scrub, write_private};

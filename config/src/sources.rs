@@ -62,6 +62,18 @@ pub(crate) struct Collected {
 }
 
 impl Sources {
+    /// A variable that is no setting, such as a credential: from the environment, else from the `.env` file. The one
+    /// way to a secret; settings hold none.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let outside = self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let inside = || {
+            let text = std::fs::read_to_string(self.dotenv.as_deref()?).ok()?;
+            let mut lines = text.lines().filter_map(|line| dotenv_line(line).ok().flatten());
+            lines.find(|(known, _)| known == name).map(|(_, value)| value)
+        };
+        outside.or_else(inside).filter(|value| !value.is_empty())
+    }
+
     pub(crate) fn collect(self) -> Result<Collected, ConfigError> {
         let mut entries = Vec::new();
         if let Some(path) = &self.file {
@@ -282,6 +294,18 @@ mod tests {
             let reason = dotenv_line(bad).unwrap_err();
             assert!(!reason.contains("zq"), "{reason} shows the value");
         }
+    }
+
+    #[test]
+    fn a_credential_comes_from_the_environment_or_the_dotenv() {
+        let dir = tempfile::tempdir().unwrap();
+        let dotenv = dir.path().join(".env");
+        std::fs::write(&dotenv, "KITE_API_KEY='one two'\nexport KITE_API_SECRET=three # no\nEMPTY=\n").unwrap();
+        let environment = vec![("KITE_API_SECRET".to_owned(), "four".to_owned())];
+        let sources = Sources { dotenv: Some(dotenv), environment, ..Sources::default() };
+        assert_eq!(sources.variable("KITE_API_KEY").as_deref(), Some("one two"));
+        assert_eq!(sources.variable("KITE_API_SECRET").as_deref(), Some("four"), "the environment is stronger");
+        assert_eq!((sources.variable("EMPTY"), sources.variable("OTHER")), (None, None));
     }
 
     #[test]

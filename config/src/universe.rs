@@ -77,6 +77,11 @@ impl Universe {
         self.renamed.get(symbol).map_or(symbol, String::as_str)
     }
 
+    /// Every old symbol and the one that followed it.
+    pub fn renamed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.renamed.iter().map(|(old, new)| (old.as_str(), new.as_str()))
+    }
+
     /// Walks back from the newest list, undoing one change after the other.
     fn read(text: &str, place: &str) -> Result<Self, ConfigError> {
         let raw: Raw = toml::from_str(text).map_err(|error| toml_error(text, place, &error))?;

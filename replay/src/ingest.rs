@@ -15,7 +15,7 @@
 //!   missing.
 
 mod coverage;
-mod known;
+pub(crate) mod known;
 mod place;
 mod read;
 mod record;
@@ -32,7 +32,7 @@ use daybook_adapters::files::FileError;
 use daybook_config::Calendar;
 use daybook_journal::{JournalError, SealKey, Writer};
 use daybook_vocabulary::time::SECOND;
-use daybook_vocabulary::{DecodeError, Hash, Interval};
+use daybook_vocabulary::{DecodeError, Fetched, Hash, Interval};
 use known::Known;
 use read::Inputs;
 use std::fs;
@@ -91,6 +91,9 @@ pub struct IngestOptions {
     pub revise: bool,
     /// File of the key that seals the journal at the end; made when it is not there. None: not sealed.
     pub seal_key: Option<PathBuf>,
+    /// What a broker was asked for, when the files are its answers: the run then says `fetch`, and names these ranges
+    /// in its last frames; it may hold no row.
+    pub fetched: Option<Vec<Fetched>>,
     /// Layout of the journal's segments.
     pub segments: daybook_journal::Options,
     /// Frames between two commits. Default: 65,536.
@@ -114,10 +117,16 @@ impl IngestOptions {
             duplicates: Duplicates::Quarantine,
             revise: false,
             seal_key: None,
+            fetched: None,
             segments: daybook_journal::Options::default(),
             batch_frames: 65_536,
             sort_memory: 224 << 20,
         }
+    }
+
+    /// The command that a run names.
+    fn command(&self) -> &'static str {
+        if self.fetched.is_some() { "fetch" } else { "ingest" }
     }
 
     /// The zone of naive times.
@@ -129,6 +138,8 @@ impl IngestOptions {
 /// What a command is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// Asking a broker; counted in pages.
+    Fetch,
     /// Looking at files; counted in files.
     Survey,
     /// Reading rows; counted in rows.
@@ -241,7 +252,7 @@ pub fn run(options: &IngestOptions, progress: &mut dyn Progress) -> Result<Inges
 }
 
 fn check(options: &IngestOptions) -> Result<(), IngestError> {
-    if options.files.is_empty() {
+    if options.files.is_empty() && options.fetched.is_none() {
         return Err(IngestError::NoFiles);
     }
     if options.interval.is_some_and(|interval| interval > Interval::DAY || interval.0 == 0) {
@@ -283,7 +294,7 @@ fn already_done(options: &IngestOptions, inputs: &Inputs) -> Result<Option<Inges
     Ok(Some(report))
 }
 
-fn seal(options: &IngestOptions, writer: &mut Writer) -> Result<bool, IngestError> {
+pub(crate) fn seal(options: &IngestOptions, writer: &mut Writer) -> Result<bool, IngestError> {
     let Some(path) = &options.seal_key else { return Ok(false) };
     writer.seal(&SealKey::load_or_create(path)?)?;
     Ok(true)

@@ -19,6 +19,7 @@ mod driver;
 mod error;
 mod explain;
 pub mod feature_table;
+pub mod fetch;
 mod fork;
 mod history;
 pub mod ingest;

@@ -1,13 +1,16 @@
 //! A session on a live market: what the core is told is journaled before the core hears it.
 //!
 //! ```text
-//! feed ─► recorder.rs: append input ─► core.step ─► append outputs ─► batch, or sync where something is to be sent
+//! clock, feed ─► pilot.rs (sessions, slices) ─►
+//!         recorder.rs: append input ─► core.step ─► append outputs ─► batch, or sync where something is to be sent
 //! restart: recorded.rs ─► core.step ─► compare with what stands there ─► go on
 //! ```
 //!
 //! - The journal of a live session is the session: restarting is replaying it, auditing is replaying it and comparing.
 //! - The core passes on nothing that is not appended.
 
+mod pilot;
 mod recorder;
 
+pub use pilot::{Course, Ear, Pilot, Stage};
 pub use recorder::{Heard, Recorder};

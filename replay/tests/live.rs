@@ -3,10 +3,10 @@
 
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_journal::{Draft, Journal, Options, Writer};
-use daybook_replay::live::{Heard, Recorder};
+use daybook_replay::live::{Course, Heard, Pilot, Recorder, Stage};
 use daybook_replay::synthetic::{self, Market};
 use daybook_replay::{BacktestOptions, Plan, Prepared, Recorded, Source, audit};
-use daybook_vocabulary::{Event, Hash, Interval, Nanos, Price, Quantity, SessionHeader, SessionMode, TradePrint};
+use daybook_vocabulary::{Event, Hash, Interval, Nanos, Price, Quantity, SessionHeader, SessionMode, Side, TradePrint};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -192,6 +192,18 @@ fn events(path: &Path) -> Vec<(Nanos, u32, Event)> {
     events
 }
 
+/// Intents and fills, in order of the orders: which symbol, order, side, quantity, price, verdict.
+fn said(events: &[(Nanos, u32, Event)]) -> Vec<(u32, u64, Side, Quantity, Price, &'static str)> {
+    let say = |(_, stream, event): &(Nanos, u32, Event)| match event {
+        Event::OrderIntent(it) => Some((*stream, it.order.0, it.side, it.quantity, it.reference, it.verdict.word())),
+        Event::Fill(it) => Some((*stream, it.order.0, it.side, it.quantity, it.price, "fill")),
+        _ => None,
+    };
+    let mut said: Vec<_> = events.iter().filter_map(say).collect();
+    said.sort_by_key(|said| (said.1, said.5 == "fill"));
+    said
+}
+
 /// RL-09: what paper trades on the ticks of a market is what a backtest trades on its candles: bars, intents, fills.
 #[test]
 fn trades_lead_to_the_same_bars_and_fills_as_their_candles() {
@@ -218,20 +230,76 @@ fn trades_lead_to_the_same_bars_and_fills_as_their_candles() {
         .collect();
     built.sort_by_key(|(stream, open, _)| (*open, *stream));
     assert_eq!(given.collect::<Vec<_>>(), built);
-    let said = |events: &[(Nanos, u32, Event)]| -> Vec<_> {
-        let say = |(_, stream, event): &(Nanos, u32, Event)| match event {
-            Event::OrderIntent(it) => {
-                Some((*stream, it.order.0, it.side, it.quantity, it.reference, it.verdict.word()))
-            }
-            Event::Fill(it) => Some((*stream, it.order.0, it.side, it.quantity, it.price, "fill")),
-            _ => None,
-        };
-        let mut said: Vec<_> = events.iter().filter_map(say).collect();
-        said.sort_by_key(|said| (said.1, said.5 == "fill"));
-        said
-    };
     assert!(said(&left).len() > 40);
     assert_eq!(said(&left), said(&right));
+}
+
+/// A day flown on a feed, told the time every second: the slices come at the bars' ends, and what is decided is what a
+/// backtest of the same candles decides.
+#[test]
+fn a_piloted_day_decides_what_a_backtest_decides() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&market(dir.path()));
+    let prepared = Prepared::open(&options).unwrap();
+    let day = |date: &str| -> Vec<_> {
+        let date = date.parse().unwrap();
+        let feed = feed(&options, &prepared);
+        feed.into_iter().filter(|(time, _)| prepared.calendar.date_of(*time) == date).collect()
+    };
+    let candles = day("2025-06-10");
+    let (flown, replayed) = (dir.path().join("flown"), dir.path().join("replayed"));
+    let header = header(&options, &prepared);
+    let instruments = &prepared.selection.instruments;
+    let recorder = |path: &Path, begins| {
+        let writer = Writer::create(path, small()).unwrap();
+        Recorder::begin(path.to_owned(), writer, &header, instruments, begins, core(&options, &prepared)).unwrap()
+    };
+    let opens = candles[0].0;
+    let mut plain = recorder(&replayed, opens);
+    for (time, heard) in &candles {
+        plain.hear(*time, heard).unwrap();
+    }
+    plain.end(None).unwrap();
+
+    let course = Course {
+        calendar: prepared.calendar.clone(),
+        interval: prepared.selection.interval,
+        grace: 2_000_000_000,
+        subscribed: 2,
+    };
+    let second = 1_000_000_000;
+    let early = opens + -600 * second;
+    let mut pilot = Pilot::new(recorder(&flown, early), course, early).unwrap().expect("a trading day");
+    assert_eq!((pilot.stage(), pilot.due()), (Stage::Waiting, Some(opens)));
+    let prints: Vec<_> =
+        as_prints(&candles).into_iter().filter(|(_, heard)| matches!(heard, Heard::Print(..))).collect();
+    let (mut now, mut next, mut fills) = (early, 0, 0);
+    while pilot.stage() != Stage::Over {
+        let mut count = |_: Nanos, outputs: &[daybook_core::Output]| {
+            fills += outputs.iter().filter(|it| matches!(it.body, daybook_core::Conclusion::Fill(_))).count();
+        };
+        while prints.get(next).is_some_and(|(time, _)| *time <= now) {
+            pilot.feed(now, &prints[next].1, &mut count).unwrap();
+            next += 1;
+        }
+        pilot.time(now, &mut count).unwrap();
+        now = now + second;
+    }
+    assert!(pilot.recorder().now() <= now && pilot.due().is_none());
+    pilot.end(None).unwrap();
+    assert_eq!((next, judged(&flown).verdict), (prints.len(), "equal"));
+    // A symbol whose next trade is in when the others complete the slice fills at the trade after it: what came before
+    // a decision cannot fill it. What is decided is the same.
+    let decided = |path: &Path| -> Vec<_> {
+        said(&events(path))
+            .into_iter()
+            .map(|(id, order, side, quantity, _, word)| (id, order, side, quantity, word))
+            .collect()
+    };
+    assert_eq!(decided(&flown), decided(&replayed));
+    assert!(fills > 10, "{fills} fills");
+    let slices = events(&flown).iter().filter(|(.., event)| matches!(event, Event::SliceTaken(_))).count();
+    assert_eq!(slices, 75, "one for each five minutes");
 }
 
 /// Restart = replay: cut off after any frame, taken up and told the rest, a session ends as if nothing had happened.

@@ -39,7 +39,7 @@ pub fn run(cli: &Cli, arguments: &Ingest) -> Verdict {
         },
         ..IngestOptions::new(arguments.files.clone(), arguments.journal.clone(), calendar)
     };
-    let mut bars = Bars { bar: None };
+    let mut bars = Bars::new();
     let report = ingest::run(&options, &mut bars);
     bars.finish();
     let report = report?;
@@ -53,12 +53,16 @@ pub fn run(cli: &Cli, arguments: &Ingest) -> Verdict {
 }
 
 /// A progress bar per phase.
-struct Bars {
+pub(super) struct Bars {
     bar: Option<ProgressBar>,
 }
 
 impl Bars {
-    fn finish(&mut self) {
+    pub(super) const fn new() -> Self {
+        Self { bar: None }
+    }
+
+    pub(super) fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -69,6 +73,7 @@ impl Progress for Bars {
     fn begin(&mut self, phase: Phase, total: u64) {
         self.finish();
         let (message, unit) = match phase {
+            Phase::Fetch => ("fetching", "pages"),
             Phase::Survey => ("surveying", "files"),
             Phase::Read => ("reading", "rows"),
             Phase::Write => ("writing", "rows"),

@@ -484,6 +484,7 @@ impl Core {
                 interval,
                 book,
                 ledger: &self.state.ledger,
+                record: &self.state.risk.record,
             };
             self.setup.strategy.decide(&view, &mut self.requests);
             if !self.requests.list.is_empty() {

@@ -140,11 +140,13 @@ impl OpenTrade {
         (risk > Money::ZERO).then_some(risk)
     }
 
-    /// What it has made so far, charges paid, in R; `open` is the profit of what is still held.
+    /// What it has made so far, charges paid, in R; `open` is the profit of what is still held. A million R either way
+    /// is the end of the scale: sums over many trades stay inside the range.
     pub fn r(&self, open: Money) -> Option<Ratio> {
         let made = self.gross + open - self.fees;
         let r = divide_rounded(made.0.checked_mul(SCALE.into())?, self.risk()?.0);
-        i64::try_from(r).ok().map(Ratio)
+        let end = i128::from(SCALE) * 1_000_000;
+        Some(Ratio(r.clamp(-end, end) as i64))
     }
 }
 

@@ -15,19 +15,22 @@ use std::collections::BTreeMap;
 use worlds::{Random, Step, World};
 
 /// Every strategy, with windows short enough for small worlds; the last one plays a script.
-const PLAYERS: &[&str] = &["hold", "intraday", "sma-cross", "swing", "script"];
+const PLAYERS: &[&str] = &["hold", "intraday", "policy-momentum", "sma-cross", "swing", "script"];
 
 fn player(name: &str, world: &World) -> Box<dyn Strategy> {
     let Some(entry) = daybook_core::strategy::find(name) else { return world.scripted() };
     let short: &[(&str, &str)] = match name {
         "intraday" => &[("mean", "3"), ("rsi", "2"), ("square_off_minutes", "3")],
+        "policy-momentum" => &[("bars", "2"), ("range", "2"), ("threshold", "0.5")],
         "sma-cross" => &[("fast", "2"), ("slow", "5")],
         "swing" => &[("fast", "5"), ("slow", "20"), ("max_hold_days", "2")],
         _ => &[],
     };
     let mut given: BTreeMap<String, String> =
         short.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    given.insert("quantity".into(), "10".into());
+    if entry.parameters.iter().any(|parameter| parameter.name == "quantity") {
+        given.insert("quantity".into(), "10".into());
+    }
     let parameters = Parameters::resolve(name, entry.parameters, &given).unwrap();
     entry.build(&parameters, world.instruments.len()).unwrap()
 }
@@ -232,7 +235,8 @@ fn the_order_of_symbols_changes_nothing() {
         {
             group.sort_by_key(|step| if let Step::Candle { instrument, .. } = step { *instrument } else { 0 });
         }
-        for name in PLAYERS.iter().filter(|name| **name != "script") {
+        // A policy enters one symbol of a slice, and of equals the first: there the order is a rule.
+        for name in PLAYERS.iter().filter(|name| !["script", "policy-momentum"].contains(name)) {
             let (mut one, mut other) = (world.core(player(name, &world)), mirrored.core(player(name, &mirrored)));
             let (outputs, mirrors) = (play(&mut one, &world.steps), play(&mut other, &mirrored.steps));
             for instrument in 0..count {

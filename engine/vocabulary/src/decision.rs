@@ -26,6 +26,13 @@ impl ModelNumber {
     }
 }
 
+/// An exact number as a model would say it: the nearest float.
+impl From<Ratio> for ModelNumber {
+    fn from(ratio: Ratio) -> Self {
+        Self::new(ratio.to_f64() as f32).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for ModelNumber {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.value())
@@ -59,8 +66,6 @@ words!(
 words!(
     /// What the decision rules a to g made of a policy's word.
     Ruling "kebab-case" {
-        /// a: the session is too young, nothing is done.
-        BeforeStart = "before-start",
         /// c: the session is too old, the open trade is left.
         ExitAtEnd = "exit-at-end",
         /// c: the session is too old, and nothing is open.

@@ -7,7 +7,7 @@
 use crate::candle::{Bar, Candle};
 use crate::change::{OrderModified, RequestRefused, StopTightened};
 use crate::decision::Decision;
-use crate::header::{Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
+use crate::header::{Fetched, Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
 use crate::instrument::Instrument;
 use crate::learning::{CheckpointWritten, Evaluation, Promotion, TrainingStarted, TrainingStep};
 use crate::market::{Depth, Quote, TradePrint};
@@ -144,6 +144,8 @@ events! {
     11 SessionClosed(SessionClosed) "session-closed",
     /// A decision point.
     12 SliceTaken(SliceTaken) "slice",
+    /// A range that a broker was asked for, whole.
+    16 Fetched(Fetched) "fetched",
     /// A command of the operator.
     20 OperatorCommand(OperatorCommand) "operator-command",
     /// A simulated broker was asked to do something.
@@ -281,6 +283,7 @@ archived!(
     SliceTaken 1,
     Instrument 1,
     Quarantine 1,
+    Fetched 1,
     OrderIntent 2,
     OrderUpdate 1,
     Fill 1,

@@ -163,6 +163,26 @@ pub struct Series {
     pub last: Nanos,
 }
 
+/// What a fetch asked a broker for and got, whole: each candle of one instrument that was known after one instant and
+/// no later than another. Candles may be missing in it (nobody traded); asking again would find nothing more.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
+pub struct Fetched {
+    /// Who was asked, such as `kite`.
+    pub source: String,
+    /// The instrument's market.
+    pub market: String,
+    /// Its symbol.
+    pub symbol: String,
+    /// Length of the candles.
+    pub interval: Interval,
+    /// Candles known at this instant or before were not asked for.
+    pub after: Nanos,
+    /// The last instant at which a candle that was asked for was known.
+    pub until: Nanos,
+    /// Rows that came.
+    pub rows: u64,
+}
+
 /// A row that could not become a candle, with the reason and the row as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
 pub struct Quarantine {

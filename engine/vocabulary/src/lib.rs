@@ -41,7 +41,7 @@ pub use change::{OrderModified, RequestKind, RequestRefused, StopTightened};
 pub use decision::{Action, Decision, ModelNumber, Ruling};
 pub use event::{DecodeError, Event, Kind, Payload, PayloadBuffer};
 pub use header::{
-    InputFilter, InputJournal, Parent, Quarantine, RunEnded, RunStarted, Series, SessionHeader, SessionMode,
+    Fetched, InputFilter, InputJournal, Parent, Quarantine, RunEnded, RunStarted, Series, SessionHeader, SessionMode,
 };
 pub use instrument::{Instrument, InstrumentId};
 pub use label::Label;

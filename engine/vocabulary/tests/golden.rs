@@ -8,12 +8,13 @@ use daybook_vocabulary::VenueEntry;
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
     Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, CheckpointWritten, Command, Date,
-    Decision, Depth, Evaluation, Event, Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId, Interval,
-    Kind, Label, LimitChange, LimitKind, LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand, OrderEvent,
-    OrderId, OrderIntent, OrderModified, OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price, Promotion,
-    Quantity, Quarantine, Quote, Ratio, RequestKind, RequestRefused, RiskVerdict, RulesFollowed, Ruling, RunEnded,
-    RunStarted, Series, SessionClosed, SessionHeader, SessionMode, SessionOpened, Side, SliceTaken, StateDigest,
-    StopTightened, TimeInForce, TradeClosed, TradeMeasures, TradePrint, Trail, TrainingStarted, TrainingStep, Verdict,
+    Decision, Depth, Evaluation, Event, Fetched, Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId,
+    Interval, Kind, Label, LimitChange, LimitKind, LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand,
+    OrderEvent, OrderId, OrderIntent, OrderModified, OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price,
+    Promotion, Quantity, Quarantine, Quote, Ratio, RequestKind, RequestRefused, RiskVerdict, RulesFollowed, Ruling,
+    RunEnded, RunStarted, Series, SessionClosed, SessionHeader, SessionMode, SessionOpened, Side, SliceTaken,
+    StateDigest, StopTightened, TimeInForce, TradeClosed, TradeMeasures, TradePrint, Trail, TrainingStarted,
+    TrainingStep, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -169,7 +170,7 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
             assert!(align_of::<rkyv::Archived<$payload>>() <= 8, "{} in the journal", stringify!($payload));
         )*};
     }
-    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Fetched, Quarantine, OrderIntent, OrderUpdate, Fill);
     archived!(SessionOpened, SessionClosed, SliceTaken);
     archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
     archived!(OrderModified, StopTightened, RequestRefused, VenueEntry);
@@ -231,6 +232,18 @@ fn venue_entry() -> VenueEntry {
     VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }
 }
 
+fn fetched() -> Fetched {
+    Fetched {
+        source: "kite".to_owned(),
+        market: "nse".to_owned(),
+        symbol: "RELIANCE".to_owned(),
+        interval: Interval(300),
+        after: Nanos(1_748_715_400_000_000_000),
+        until: Nanos(1_749_493_000_000_000_000),
+        rows: 450,
+    }
+}
+
 /// The fixed example of a kind. A new kind gets its line here and its file.
 fn example_of_learning(kind: Kind) -> Event {
     let number = |value: f32| ModelNumber::new(value).expect("finite");
@@ -288,6 +301,7 @@ fn example(kind: Kind) -> Event {
         Kind::RunEnded => Event::RunEnded(run_ended()),
         Kind::Instrument => Event::Instrument(instrument()),
         Kind::Candle => Event::Candle(candle()),
+        Kind::Fetched => Event::Fetched(fetched()),
         Kind::Quarantine => Event::Quarantine(Quarantine {
             file: hash(4),
             line: 17,

@@ -9,7 +9,7 @@ use super::IngestError;
 use super::record::{Refused, series_of};
 use daybook_adapters::files::Reason;
 use daybook_journal::{Cursor, Frame, Journal, Merge};
-use daybook_vocabulary::{Candle, Hash, Instrument, Kind, Payload, Quarantine, RunEnded, RunStarted};
+use daybook_vocabulary::{Candle, Fetched, Hash, Instrument, Kind, Payload, Quarantine, RunEnded, RunStarted};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -122,7 +122,8 @@ impl Known {
             let from = match &run.ended {
                 Some(ended) => {
                     let rows: u64 = ended.quarantined.iter().map(|(_, count)| count).sum();
-                    (run.end - 1).saturating_sub(rows).max(run.first_seq)
+                    let ranges = self.fetched(run)?.len() as u64;
+                    (run.end - 1).saturating_sub(rows + ranges).max(run.first_seq)
                 }
                 None => self.first_quarantine(run)?,
             };
@@ -131,6 +132,18 @@ impl Known {
         let ranks = files.clone();
         let key: RefusedKey = Box::new(move |_, frame| refused_key(frame, &ranks).unwrap_or((0, 0)));
         Ok(KnownRefused { merge: Merge::new(cursors, key), files: files.clone(), ahead: None, group: Vec::new() })
+    }
+
+    /// What a finished run asked a broker for: the frames before its last one.
+    pub fn fetched(&self, run: &KnownRun) -> Result<Vec<Fetched>, IngestError> {
+        let mut ranges = Vec::new();
+        for seq in (run.first_seq..run.end.saturating_sub(1)).rev() {
+            match decode::<Fetched>(&self.journal.frame(seq)?.frame(), Kind::Fetched)? {
+                Some(range) => ranges.push(range),
+                None => break,
+            }
+        }
+        Ok(ranges)
     }
 
     fn first_quarantine(&self, run: &KnownRun) -> Result<u64, IngestError> {

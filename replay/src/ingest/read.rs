@@ -11,7 +11,7 @@ use super::{Duplicates, IngestError, IngestOptions, Phase, Progress, Stamp, VERS
 use crossbeam::channel::{Sender, bounded};
 use daybook_adapters::files::{Batch, CandleFile, FileError, ReadOptions, Reason};
 use daybook_config::Calendar;
-use daybook_vocabulary::Hash;
+use daybook_vocabulary::{Fetched, Hash};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -115,7 +115,7 @@ impl Inputs {
             without_volume: BTreeMap::new(),
         };
         inputs.rank();
-        inputs.check_any_left()?;
+        inputs.check_any_left(options)?;
         inputs.check_few_symbols()?;
         Ok(inputs)
     }
@@ -152,8 +152,10 @@ impl Inputs {
         )))
     }
 
-    fn check_any_left(&self) -> Result<(), IngestError> {
-        if self.files.iter().any(|input| input.refused.is_none()) {
+    fn check_any_left(&self, options: &IngestOptions) -> Result<(), IngestError> {
+        // A broker may have nothing for what it was asked: then there is no file.
+        let none_needed = self.files.is_empty() && options.fetched.is_some();
+        if none_needed || self.files.iter().any(|input| input.refused.is_none()) {
             return Ok(());
         }
         Err(IngestError::AllRefused(self.files.iter().filter_map(|input| input.refused.clone()).collect()))
@@ -201,6 +203,10 @@ impl Inputs {
             files.sort_unstable();
         }
         text.extend(files);
+        for range in options.fetched.iter().flatten() {
+            let Fetched { source, market, symbol, interval, after, until, rows } = range;
+            text.push_str(&format!("fetched {source} {market} {symbol:?} {interval} {} {} {rows}\n", after.0, until.0));
+        }
         Hash(*blake3::hash(text.as_bytes()).as_bytes())
     }
 
@@ -258,8 +264,8 @@ impl Inputs {
             sorted.rows += rows;
         }
         self.unknown_years = years;
-        self.check_any_left()?;
-        if sorted.rows == 0 {
+        self.check_any_left(options)?;
+        if sorted.rows == 0 && options.fetched.is_none() {
             return Err(IngestError::NoRows(options.files.clone()));
         }
         Ok(sorted)
@@ -369,6 +375,9 @@ fn fan_out<M: Send>(
     mut receive: impl FnMut(M) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(count);
+    if threads == 0 {
+        return Ok(());
+    }
     let next = AtomicUsize::new(0);
     let (out, incoming) = bounded(threads);
     std::thread::scope(|scope| {

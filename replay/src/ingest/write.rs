@@ -91,6 +91,9 @@ impl<'a> Run<'a> {
         };
         run.candles(first, records)?;
         run.quarantine(known.as_ref())?;
+        for range in options.fetched.iter().flatten() {
+            run.out.later(NO_STREAM.0, range)?;
+        }
         run.finish(sealed)
     }
 
@@ -419,7 +422,7 @@ impl<'a> Frames<'a> {
             return Ok(());
         }
         let started = RunStarted {
-            command: "ingest".to_owned(),
+            command: self.options.command().to_owned(),
             id: self.id,
             revises: self.options.revise,
             files: self.inputs.accepted_hashes(),

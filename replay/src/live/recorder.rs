@@ -84,6 +84,8 @@ pub struct Recorder {
     path: PathBuf,
     /// Time of the last frame.
     now: Nanos,
+    /// The session that is open.
+    session: Option<SessionOpened>,
 }
 
 impl Recorder {
@@ -102,7 +104,7 @@ impl Recorder {
             append(&mut writer, &mut buffer, begins, id as u32, instrument)?;
         }
         writer.sync()?;
-        Ok(Self { writer, core, out: Outbox::new(), buffer, path, now: begins })
+        Ok(Self { writer, core, out: Outbox::new(), buffer, path, now: begins, session: None })
     }
 
     /// Takes a session up where its journal ends. `core` is new and comes to the state the journal leads to; `writer` is
@@ -112,11 +114,19 @@ impl Recorder {
         let mut check = AuditSink::new(recorded, recorded.outputs, &mut nothing).that_may_end_early();
         let mut source = recorded.inputs();
         let mut now = Nanos(recorded.journal.frame(0)?.frame().time);
+        let mut session = None;
         let mut out = Outbox::new();
         // Not through `run`, which ends a session with a last digest: this one goes on.
         while source.advance()? {
             let input = source.input();
             now = input.time;
+            match input.body {
+                Body::SessionOpened(SessionHours { date, open, close }) => {
+                    session = Some(SessionOpened { date, open, close });
+                }
+                Body::SessionClosed => session = None,
+                _ => {}
+            }
             let mut agrees = check.begin(&input)?;
             core.step(&input, &mut out)?;
             agrees = agrees && check.commit(now, &mut out)?;
@@ -127,7 +137,7 @@ impl Recorder {
         }
         let owed = check.owed(&recorded.path)?;
         let path = recorded.path.clone();
-        let mut recorder = Self { writer, core, out, buffer: PayloadBuffer::new(), path, now };
+        let mut recorder = Self { writer, core, out, buffer: PayloadBuffer::new(), path, now, session };
         owed.iter().try_for_each(|output| recorder.append(output))?;
         recorder.writer.sync()?;
         Ok(recorder)
@@ -143,8 +153,14 @@ impl Recorder {
             Heard::Candle(_, candle) => append(writer, buffer, time, stream, candle)?,
             Heard::Print(_, print) => append(writer, buffer, time, stream, print)?,
             Heard::Slice(slice) => append(writer, buffer, time, stream, slice)?,
-            Heard::SessionOpened(session) => append(writer, buffer, time, stream, session)?,
-            Heard::SessionClosed(session) => append(writer, buffer, time, stream, session)?,
+            Heard::SessionOpened(session) => {
+                append(writer, buffer, time, stream, session)?;
+                self.session = Some(*session);
+            }
+            Heard::SessionClosed(session) => {
+                append(writer, buffer, time, stream, session)?;
+                self.session = None;
+            }
             Heard::Command(command) => append(writer, buffer, time, stream, command)?,
         }
         self.out.clear();
@@ -167,6 +183,11 @@ impl Recorder {
     /// The core, to look at.
     pub const fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// The session that is open.
+    pub const fn session(&self) -> Option<SessionOpened> {
+        self.session
     }
 
     /// Time of the last frame.

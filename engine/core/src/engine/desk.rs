@@ -342,7 +342,7 @@ impl Core {
     /// Why what a fill would open may not be opened: it cannot be paid, or a limit does not allow it.
     #[inline]
     fn refuses(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Label> {
-        if self.limited {
+        if self.limited || !self.state.risk.locks.is_empty() {
             return self.limits_refuse(trade, order, fees);
         }
         let position = &self.state.books[trade.id.index()].position;

@@ -117,6 +117,7 @@ fn close(book: &mut Book, risk: &mut RiskState, leg: &Leg<'_>, number: u64, out:
         extremes: (book.high, book.low),
         lot: *lot,
     };
+    risk.record.add(round.gross - round.fees);
     out.push(trade.id, Conclusion::Trade(round.close(closing)));
     book.entered = Entered::Before;
     if order.stop.is_some() {

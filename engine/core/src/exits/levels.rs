@@ -55,9 +55,9 @@ pub fn tightest(side: Side, one: Price, other: Price) -> Price {
 /// A stop rounded to the tick away from the entry: down for a long, up for a short. At least one tick (or 1e-8) away.
 pub fn away_from_entry(side: Side, entry: Price, stop: Price, tick: Price) -> Price {
     let step = tick.0.max(1);
-    let below = |price: i64| price - price.rem_euclid(step);
+    let below = |price: i64| price.saturating_sub(price.rem_euclid(step));
     match side {
-        Side::Buy => Price(below(stop.0.min(entry.0 - step))),
+        Side::Buy => Price(below(stop.0.min(entry.0.saturating_sub(step)))),
         Side::Sell => {
             let least = stop.0.max(entry.0.saturating_add(step));
             let floor = below(least);

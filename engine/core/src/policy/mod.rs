@@ -11,8 +11,13 @@
 //! - It withholds its word (`None`) while its features are not complete: a guess is never journaled as an inference.
 
 mod features;
+pub mod momentum;
+mod rules;
+mod runner;
 
 pub use features::PolicyFeatures;
+pub use rules::{Facts, ruling, surest};
+pub use runner::PolicyRunner;
 
 use crate::input::SessionHours;
 use daybook_vocabulary::{Action, Candle, Hash, Instrument, InstrumentId, Interval, ModelNumber, Nanos, Ratio};

@@ -19,8 +19,9 @@ pub use swing::Swing;
 use crate::input::SessionHours;
 use crate::ledger::{Book, Ledger};
 use crate::orders::{Order, Requests};
+use crate::policy::{PolicyRunner, momentum};
 use crate::risk::{RiskLimits, TradingHours};
-use crate::sizing::{Sizing, SizingInput};
+use crate::sizing::{Gauge, Record, Sizing, SizingInput};
 use daybook_vocabulary::{Candle, Decision, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -146,6 +147,23 @@ impl SliceView<'_> {
         self.books[instrument.index()].position.average_price()
     }
 
+    /// The highest and the lowest price since the position of an instrument was entered.
+    pub fn extremes(&self, instrument: InstrumentId) -> (Price, Price) {
+        let book = &self.books[instrument.index()];
+        (book.high, book.low)
+    }
+
+    /// The first stop that protected the open trade of an instrument.
+    pub fn first_stop(&self, instrument: InstrumentId) -> Option<Price> {
+        self.books[instrument.index()].trade.and_then(|trade| trade.stop)
+    }
+
+    /// Candles of an instrument since its position was entered.
+    pub fn bars_held(&self, instrument: InstrumentId) -> u64 {
+        let book = &self.books[instrument.index()];
+        book.trade.map_or(0, |trade| book.bars - trade.bars_before)
+    }
+
     /// When the position of an instrument was entered, at the exchange.
     pub fn entered(&self, instrument: InstrumentId) -> Option<Nanos> {
         self.books[instrument.index()].trade.map(|trade| trade.entry_time)
@@ -171,6 +189,8 @@ pub struct View<'a> {
     pub interval: Interval,
     pub(crate) book: &'a Book,
     pub(crate) ledger: &'a Ledger,
+    /// The account's closed trades.
+    pub(crate) record: &'a Record,
 }
 
 impl View<'_> {
@@ -219,10 +239,17 @@ impl View<'_> {
         self.ledger.free()
     }
 
-    /// How much to enter with at the last price; nothing when that is less than a lot.
+    /// How much to enter with at the last price; nothing when that is less than a lot, or when what the size is worked
+    /// out from is missing.
     #[inline]
-    pub fn size(&self, sizing: Sizing, stop: Option<Price>) -> Option<Quantity> {
-        sizing.quantity(&SizingInput { equity: self.equity(), price: self.last(), stop, lot: self.meta.lot })
+    pub fn size(&self, sizing: Sizing, stop: Option<Price>, gauge: Option<&Gauge>) -> Option<Quantity> {
+        sizing.quantity(&SizingInput {
+            stop,
+            range: gauge.and_then(Gauge::range),
+            volatility: gauge.and_then(Gauge::volatility),
+            record: *self.record,
+            ..SizingInput::new(self.equity(), self.last(), self.meta.lot)
+        })
     }
 
     /// Nanoseconds until the session's close.
@@ -255,6 +282,17 @@ impl Entry {
     }
 }
 
+/// The policy written by hand, under the decision rules.
+const MOMENTUM: Entry = Entry {
+    name: momentum::NAME,
+    about: momentum::ABOUT,
+    parameters: momentum::PARAMETERS,
+    build: |parameters, instruments| {
+        let policy = Box::new(momentum::Momentum::new(parameters, instruments)?);
+        Ok(Box::new(PolicyRunner::new(policy, instruments)))
+    },
+};
+
 fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn Strategy>, ParameterError> {
     let rule = R::new(parameters)?;
     Ok(Box::new(PerInstrument { rules: vec![rule; instruments] }))
@@ -262,7 +300,7 @@ fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn
 
 /// Every strategy, by name. A new one is its file and a line here.
 pub const STRATEGIES: &[Entry] =
-    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), Entry::of::<SmaCross>(), Entry::of::<Swing>()];
+    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), MOMENTUM, Entry::of::<SmaCross>(), Entry::of::<Swing>()];
 
 /// The strategy of that name.
 pub fn find(name: &str) -> Option<&'static Entry> {
