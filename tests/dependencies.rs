@@ -22,7 +22,11 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
         "learner/inference",
         &["daybook-config", "daybook-core", "daybook-features", "daybook-vocabulary"],
     ),
-    ("daybook-train", "learner/train", &["daybook-inference"]),
+    (
+        "daybook-train",
+        "learner/train",
+        &["daybook-core", "daybook-features", "daybook-inference", "daybook-vocabulary"],
+    ),
     ("daybook-adapters", "adapters", &["daybook-journal", "daybook-vocabulary"]),
     (
         "daybook-replay",

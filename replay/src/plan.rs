@@ -9,7 +9,7 @@ use crate::learned::{self, LEARNED};
 use daybook_config::{Calendar, FeeSchedule, Settings};
 use daybook_core::risk::RiskLimits;
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
-use daybook_core::{Core, Setup};
+use daybook_core::{Core, ExchangeRules, Setup};
 use daybook_vocabulary::{Hash, InputFilter, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -160,8 +160,10 @@ impl Plan {
 
     /// Tells a core what is not in its setup: how its fills slip, and its limits.
     pub fn equip(&self, core: Core, selection: &Selection) -> Result<Core, ReplayError> {
-        let limits = RiskLimits::of(&self.settings, self.calendar(selection)?.zone_offset());
-        Ok(core.with_slippage(self.settings.exchange_slippage).with_risk(limits))
+        let zone = self.calendar(selection)?.zone_offset();
+        let limits = RiskLimits::of(&self.settings, zone);
+        let rules = ExchangeRules::of(&self.settings, &selection.instruments, zone);
+        Ok(core.with_slippage(self.settings.exchange_slippage).with_risk(limits).with_exchange(rules))
     }
 
     /// Candles of the input that the warm-up of a bounded range takes: bars of the strategy's timeframe, in candles.

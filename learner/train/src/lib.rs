@@ -11,6 +11,7 @@ mod checkpoint;
 mod dataset;
 mod error;
 pub mod evaluate;
+pub mod memory;
 pub mod network;
 pub mod optimiser;
 mod random;
