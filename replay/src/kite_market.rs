@@ -421,7 +421,7 @@ impl Market for KiteMarket {
             close: price,
             ..CandleParts::default()
         });
-        let trades_at = trade_price(&mut resting, &tick, Phase::Open);
+        let trades_at = trade_price(&mut resting, &tick, Phase::Open, daybook_config::LimitFill::Touch);
         if resting.trigger != daybook_core::Trigger::Armed {
             order.trigger = None;
         }
