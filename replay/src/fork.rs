@@ -114,7 +114,7 @@ fn write_session(
     progress: Progress<'_>,
 ) -> Result<(Parent, Summary), ReplayError> {
     let started = seconds();
-    let mut stages = stages(&parent.header)?;
+    let mut stages = stages(&parent.header, &before.model_places)?;
     let taken = stages.last().map_or(0, |stage| stage.until);
     let wanted = taken + (options.at + 1).saturating_sub(parent.outputs);
     stages.push(Stage { plan: before.clone(), until: wanted });
@@ -150,6 +150,10 @@ fn write_session(
         ancestors: parent.header.lineage().cloned().collect(),
         ..parent.header.clone()
     };
+    if let Some(found) = after.model()? {
+        let copy = building.join(crate::learned::MODEL_FILE);
+        fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    }
     let writer = Writer::create(&building.join("journal"), Options::session())?;
     let instruments = &prepared.selection.instruments;
     let mut sink = SessionSink::begin(writer, &header, instruments, begins, no_snapshots(building), progress)?;
@@ -224,9 +228,14 @@ pub(crate) struct Stage {
 }
 
 /// What a fork's header says came before it: nothing for a run.
-pub(crate) fn stages(header: &SessionHeader) -> Result<Vec<Stage>, ReplayError> {
-    let stage =
-        |parent: &Parent| Ok(Stage { plan: Plan::read(&parent.strategy, &parent.settings)?, until: parent.outputs });
+///
+/// `places` are where a model that decided is looked for.
+pub(crate) fn stages(header: &SessionHeader, places: &[PathBuf]) -> Result<Vec<Stage>, ReplayError> {
+    let stage = |parent: &Parent| {
+        let mut plan = Plan::read(&parent.strategy, &parent.settings)?;
+        plan.model_places = places.to_vec();
+        Ok(Stage { plan, until: parent.outputs })
+    };
     header.lineage().map(stage).collect()
 }
 

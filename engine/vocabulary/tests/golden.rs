@@ -239,6 +239,10 @@ fn instrument() -> Instrument {
     Instrument { market: "nse".into(), symbol: "RELIANCE".into(), tick: Price(5_000_000), lot: Quantity(100_000_000) }
 }
 
+fn venue_entry() -> VenueEntry {
+    VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }
+}
+
 fn fetched() -> Fetched {
     Fetched {
         source: "kite".to_owned(),
@@ -377,7 +381,17 @@ fn example(kind: Kind) -> Event {
             verdict: Verdict::OrderEnded,
             reason: Label::new("closer"),
         }),
-        Kind::VenueEntry => Event::VenueEntry(VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }),
+        Kind::VenueEntry => Event::VenueEntry(venue_entry()),
+        Kind::OperatorCommand | Kind::RiskVerdict | Kind::LimitMoved | Kind::Decision => risk_example(kind),
+        Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten | Kind::Evaluation | Kind::Promotion => {
+            example_of_learning(kind)
+        }
+    }
+}
+
+/// The examples of risk and decisions.
+fn risk_example(kind: Kind) -> Event {
+    match kind {
         Kind::OperatorCommand => {
             Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
         }
@@ -398,9 +412,7 @@ fn example(kind: Kind) -> Event {
             observed: Measure(-310_000_000),
         }),
         Kind::Decision => Event::Decision(decision()),
-        Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten | Kind::Evaluation | Kind::Promotion => {
-            example_of_learning(kind)
-        }
+        other => unreachable!("{other} has its example elsewhere"),
     }
 }
 
