@@ -37,6 +37,7 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
             "daybook-core",
             "daybook-features",
             "daybook-journal",
+            "daybook-train",
             "daybook-vocabulary",
         ],
     ),

@@ -26,6 +26,7 @@ pub mod ingest;
 mod kite_book;
 mod kite_market;
 pub mod live;
+pub mod memory;
 mod plan;
 mod recorded;
 pub mod report;
