@@ -36,6 +36,29 @@ pub(super) struct Trade {
     pub(super) time: Nanos,
 }
 
+/// One candle, walked by the orders of its instrument.
+struct Walk<'a> {
+    cause: Cause,
+    id: InstrumentId,
+    candle: &'a Candle,
+    session: &'a SessionHours,
+    /// How much of the candle's volume may still fill.
+    left: Quantity,
+    /// Whether buys and sales may not trade on it.
+    barred: (bool, bool),
+}
+
+impl Walk<'_> {
+    /// The order may not trade here, though its price is there: out of hours only orders for the close do.
+    fn bars(&self, order: &Order, phase: Phase) -> bool {
+        match (self.barred, order.side) {
+            ((true, true), _) => phase != Phase::Close,
+            ((buys, _), Side::Buy) => buys,
+            ((_, sales), Side::Sell) => sales,
+        }
+    }
+}
+
 impl Core {
     /// Does what the strategy asked for, in its order.
     pub(super) fn act(&mut self, id: InstrumentId, session: &SessionHours, out: &mut Outbox) {
@@ -43,11 +66,24 @@ impl Core {
         for request in list.drain(..) {
             match request {
                 Request::Place(order) => self.place(id, order, session, out),
+                Request::PlaceIn(other, order) if other.index() < self.state.books.len() => {
+                    self.place(other, order, session, out);
+                }
+                Request::PlaceIn(_, order) => {
+                    // Nobody knows where it belongs, so it stands with the instrument it was decided about.
+                    let admitted =
+                        self.admit(id, order, (false, self.state.now), Some(Verdict::UnknownInstrument), out);
+                    assert!(admitted.is_none(), "a fault is never admitted");
+                }
                 Request::Cancel(which, reason) => {
                     self.cancel(id, which, (RequestKind::Cancel, reason), out);
                 }
                 Request::CancelAll(reason) => {
                     self.state.risk.spend(&self.limits, self.state.now, false);
+                    if self.rules.latency > 0 {
+                        self.send_cancels(id, reason, out);
+                        continue;
+                    }
                     self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
                 }
                 Request::Modify(which, change, reason) => self.modify(id, which, change, reason, session, out),
@@ -70,29 +106,40 @@ impl Core {
     /// Judges an order and hands it to the simulated exchange.
     fn place(&mut self, id: InstrumentId, request: OrderRequest, session: &SessionHours, out: &mut Outbox) {
         let closed = self.state.now >= session.close;
-        if let Some(order) = self.admit(id, request, closed, self.state.now, out) {
+        // The client's number is used even where the order is refused, as at a broker.
+        let fault = match request.client {
+            0 => None,
+            client => (!self.state.venue.clients.insert(client)).then_some(Verdict::DuplicateId),
+        };
+        let fault = fault.or_else(|| if self.screens { self.screened(id, &request) } else { None });
+        let arrives = self.state.now + self.rules.latency;
+        if let Some(order) = self.admit(id, request, (closed, arrives), fault, out) {
             self.note_loosened(id, &order);
             self.state.books[id.index()].working.push(order);
         }
     }
 
-    /// Judges an order and journals the intent with its verdict; hands it back when it was approved.
+    /// Judges an order and journals the intent with its verdict; hands it back when it was approved. A fault that was
+    /// found before goes before the gate; the order works on candles that open when it `arrives`, or later.
     pub(super) fn admit(
         &mut self,
         id: InstrumentId,
         request: OrderRequest,
-        closed: bool,
-        decided: Nanos,
+        (closed, arrives): (bool, Nanos),
+        fault: Option<Verdict>,
         out: &mut Outbox,
     ) -> Option<Order> {
         let meta = &self.setup.instruments[id.index()];
         let request = terms::settled(request, self.state.books[id.index()].last, meta.tick);
-        let judged = self.judge(id, &request, closed);
+        let judged = match fault {
+            Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
+            None => self.judge(id, &request, closed),
+        };
         let verdict = judged.map_or_else(|refusal| refusal.verdict, |_| Verdict::Approved);
         let book = &self.state.books[id.index()];
         let cause = book.cause;
         self.state.counts.orders += 1;
-        let mut order = Order::new(OrderId(self.state.counts.orders), &request, decided);
+        let mut order = Order::new(OrderId(self.state.counts.orders), &request, arrives);
         let intent = OrderIntent {
             cause: book.cause,
             order: order.id,
@@ -170,52 +217,41 @@ impl Core {
     ) -> Result<(), CoreError> {
         // Taken out so that fills may touch the rest of the state; put back below, with its memory.
         let mut working = std::mem::take(&mut self.state.books[id.index()].working);
-        let worked = self.walk(cause, id, candle, session, &mut working, out);
+        let barred = if self.rules.bars_candles() { self.barred(id, candle, session) } else { (false, false) };
+        let walk = Walk { cause, id, candle, session, left: Quantity(i64::MAX), barred };
+        let worked = self.walk(walk, &mut working, out);
         self.after_candle(id, candle, session, &mut working, out);
         working.retain(Order::is_working);
         self.state.books[id.index()].working = working;
         worked
     }
 
-    fn walk(
-        &mut self,
-        cause: Cause,
-        id: InstrumentId,
-        candle: &Candle,
-        session: &SessionHours,
-        working: &mut Vec<Order>,
-        out: &mut Outbox,
-    ) -> Result<(), CoreError> {
-        let mut left = match self.setup.participation_bps {
-            None => Quantity(i64::MAX),
-            Some(bps) => self.tradable(id, candle, bps),
-        };
+    fn walk(&mut self, mut walk: Walk<'_>, working: &mut Vec<Order>, out: &mut Outbox) -> Result<(), CoreError> {
+        if let Some(bps) = self.setup.participation_bps {
+            walk.left = self.tradable(walk.id, walk.candle, bps);
+        }
         for phase in Phase::PATH {
             let before = working.len();
-            self.walk_phase(phase, cause, id, candle, session, &mut left, working, out)?;
+            self.walk_phase(phase, &mut walk, working, out)?;
             if phase == Phase::Limits && working.len() > before {
                 // Stops of what a limit has just entered. Every other stop has had its touch, or has not been reached.
-                self.walk_phase(Phase::Stops, cause, id, candle, session, &mut left, working, out)?;
+                self.walk_phase(Phase::Stops, &mut walk, working, out)?;
             }
         }
         if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
-            self.walk_phase(Phase::Close, cause, id, candle, session, &mut left, working, out)?;
+            self.walk_phase(Phase::Close, &mut walk, working, out)?;
         }
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one station of one walk: bundling them would name the loop twice")]
     fn walk_phase(
         &mut self,
         phase: Phase,
-        cause: Cause,
-        id: InstrumentId,
-        candle: &Candle,
-        session: &SessionHours,
-        left: &mut Quantity,
+        walk: &mut Walk<'_>,
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
+        let Walk { cause, id, candle, session, .. } = *walk;
         let mut index = 0;
         // Exits of what fills here join the end of the list and have their turn.
         while index < working.len() {
@@ -227,9 +263,12 @@ impl Core {
             if order.is_conditional() && !may_trade(order, candle, phase, session, self.state.now) {
                 continue;
             }
-            let Some(reference) = trade_price(order, candle, phase) else { continue };
-            let quantity = order.remaining().min(*left);
+            let Some(reference) = trade_price(order, candle, phase, self.rules.limit_fill) else { continue };
+            let quantity = order.remaining().min(walk.left);
             if quantity.is_zero() || (order.time_in_force == TimeInForce::Fok && quantity < order.remaining()) {
+                continue;
+            }
+            if walk.barred != (false, false) && walk.bars(order, phase) {
                 continue;
             }
             let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
@@ -243,22 +282,35 @@ impl Core {
             if trade.quantity.is_zero() {
                 continue;
             }
-            *left -= trade.quantity;
+            walk.left -= trade.quantity;
             let filled = *order;
-            if filled.group != 0 {
-                self.cancel_group(id, cause, working, filled.group, filled.id, out);
-            }
-            if filled.pair != 0 {
-                self.give_up(&filled, trade, working, out);
-            }
-            if let Some(bracket) = filled.bracket
-                && trade.quantity > closing
-            {
-                let opened = Trade { quantity: trade.quantity - closing, ..trade };
-                self.protect(bracket, &filled, opened, (phase, candle.open_time()), working, out);
-            }
+            self.after_fill(&filled, trade, closing, (phase, candle.open_time()), working, out);
         }
         Ok(())
+    }
+
+    /// What a fill does to other orders: those of its group, the other exit of its pair, exits of what it opened.
+    pub(super) fn after_fill(
+        &mut self,
+        filled: &Order,
+        trade: Trade,
+        closing: Quantity,
+        born: (Phase, Nanos),
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) {
+        if filled.group != 0 {
+            self.cancel_group(trade.id, trade.cause, working, filled.group, filled.id, out);
+        }
+        if filled.pair != 0 {
+            self.give_up(filled, trade, working, out);
+        }
+        if let Some(bracket) = filled.bracket
+            && trade.quantity > closing
+        {
+            let opened = Trade { quantity: trade.quantity - closing, ..trade };
+            self.protect(bracket, filled, opened, born, working, out);
+        }
     }
 
     /// The slippage model misses the volume. Where the price stood still, nothing traded and the order waits on; where
@@ -321,7 +373,15 @@ impl Core {
         let Some(model) = &self.slippage else { return Some(trade.reference) };
         let Trade { reference, quantity, volume, .. } = *trade;
         let leg = SlippageInput { side: order.side, reference, quantity, volume };
-        slip(&**model, &leg, self.setup.instruments[trade.id.index()].tick, order.limit)
+        let mut limit = order.limit;
+        // Nothing trades outside the band, whatever an order moves.
+        if let Some((low, high)) = self.band_of(trade.id, reference) {
+            limit = Some(match order.side {
+                Side::Buy => limit.map_or(high, |limit| limit.min(high)),
+                Side::Sell => limit.map_or(low, |limit| limit.max(low)),
+            });
+        }
+        slip(&**model, &leg, self.setup.instruments[trade.id.index()].tick, limit)
     }
 
     /// What a fill costs by the rates of its session.
@@ -329,14 +389,22 @@ impl Core {
         let (Some(rates), Some(session)) = (&self.rates, &self.state.session) else { return Charges::default() };
         let book = &self.state.books[trade.id.index()];
         let held = book.position.quantity;
-        rates.charge(FeeInput {
+        let mut charges = rates.charge(FeeInput {
             side: order.side,
             price: trade.price,
             quantity: trade.quantity,
             order_value_before: order.value,
             order_brokerage_before: order.brokerage,
             first_delivery_sale_of_day: book.day.at(session.date, held).delivers(order.side, held, trade.quantity),
-        })
+        });
+        if let Some(square_off) = &self.rules.square_off
+            && order.squares_off
+            && order.filled.is_zero()
+        {
+            charges.brokerage += square_off.fee;
+            charges.service_tax += rates.service_tax.of(square_off.fee);
+        }
+        charges
     }
 
     /// Why what a fill would open may not be opened: it cannot be paid, or a limit does not allow it.
@@ -393,6 +461,9 @@ impl Core {
         }
         book.marked = marked;
 
+        if let Some(answered) = state.venue.answered.get_mut(id.index()) {
+            *answered = (*answered).max(time + self.rules.answer);
+        }
         state.counts.fills += 1;
         let fill = Fill {
             cause,
