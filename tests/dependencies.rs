@@ -36,6 +36,7 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
             "daybook-config",
             "daybook-core",
             "daybook-features",
+            "daybook-inference",
             "daybook-journal",
             "daybook-vocabulary",
         ],

@@ -92,7 +92,7 @@ impl Prepared {
         let calendar = options.plan.calendar(&selection)?;
         let warmup = match options.warmup {
             Some(bars) => bars,
-            None => options.plan.build(1)?.warmup(),
+            None => options.plan.build(&selection, 1)?.warmup(),
         };
         let filter = InputFilter {
             symbols: selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),

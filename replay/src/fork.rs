@@ -130,6 +130,10 @@ fn write_session(
     };
     let begins = daybook_vocabulary::Nanos(parent.journal.frame(0)?.frame().time);
     let journal = building.join("journal");
+    if let Some(found) = after.model()? {
+        let copy = building.join(crate::learned::MODEL_FILE);
+        std::fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    }
     let writer = Writer::create(&journal, Options::session())?;
     // A state on the way cannot be gone on from without the parent's part: a fork keeps none.
     let snapshots = Snapshotting { store: Snapshots::new(&building.join("cache"), 0), every: 0 };

@@ -5,6 +5,7 @@
 use crate::catalog::Selection;
 use crate::error::ReplayError;
 use crate::history::Range;
+use crate::learned::{self, LEARNED};
 use daybook_config::{Calendar, FeeSchedule, Settings};
 use daybook_core::risk::RiskLimits;
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
@@ -12,6 +13,7 @@ use daybook_core::{Core, ExchangeRules, Setup};
 use daybook_vocabulary::{Hash, InputFilter, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Strategy, parameters and settings of a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +24,8 @@ pub struct Plan {
     pub parameters: Parameters,
     /// Settings that change results.
     pub settings: Settings,
+    /// Folders and files where its model may lie; no part of a header.
+    pub model_places: Vec<PathBuf>,
 }
 
 /// How a plan is written in a header: canonical JSON, keys sorted.
@@ -34,11 +38,37 @@ struct Written {
 impl Plan {
     /// Checks the strategy's name and parameters.
     pub fn new(name: &str, given: &BTreeMap<String, String>, settings: Settings) -> Result<Self, ReplayError> {
+        if name == LEARNED {
+            return Self::learned(given, settings);
+        }
         let Some(entry) = strategy::find(name) else { return Err(unknown_strategy(name)) };
         let parameters = Parameters::resolve(name, entry.parameters, given)?;
         // Built once for nothing, so that a bad value is known before any work is done.
         entry.build(&parameters, 0)?;
-        Ok(Self { strategy: name.to_owned(), parameters, settings })
+        Ok(Self { strategy: name.to_owned(), parameters, settings, model_places: Vec::new() })
+    }
+
+    /// A model's plan. What names the model in it is the hash; a path is opened now, so that a bad one is known before
+    /// any work is done.
+    fn learned(given: &BTreeMap<String, String>, settings: Settings) -> Result<Self, ReplayError> {
+        let mut parameters = Parameters::resolve(LEARNED, learned::PARAMETERS, given)?;
+        let model = parameters.values()["model"].clone();
+        let mut model_places = Vec::new();
+        if !learned::is_hash(&model) {
+            let found = learned::open(&model)?;
+            let named = BTreeMap::from([("model".to_owned(), found.model.hash)]);
+            parameters = Parameters::resolve(LEARNED, learned::PARAMETERS, &named)?;
+            model_places.push(found.path);
+        }
+        Ok(Self { strategy: LEARNED.to_owned(), parameters, settings, model_places })
+    }
+
+    /// The model it decides with; nothing for a rule.
+    pub fn model(&self) -> Result<Option<learned::Found>, ReplayError> {
+        if self.strategy != LEARNED {
+            return Ok(None);
+        }
+        learned::find(&self.parameters.values()["model"], &self.model_places).map(Some)
     }
 
     /// Canonical text for the header.
@@ -82,17 +112,33 @@ impl Plan {
         let text = serde_json::to_string(&written).map_err(|error| error.to_string())?;
         let mut plan = Self::read(&self.strategy, &text).map_err(|error| error.to_string())?;
         plan.settings.calendar_file.clone_from(&self.settings.calendar_file);
+        plan.model_places.extend(self.model_places.iter().cloned());
         Ok(plan)
     }
 
     /// The strategy, for a number of instruments.
-    pub fn build(&self, instruments: usize) -> Result<Box<dyn Strategy>, ReplayError> {
+    pub fn build(&self, selection: &Selection, instruments: usize) -> Result<Box<dyn Strategy>, ReplayError> {
+        if let Some(found) = self.model()? {
+            return learned::build(found, &self.settings, selection, self.calendar(selection)?, instruments);
+        }
         let entry = strategy::find(&self.strategy).ok_or_else(|| unknown_strategy(&self.strategy))?;
         Ok(entry.build(&self.parameters, instruments)?)
     }
 
     /// What the core is told.
     pub fn setup(&self, selection: &Selection, filter: &InputFilter, range: Range) -> Result<Setup, ReplayError> {
+        let strategy = self.build(selection, selection.instruments.len())?;
+        self.setup_with(strategy, selection, filter, range)
+    }
+
+    /// The same with another strategy than its own.
+    pub fn setup_with(
+        &self,
+        strategy: Box<dyn Strategy>,
+        selection: &Selection,
+        filter: &InputFilter,
+        range: Range,
+    ) -> Result<Setup, ReplayError> {
         let bounded = filter.from.is_some();
         Ok(Setup {
             instruments: selection.instruments.clone(),
@@ -103,7 +149,7 @@ impl Plan {
             participation_bps: self.settings.exchange_participation_bps,
             decide_from: if bounded { range.from } else { Nanos::MIN },
             warmup_bars: if bounded { 0 } else { u64::from(filter.warmup) },
-            strategy: self.build(selection.instruments.len())?,
+            strategy,
         })
     }
 
@@ -150,7 +196,7 @@ pub fn calendar_for(settings: &Settings, selection: &Selection) -> Result<Calend
 }
 
 fn unknown_strategy(name: &str) -> ReplayError {
-    let names = || STRATEGIES.iter().map(|entry| entry.name);
+    let names = || STRATEGIES.iter().map(|entry| entry.name).chain([LEARNED]);
     ReplayError::UnknownStrategy {
         name: name.to_owned(),
         nearest: daybook_config::nearest_first(name, names()).first().copied().unwrap_or_default().to_owned(),

@@ -57,6 +57,10 @@ fn build(options: &BacktestOptions, building: &Path, conduct: Conduct<'_>) -> Re
     let (outcome, prepared) = backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?;
     let wall_seconds = (conduct.seconds)() - started;
     let summary = describe(building, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
+    if let Some(found) = options.plan.model()? {
+        let copy = building.join(crate::learned::MODEL_FILE);
+        fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    }
     let inputs: Vec<_> = prepared
         .histories
         .iter()

@@ -228,6 +228,10 @@ fn instrument() -> Instrument {
     Instrument { market: "nse".into(), symbol: "RELIANCE".into(), tick: Price(5_000_000), lot: Quantity(100_000_000) }
 }
 
+fn venue_entry() -> VenueEntry {
+    VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }
+}
+
 fn fetched() -> Fetched {
     Fetched {
         source: "kite".to_owned(),
@@ -366,7 +370,7 @@ fn example(kind: Kind) -> Event {
             verdict: Verdict::OrderEnded,
             reason: Label::new("closer"),
         }),
-        Kind::VenueEntry => Event::VenueEntry(VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }),
+        Kind::VenueEntry => Event::VenueEntry(venue_entry()),
         Kind::OperatorCommand => {
             Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
         }
