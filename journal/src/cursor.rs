@@ -94,7 +94,7 @@ impl Cursor {
     }
 
     /// Steps to the next frame without lending it; false at the end.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self) -> Result<bool> {
         if self.next_seq < self.turn_at
             && let Some(records) = &mut self.records
@@ -111,7 +111,7 @@ impl Cursor {
     ///
     /// # Panics
     /// Where `advance` was never called, or did not return true.
-    #[inline]
+    #[inline(always)]
     pub fn frame(&self) -> Frame<'_> {
         let records = self.records.as_ref().expect("advance returned true");
         let bytes = records.from(self.current_at);

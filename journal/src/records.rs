@@ -80,7 +80,7 @@ impl Records {
     ///
     /// Everything a reader does passes here, so it looks at no field it does not need. Without
     /// `CHECKED` the checksum is not looked at.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn step<const CHECKED: bool>(&mut self, seq: u64) -> Option<usize> {
         let at = self.position;
         let bytes = self.window.get(at..)?;

@@ -17,7 +17,7 @@ const AHEAD_BYTES: usize = 1_024;
 ///
 /// Every intermediate result stays in a register: stored word by word and loaded in pairs, as arrays are, it would cost
 /// more than the checksums.
-#[inline]
+#[inline(always)]
 pub(crate) fn are_sound(bytes: &[u8], len: u32, seed: u32) -> bool {
     let size = padded(len as usize);
     let Some(frames) = bytes.get(..3 * size) else { return false };

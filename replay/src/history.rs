@@ -63,7 +63,7 @@ struct Stream {
 
 impl Stream {
     /// Puts the next candle that belongs to the selection in place; false at the end.
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, filter: &Filter, into: &mut Head) -> Result<bool, ReplayError> {
         while self.cursor.advance()? {
             let frame = self.cursor.frame();
@@ -158,7 +158,7 @@ impl Merged {
     }
 
     /// Puts the next candle in place; false at the end.
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, into: &mut Head) -> Result<bool, ReplayError> {
         match &mut self.streams {
             Streams::One(only) => only.read(&self.filter, into),
@@ -414,7 +414,7 @@ impl HistorySource {
     }
 
     /// Reads the next candle into its slot.
-    #[inline]
+    #[inline(always)]
     fn load(&mut self) -> Result<(), ReplayError> {
         loop {
             let head = &mut self.slots[self.at];
@@ -432,7 +432,8 @@ impl HistorySource {
 }
 
 impl Source for HistorySource {
-    #[inline]
+    // Always: the loop is made for several sources and sinks, and each of its copies wants the path of a candle in one.
+    #[inline(always)]
     fn advance(&mut self) -> Result<bool, ReplayError> {
         let place = &mut self.place;
         let head = &self.slots[self.at];
@@ -466,7 +467,7 @@ impl Source for HistorySource {
         Ok(true)
     }
 
-    #[inline]
+    #[inline(always)]
     fn input(&self) -> Input<'_> {
         let cause = self.place.last;
         match self.lent {

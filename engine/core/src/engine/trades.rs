@@ -117,6 +117,7 @@ fn close(book: &mut Book, risk: &mut RiskState, leg: &Leg<'_>, number: u64, out:
         extremes: (book.high, book.low),
         lot: *lot,
     };
+    risk.record.add(round.gross - round.fees);
     out.push(trade.id, Conclusion::Trade(round.close(closing)));
     book.entered = Entered::Before;
     if order.stop.is_some() {
@@ -145,6 +146,7 @@ impl Leg<'_> {
             entry_order: order.id,
             entry_reason: order.reason,
             bars_before: book.bars,
+            learned_before: book.learned,
             stop: None,
             planned: Money::ZERO,
             exit_fees: Money::ZERO,

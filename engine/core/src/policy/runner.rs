@@ -95,12 +95,8 @@ impl PolicyRunner {
         let multiple = slice.limits.initial_stop_atr;
         let stop = initial_stop(side, price, seat.range.value(), multiple, meta.tick);
         let (capital, leverage) = (slice.limits.capital_per_ticker, slice.limits.leverage);
-        let quantity = Sizing::Capital(leveraged(capital, leverage)).quantity(&SizingInput {
-            equity: slice.equity(),
-            price,
-            stop: None,
-            lot: meta.lot,
-        });
+        let at = SizingInput::new(slice.equity(), price, meta.lot);
+        let quantity = Sizing::Capital(leveraged(capital, leverage)).quantity(&at);
         let facts = Facts {
             after_end: slice.now >= slice.hours.end,
             open: (!held.is_zero()).then(|| side_of(held)),

@@ -9,6 +9,7 @@
 
 use super::limits::RiskLimits;
 use crate::ledger::Book;
+use crate::sizing::Record;
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{Date, InstrumentId, LimitKind, Measure, Money, Nanos, Price, Quantity, Ratio};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,8 @@ pub struct RiskState {
     pub peak: Money,
     /// The locks that hold.
     pub locks: Vec<Lock>,
+    /// How closed trades ended.
+    pub record: Record,
     /// True while every position is being left.
     pub flattening: Option<LimitKind>,
 }

@@ -9,7 +9,7 @@
 use super::sma_cross::CrossingAverages;
 use super::{Parameter, ParameterError, Parameters, Rule, View};
 use crate::orders::{OrderRequest, Requests};
-use crate::sizing::Sizing;
+use crate::sizing::{Gauge, Sizing};
 use daybook_features::Rsi;
 use daybook_vocabulary::time::MINUTE;
 use daybook_vocabulary::{Candle, Price, Quantity, Side, TimeInForce};
@@ -20,6 +20,7 @@ use std::cmp::Ordering;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Intraday {
     sizing: Sizing,
+    gauge: Option<Box<Gauge>>,
     long_above: f64,
     short_below: f64,
     square_off_minutes: u32,
@@ -41,15 +42,17 @@ impl Rule for Intraday {
         Parameter {
             name: "quantity",
             default: "1",
-            about: "how much to trade of each symbol: N, equity_pct:N or capital:N",
+            about: "how much to trade of each symbol: N, equity_pct:N, capital:N, atr_risk:P/M, vol_target:P or kelly:F/P",
         },
         Parameter { name: "short", default: "yes", about: "yes or no: trade short as well" },
     ];
 
     fn new(parameters: &Parameters) -> Result<Self, ParameterError> {
         let percent = |name| parameters.decimal(name, 0..=100).map(Price::to_f64);
+        let sizing = parameters.sizing("quantity", false)?;
         Ok(Self {
-            sizing: parameters.sizing("quantity", false)?,
+            sizing,
+            gauge: sizing.gauge(),
             long_above: percent("long_above")?,
             short_below: percent("short_below")?,
             square_off_minutes: parameters.integer("square_off_minutes", 1..=720)?,
@@ -61,11 +64,14 @@ impl Rule for Intraday {
 
     fn warmup(&self) -> u32 {
         // Wilder's smoothing remembers everything; after ten lengths what came before is below 0.1 %.
-        (self.mean.length() - 1).max(10 * self.momentum.length() as u32)
+        (self.mean.length() - 1).max(10 * self.momentum.length() as u32).max(self.sizing.warmup())
     }
 
     fn on_bar(&mut self, bar: &Candle) {
         self.mean.push(bar.close().0);
+        if let Some(gauge) = &mut self.gauge {
+            gauge.update(bar);
+        }
         self.momentum.update(bar.close().to_f64());
     }
 
@@ -89,7 +95,7 @@ impl Intraday {
         if !matches!(self.sizing, Sizing::Fixed(_)) && held.0.signum() == want {
             return held;
         }
-        Quantity(view.size(self.sizing, None).map_or(0, |quantity| quantity.0 * want))
+        Quantity(view.size(self.sizing, None, self.gauge.as_deref()).map_or(0, |quantity| quantity.0 * want))
     }
 
     /// Every branch of SQ-19: 1 long, -1 short, 0 flat.

@@ -9,19 +9,22 @@ mod intraday;
 mod parameters;
 mod sma_cross;
 mod swing;
+mod top_score;
 
 pub use hold::Hold;
 pub use intraday::Intraday;
 pub use parameters::{Parameter, ParameterError, Parameters};
 pub use sma_cross::SmaCross;
 pub use swing::Swing;
+pub use top_score::TopScore;
 
+use crate::exits::Held;
 use crate::input::SessionHours;
 use crate::ledger::{Book, Ledger};
 use crate::orders::{Order, Requests};
 use crate::policy::{PolicyRunner, momentum};
 use crate::risk::{RiskLimits, TradingHours};
-use crate::sizing::{Sizing, SizingInput};
+use crate::sizing::{Gauge, Record, Sizing, SizingInput};
 use daybook_vocabulary::{Candle, Decision, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -158,10 +161,9 @@ impl SliceView<'_> {
         self.books[instrument.index()].trade.and_then(|trade| trade.stop)
     }
 
-    /// Candles of an instrument since its position was entered.
-    pub fn bars_held(&self, instrument: InstrumentId) -> u64 {
-        let book = &self.books[instrument.index()];
-        book.trade.map_or(0, |trade| book.bars - trade.bars_before)
+    /// The open trade of an instrument as the rules of leaving see it; nothing when flat.
+    pub fn held(&self, instrument: InstrumentId, range: Option<Price>) -> Option<Held> {
+        self.books[instrument.index()].held(range)
     }
 
     /// When the position of an instrument was entered, at the exchange.
@@ -189,6 +191,8 @@ pub struct View<'a> {
     pub interval: Interval,
     pub(crate) book: &'a Book,
     pub(crate) ledger: &'a Ledger,
+    /// The account's closed trades.
+    pub(crate) record: &'a Record,
 }
 
 impl View<'_> {
@@ -217,6 +221,11 @@ impl View<'_> {
         self.book.position.average_price()
     }
 
+    /// The open trade as the rules of leaving see it; nothing when flat.
+    pub fn held(&self, range: Option<Price>) -> Option<Held> {
+        self.book.held(range)
+    }
+
     /// When the position was entered, at the exchange.
     pub fn entered(&self) -> Option<Nanos> {
         self.book.trade.map(|trade| trade.entry_time)
@@ -237,10 +246,17 @@ impl View<'_> {
         self.ledger.free()
     }
 
-    /// How much to enter with at the last price; nothing when that is less than a lot.
+    /// How much to enter with at the last price; nothing when that is less than a lot, or when what the size is worked
+    /// out from is missing.
     #[inline]
-    pub fn size(&self, sizing: Sizing, stop: Option<Price>) -> Option<Quantity> {
-        sizing.quantity(&SizingInput { equity: self.equity(), price: self.last(), stop, lot: self.meta.lot })
+    pub fn size(&self, sizing: Sizing, stop: Option<Price>, gauge: Option<&Gauge>) -> Option<Quantity> {
+        sizing.quantity(&SizingInput {
+            stop,
+            range: gauge.and_then(Gauge::range),
+            volatility: gauge.and_then(Gauge::volatility),
+            record: *self.record,
+            ..SizingInput::new(self.equity(), self.last(), self.meta.lot)
+        })
     }
 
     /// Nanoseconds until the session's close.
@@ -284,6 +300,14 @@ const MOMENTUM: Entry = Entry {
     },
 };
 
+/// The ranking trader of many symbols.
+const TOP_SCORE: Entry = Entry {
+    name: top_score::NAME,
+    about: top_score::ABOUT,
+    parameters: top_score::PARAMETERS,
+    build: |parameters, instruments| Ok(Box::new(TopScore::new(parameters, instruments)?)),
+};
+
 fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn Strategy>, ParameterError> {
     let rule = R::new(parameters)?;
     Ok(Box::new(PerInstrument { rules: vec![rule; instruments] }))
@@ -291,7 +315,7 @@ fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn
 
 /// Every strategy, by name. A new one is its file and a line here.
 pub const STRATEGIES: &[Entry] =
-    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), MOMENTUM, Entry::of::<SmaCross>(), Entry::of::<Swing>()];
+    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), MOMENTUM, Entry::of::<SmaCross>(), Entry::of::<Swing>(), TOP_SCORE];
 
 /// The strategy of that name.
 pub fn find(name: &str) -> Option<&'static Entry> {

@@ -92,7 +92,7 @@ impl Parameters {
     /// How much to trade: a positive quantity, or what [`Sizing`] reads. A strategy that knows no stop takes no size
     /// that needs one.
     pub fn sizing(&self, name: &str, with_stop: bool) -> Result<Sizing, ParameterError> {
-        let known = "a positive quantity, equity_pct:N or capital:N";
+        let known = "a positive quantity, equity_pct:N, capital:N, atr_risk:P/M, vol_target:P or kelly:F/P";
         let expected = if with_stop { format!("{known}, or risk_pct:N") } else { known.to_owned() };
         let text = self.text(name);
         let sizing = text.parse().ok().filter(|sizing: &Sizing| with_stop || !sizing.needs_stop());
@@ -125,7 +125,8 @@ impl Parameters {
         text.parse().ok().filter(holds).ok_or_else(|| bad(name, text, expected))
     }
 
-    fn text(&self, name: &str) -> &str {
+    /// A text as it was given.
+    pub fn text(&self, name: &str) -> &str {
         self.values.get(name).unwrap_or_else(|| panic!("the strategy reads '{name}' without declaring it"))
     }
 }

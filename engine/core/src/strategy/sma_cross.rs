@@ -5,7 +5,7 @@
 
 use super::{Parameter, ParameterError, Parameters, Rule, View};
 use crate::orders::{OrderRequest, Requests};
-use crate::sizing::Sizing;
+use crate::sizing::{Gauge, Sizing};
 use daybook_vocabulary::{Candle, Side};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -14,6 +14,7 @@ use std::cmp::Ordering;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SmaCross {
     sizing: Sizing,
+    gauge: Option<Box<Gauge>>,
     averages: CrossingAverages,
 }
 
@@ -26,7 +27,7 @@ impl Rule for SmaCross {
         Parameter {
             name: "quantity",
             default: "1",
-            about: "how much to buy of each symbol: N, equity_pct:N or capital:N",
+            about: "how much to buy of each symbol: N, equity_pct:N, capital:N, atr_risk:P/M, vol_target:P or kelly:F/P",
         },
     ];
 
@@ -36,16 +37,20 @@ impl Rule for SmaCross {
         if slow <= fast {
             return Err(parameters.refuse("slow", format!("more than fast={fast}")));
         }
-        Ok(Self { sizing: parameters.sizing("quantity", false)?, averages: CrossingAverages::new(fast, slow) })
+        let sizing = parameters.sizing("quantity", false)?;
+        Ok(Self { sizing, gauge: sizing.gauge(), averages: CrossingAverages::new(fast, slow) })
     }
 
     fn warmup(&self) -> u32 {
-        self.averages.length() - 1
+        (self.averages.length() - 1).max(self.sizing.warmup())
     }
 
     #[inline]
     fn on_bar(&mut self, bar: &Candle) {
         self.averages.push(bar.close().0);
+        if let Some(gauge) = &mut self.gauge {
+            gauge.update(bar);
+        }
     }
 
     #[inline]
@@ -61,7 +66,7 @@ impl Rule for SmaCross {
         }
         if leaves {
             requests.place(OrderRequest::market(Side::Sell, held, "cross-down"));
-        } else if let Some(quantity) = view.size(self.sizing, None) {
+        } else if let Some(quantity) = view.size(self.sizing, None, self.gauge.as_deref()) {
             requests.place(OrderRequest::market(Side::Buy, quantity, "cross-up"));
         }
     }

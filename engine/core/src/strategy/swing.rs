@@ -12,11 +12,12 @@
 
 use super::sma_cross::CrossingAverages;
 use super::{Parameter, ParameterError, Parameters, Rule, View};
+use crate::exits::{Exit, Held};
 use crate::orders::{Bracket, Level, OrderRequest, Requests};
-use crate::sizing::Sizing;
+use crate::sizing::{Gauge, Sizing};
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
 use daybook_vocabulary::time::DAY;
-use daybook_vocabulary::{Candle, OrderType, Price, Quantity, Side};
+use daybook_vocabulary::{Candle, OrderType, Price, Quantity, Ratio, Side};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -24,6 +25,7 @@ use std::cmp::Ordering;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Swing {
     sizing: Sizing,
+    gauge: Option<Box<Gauge>>,
     stop_pct: Price,
     target_pct: Price,
     max_hold_days: u32,
@@ -55,7 +57,7 @@ impl Rule for Swing {
         Parameter {
             name: "quantity",
             default: "1",
-            about: "how much to trade of each symbol: N, equity_pct:N, capital:N or risk_pct:N to the stop",
+            about: "how much to trade of each symbol: N, equity_pct:N, capital:N, risk_pct:N to the stop, atr_risk:P/M, vol_target:P or kelly:F/P",
         },
         Parameter { name: "stop_pct", default: "3", about: "stop, percent from the entry price, 1 to 10" },
         Parameter {
@@ -83,8 +85,10 @@ impl Rule for Swing {
         if target_pct <= stop_pct {
             return Err(parameters.refuse("target_pct", format!("more than stop_pct={stop_pct}")));
         }
+        let sizing = parameters.sizing("quantity", true)?;
         Ok(Self {
-            sizing: parameters.sizing("quantity", true)?,
+            sizing,
+            gauge: sizing.gauge(),
             stop_pct,
             target_pct,
             max_hold_days: parameters.integer("max_hold_days", 1..=3_650)?,
@@ -103,11 +107,14 @@ impl Rule for Swing {
 
     fn warmup(&self) -> u32 {
         // A crossing needs the comparison before as well.
-        self.averages.length()
+        self.averages.length().max(self.sizing.warmup())
     }
 
     fn on_bar(&mut self, bar: &Candle) {
         self.averages.push(bar.close().0);
+        if let Some(gauge) = &mut self.gauge {
+            gauge.update(bar);
+        }
         self.before = self.now;
         self.now = self.averages.compare().map(|order| order as i8);
         self.open = bar.open();
@@ -145,7 +152,7 @@ impl Swing {
             return;
         };
         let (stop, _) = self.levels(view.last(), side == Side::Buy);
-        if let Some(quantity) = view.size(self.sizing, Some(stop)) {
+        if let Some(quantity) = view.size(self.sizing, Some(stop), self.gauge.as_deref()) {
             let entry = OrderRequest::market(side, quantity, reason);
             let level = |percent| Some(Level::Percent(percent));
             let bracket = Bracket { stop: level(self.stop_pct), target: level(self.target_pct) };
@@ -186,23 +193,13 @@ impl Swing {
 
     /// Compares the levels with the bar's open (a gap) and its close.
     fn watch(&self, view: &View<'_>, requests: &mut Requests) {
-        let long = view.position().0 > 0;
-        let (stop, target) = self.levels(view.average_price(), long);
-        let beyond_stop = |price: Price| if long { price <= stop } else { price >= stop };
-        let beyond_target = |price: Price| if long { price >= target } else { price <= target };
         let entered_this_bar = view.entered().is_some_and(|entered| view.now - entered <= view.interval.nanos());
-        let reason = if !entered_this_bar && beyond_stop(self.open) {
-            "gap-stop"
-        } else if !entered_this_bar && beyond_target(self.open) {
-            "gap-target"
-        } else if beyond_stop(view.last()) {
-            "stop"
-        } else if beyond_target(view.last()) {
-            "target"
-        } else {
-            return;
-        };
-        leave(view, reason, requests);
+        let open = Some(self.open).filter(|_| !entered_this_bar);
+        let rule = Exit::Swing(Ratio(self.stop_pct.0), Ratio(self.target_pct.0));
+        let held = view.held(None).map(|held| Held { open, ..held });
+        if let Some(left) = held.and_then(|held| rule.look(&held)) {
+            leave(view, left.reason.as_str(), requests);
+        }
     }
 }
 
