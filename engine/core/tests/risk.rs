@@ -322,6 +322,10 @@ fn no_order_of_events_breaks_a_limit() {
             }
         }
         let limits = limits(&mut Random::new(seed ^ 0x11e3), &world);
+        if !limits.is_any() {
+            // The plain exchange: an exit for more than is held turns the position round.
+            continue;
+        }
         met.extend(play(&world, &limits, &format!("DAYBOOK_SEED={seed}")));
     }
     if std::env::var("DAYBOOK_SEED").is_ok() {
