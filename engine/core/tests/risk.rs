@@ -308,7 +308,7 @@ fn play(world: &World, limits: &RiskLimits, context: &str) -> BTreeSet<String> {
 #[test]
 fn no_order_of_events_breaks_a_limit() {
     let mut met = BTreeSet::new();
-    for seed in worlds::seeds(600) {
+    for seed in worlds::seeds(1_200) {
         let mut world = World::lasting(seed, 4);
         world.slippage = daybook_config::SlippageModel::None;
         // Changes of orders are the gate's too, and have their own tests; the twin knows none.
