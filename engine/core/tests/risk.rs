@@ -52,6 +52,11 @@ fn limits(random: &mut Random, world: &World) -> RiskLimits {
     limits.max_drawdown_pct = some(&[2, 10]).map(percent);
     limits.margin_pct = some(&[50, 200, 1_000]).map(percent);
     limits.flatten_on_trip = random.one_in(2);
+    if random.one_in(4) {
+        // Margin alone: where other limits stop it first, an account never comes to the end of its margin.
+        let margin_pct = Some(percent(random.pick(&[50, 200, 1_000])));
+        return RiskLimits { margin_pct, flatten_on_trip: limits.flatten_on_trip, ..RiskLimits::default() };
+    }
     limits
 }
 
