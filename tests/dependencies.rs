@@ -38,6 +38,7 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
             "daybook-features",
             "daybook-inference",
             "daybook-journal",
+            "daybook-train",
             "daybook-vocabulary",
         ],
     ),

@@ -27,6 +27,7 @@ mod kite_book;
 mod kite_market;
 pub mod learned;
 pub mod live;
+pub mod memory;
 mod plan;
 mod recorded;
 pub mod report;
