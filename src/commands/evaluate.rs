@@ -114,7 +114,9 @@ fn write_down(folder: &Path, model: &Model, content: &[String], evaluated: &Eval
 fn print(evaluated: &Evaluated) {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
     output::line(format_args!("{} to {}, evaluated {} times", evaluated.from, evaluated.to, evaluated.uses));
-    output::line("who          trades     avg R     MAE R  % of MFE  shortfall  adherence    Sharpe           net  BUY/SELL/HOLD");
+    output::line(
+        "who          trades     avg R     MAE R  % of MFE  shortfall  adherence    Sharpe           net  BUY/SELL/HOLD",
+    );
     let row = |one: &Measures| {
         let [buy, sell, hold] = one.actions;
         output::line(format_args!(

@@ -30,7 +30,8 @@ pub fn run(cli: &Cli, arguments: &Promote) -> Verdict {
 
 fn journal(arguments: &Promote, promoted: &Promoted) -> Result<(), Box<dyn Error>> {
     let hash = |record: &WinnerRecord| record.model_hash.parse::<Hash>().map_err(|_| "a model's hash has 64 digits");
-    let number = |record: &WinnerRecord| ModelNumber::new(record.avg_reward as f32).ok_or("the average reward is no number");
+    let number =
+        |record: &WinnerRecord| ModelNumber::new(record.avg_reward as f32).ok_or("the average reward is no number");
     let event = Promotion {
         model: hash(&promoted.candidate)?,
         previous: promoted.previous.as_ref().map(hash).transpose()?,

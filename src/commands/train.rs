@@ -4,7 +4,7 @@
 //! - A run goes on from its checkpoint; killed at any moment it loses the steps since then and nothing else.
 
 use super::Verdict;
-use crate::cli::{Cli, Draws, Format, Phase, Train};
+use crate::cli::{Cli, Draws, Phase, Train};
 use crate::learning::data::{Data, Wanted};
 use crate::learning::record::{TrainingJournal, as_training_error, told};
 use crate::learning::{page, sensor};
@@ -33,12 +33,15 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
     let pairs: Vec<(&str, usize)> = arguments.timeframes.iter().map(|(name, bars)| (name.as_str(), *bars)).collect();
     let shape = Shape::new(FEATURES, &pairs)?;
     let timeframes = timeframes_of(&shape)?;
+    // The memory explores from the seed of the settings: one seed names the whole training.
+    let mut set = vec![("seed".to_owned(), arguments.seed.to_string())];
+    set.extend(arguments.set.iter().cloned());
     let wanted = Wanted {
         journals: &arguments.journal,
         symbols: &arguments.symbols,
         timeframes: &timeframes,
         dates: (arguments.from, arguments.to),
-        set: &arguments.set,
+        set: &set,
     };
     let data = Data::open(cli, &wanted)?;
     let threads = arguments.threads.unwrap_or_else(sensor::cores);
@@ -52,17 +55,20 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
         return Err("the phases after `train` need a range that is held out: give --holdout DATE..DATE".into());
     }
     std::fs::create_dir_all(&arguments.out).map_err(|error| format!("{}: {error}", arguments.out.display()))?;
-    let memory = Arc::new(populate(arguments, &data, holdout)?);
+    let memory = Arc::new(populate(arguments, &data, &wanted)?);
     describe(&memory);
     let sampling = if arguments.sampling == Draws::Uniform { Sampling::Uniform } else { Sampling::PRIORITISED };
-    let mut set = TrainingSet::new(Arc::clone(&memory), training, sampling)?;
-    let fitted = Fitted::fit(memory.features(), set.scaler_range())?;
-    output::line(format_args!("{} decision times to learn from, scaler fitted", output::grouped(set.decisions() as u64)));
+    let mut learned_from = TrainingSet::new(Arc::clone(&memory), training, sampling)?;
+    let fitted = Fitted::fit(memory.features(), learned_from.scaler_range())?;
+    output::line(format_args!(
+        "{} decision times to learn from, scaler fitted",
+        output::grouped(learned_from.decisions() as u64)
+    ));
     if arguments.phase < Phase::Train {
         return Ok(ExitCode::SUCCESS);
     }
     let job = Job { arguments, settings, shape, threads, facts: facts_of(arguments, &data, &memory, training) };
-    let ended = job.train(&mut set, &fitted)?;
+    let ended = job.train(&mut learned_from, &fitted)?;
     if ended != Ended::Finished {
         return Ok(ExitCode::FAILURE);
     }
@@ -119,7 +125,7 @@ fn check_memory(shape: &Shape, symbols: usize, settings: &TrainSettings, threads
     }
 }
 
-fn populate(arguments: &Train, data: &Data, holdout: Option<Span>) -> Result<Memory, Box<dyn Error>> {
+fn populate(arguments: &Train, data: &Data, wanted: &Wanted<'_>) -> Result<Memory, Box<dyn Error>> {
     let explore = arguments.explore.as_ref().map(|path| daybook_replay::learned::open(&path.to_string_lossy()));
     let explore = explore.transpose()?.map(|found| (Arc::new(found.model), found.path));
     let epsilon = match &explore {
@@ -131,7 +137,7 @@ fn populate(arguments: &Train, data: &Data, holdout: Option<Span>) -> Result<Mem
     let bar = output::progress(data.candles(), "inputs");
     bar.set_message("memory");
     let explore = explore.as_ref().map(|(model, path)| (Arc::clone(model), path.as_path()));
-    let memory = data.memory(explore, epsilon, arguments.seed, holdout, &mut |inputs| bar.set_position(inputs));
+    let memory = data.memory(wanted, explore, epsilon, arguments.holdout, &mut |inputs| bar.set_position(inputs));
     bar.finish_and_clear();
     memory
 }
@@ -217,7 +223,9 @@ impl Job<'_> {
         let ended = ended?;
         self.report()?;
         match ended {
-            Ended::Finished => output::line(format_args!("{} steps, model {}", trainer.step_number(), plan.model.display())),
+            Ended::Finished => {
+                output::line(format_args!("{} steps, model {}", trainer.step_number(), plan.model.display()))
+            }
             Ended::Stopped => output::line("stopped; the same command goes on from the checkpoint"),
             Ended::TooHot => output::line("the machine stays too hot; the same command goes on from the checkpoint"),
         }
@@ -241,7 +249,8 @@ impl Job<'_> {
             output::line(format_args!("going on from step {}", resumed.trainer.step_number()));
             return Ok(resumed.trainer);
         }
-        let scaler = |one: &daybook_features::spec::Fitted| Scaler { mean: one.mean.to_vec(), scale: one.scale.to_vec() };
+        let scaler =
+            |one: &daybook_features::spec::Fitted| Scaler { mean: one.mean.to_vec(), scale: one.scale.to_vec() };
         let scalers = fitted.timeframes.iter().map(scaler).collect();
         Ok(Trainer::new(self.settings.clone(), self.shape.clone(), scalers, self.threads)?)
     }
@@ -264,7 +273,8 @@ impl Job<'_> {
             let examples: Vec<Example> = (0..size).map(example).collect();
             learner.step(&parameters, &examples, 1.0).map(drop)
         };
-        let limit = sensor::free_memory().ok_or("this system does not say how much memory is free: give --micro-batch N")?;
+        let limit =
+            sensor::free_memory().ok_or("this system does not say how much memory is free: give --micro-batch N")?;
         let estimate = |size: usize| batch_size::estimate(&self.shape, set.symbols(), size, self.threads);
         let found = batch_size::discover(estimate, limit / 2, attempt)?;
         output::line(format_args!("micro-batches of {found} decision times fit"));

@@ -4,14 +4,16 @@
 //! - Warm-up reaches back to where features are anchored, so a range's first decision sees whole windows.
 
 use crate::cli::Cli;
+use daybook_config::Calendar;
+use daybook_core::Body;
+use daybook_core::policy::{Policy, PolicyFeatures, PolicyRunner};
 use daybook_features::Timeframe;
 use daybook_inference::tensors::{ContentHash, Tensor, TensorFile};
 use daybook_inference::{LearnedPolicy, Model, Scratch, warmup_bars};
-use daybook_core::Body;
-use daybook_core::policy::{Policy, PolicyFeatures, PolicyRunner};
-use daybook_replay::{BacktestOptions, Plan, Prepared, Source, Trial, core_of, trial};
+use daybook_replay::memory::{Populate, populate};
+use daybook_replay::{BacktestOptions, Plan, Prepared, Source, Trial, trial};
 use daybook_train::evaluate::{Comparison, TradeFacts, Trial as TrialFacts};
-use daybook_train::memory::{Epsilon, Exploring, Memory, MemoryFold, Span};
+use daybook_train::memory::{Epsilon, Exploring, Memory, Span};
 use daybook_vocabulary::{Date, Hash, Ratio, TradeClosed};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -97,31 +99,40 @@ impl Data {
     /// Replays the range into a memory: random actions, or a model's with some exploration.
     pub fn memory(
         &self,
+        wanted: &Wanted<'_>,
         explore: Option<(Arc<Model>, &Path)>,
         epsilon: Epsilon,
-        seed: u64,
-        holdout: Option<Span>,
+        holdout: Option<(Date, Date)>,
         progress: Progress<'_>,
     ) -> Result<Memory, Box<dyn Error>> {
-        let inside = explore.map(|(model, path)| self.policy(model, path)).transpose()?;
-        let runner = PolicyRunner::new(Box::new(self.exploring(inside, epsilon, seed)), self.symbols().len());
-        let core = core_of(&self.prepared, &self.plan, Some(Box::new(runner)))?;
-        let all = PolicyFeatures::for_training(self.prepared.calendar.clone(), self.symbols().len(), &self.timeframes);
-        let mut fold = MemoryFold::new(core, all, holdout)?;
-        let mut source = self.prepared.source(&self.plan)?;
-        let mut inputs = 0u64;
-        while source.advance()? {
-            fold.step(&source.input())?;
-            inputs += 1;
-            if inputs.is_multiple_of(1_024) {
-                progress(inputs);
-            }
-        }
-        Ok(fold.finish())
+        let interval = self.timeframes[0].interval;
+        let make = |calendar: &Calendar, symbols: usize| -> Result<Box<dyn Policy>, String> {
+            let (model, path) = explore.as_ref().ok_or("there is no model to explore around")?;
+            let policy = LearnedPolicy::new(Arc::clone(model), path, calendar.clone(), interval, symbols);
+            Ok(Box::new(policy.map_err(|error| error.to_string())?))
+        };
+        let options = Populate {
+            journals: wanted.journals.iter().map(|path| crate::commands::journal_of(path)).collect(),
+            symbols: self.symbols(),
+            timeframes: self.timeframes.clone(),
+            from: wanted.dates.0,
+            to: wanted.dates.1,
+            holdout,
+            settings: &self.plan.settings,
+            epsilon,
+            inside: explore.as_ref().map(|_| &make as _),
+        };
+        Ok(populate(&options, progress)?)
     }
 
     /// A model over the range, beside flat, hold, random and sma-cross.
-    pub fn compare(&self, model: Arc<Model>, path: &Path, seed: u64, progress: Progress<'_>) -> Result<Comparison, Box<dyn Error>> {
+    pub fn compare(
+        &self,
+        model: Arc<Model>,
+        path: &Path,
+        seed: u64,
+        progress: Progress<'_>,
+    ) -> Result<Comparison, Box<dyn Error>> {
         let symbols = self.symbols().len();
         let run = |policy: Box<dyn Policy>, progress: Progress<'_>| {
             trial(&self.prepared, &self.plan, Some(Box::new(PolicyRunner::new(policy, symbols))), progress)
@@ -145,7 +156,13 @@ impl Data {
     }
 
     /// The first decisions of the range: inputs and outputs of the network, for others to check.
-    pub fn dump(&self, model: &Model, count: usize, out: &Path, progress: Progress<'_>) -> Result<(usize, ContentHash), Box<dyn Error>> {
+    pub fn dump(
+        &self,
+        model: &Model,
+        count: usize,
+        out: &Path,
+        progress: Progress<'_>,
+    ) -> Result<(usize, ContentHash), Box<dyn Error>> {
         let symbols = self.symbols().len();
         let calendar = self.prepared.calendar.clone();
         let mut features = PolicyFeatures::for_decisions(calendar, symbols, &self.timeframes);

@@ -120,7 +120,8 @@ fn chart(html: &mut String, title: &str, curves: &[Curve]) {
 }
 
 fn table(html: &mut String, comparison: &Comparison) {
-    let number = |value: Option<f64>, digits: usize| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"));
+    let number =
+        |value: Option<f64>, digits: usize| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"));
     let _ = write!(
         html,
         "<h2>On the range held out</h2><p>{}</p><table><tr><th>who</th><th>trades</th><th>avg R</th><th>MAE R</th>\
