@@ -27,6 +27,8 @@ use tokio::sync::Semaphore;
 
 /// Connections at a time.
 const CONNECTIONS_MAX: usize = 1_024;
+/// Requests of history that are read at a time.
+const READERS_MAX: usize = 4;
 /// Bytes of a request's line and headers that are looked at.
 const HEADERS_MAX: usize = 16 * 1024;
 /// Bytes of a request's line and headers that are read at all.
@@ -42,17 +44,24 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A world in a hurry waits so long for a slow socket.
 const SLOW_AFTER: Duration = Duration::from_secs(5);
 
+/// A world in a hurry waits so long for somebody to listen.
+const LISTENERS_WITHIN: Duration = Duration::from_secs(10);
+/// And so long for them to say to what.
+const LISTENERS_SETTLE: Duration = Duration::from_millis(100);
+
 /// What all connections share.
 pub struct Shared {
     core: Mutex<Core>,
     /// Where the login page sends people.
     redirect: String,
+    /// Places for those who read history.
+    readers: Semaphore,
 }
 
 impl Shared {
     /// A state, and the address that the login page redirects to.
     pub fn new(core: Core, redirect: String) -> Arc<Self> {
-        Arc::new(Self { core: Mutex::new(core), redirect })
+        Arc::new(Self { core: Mutex::new(core), redirect, readers: Semaphore::new(READERS_MAX) })
     }
 
     /// The state, for a moment.
@@ -168,6 +177,7 @@ async fn finish(reply: Reply, shared: &Shared) -> Answer<Response<Full<Bytes>>> 
             Ok(response)
         }
         Reply::History(market, query, oi) => {
+            let _place = shared.readers.acquire().await;
             let read = tokio::task::spawn_blocking(move || read_history(market.as_ref(), query, oi)).await;
             read.map_err(|_| Refusal::general("History could not be read."))?.map(|text| json(200, text))
         }
@@ -230,8 +240,14 @@ async fn keep_time(shared: Arc<Shared>) {
     }
 }
 
-/// The day, as fast as those who listen take it.
+/// The day, as fast as those who listen take it. It begins when somebody listens, or when nobody has come for a while.
 async fn hurry(shared: &Shared) {
+    let begun = tokio::time::Instant::now();
+    while begun.elapsed() < LISTENERS_WITHIN && !shared.core().hub.is_wanted() {
+        tokio::time::sleep(LISTENERS_SETTLE).await;
+    }
+    // Whoever listens may still be saying to what.
+    tokio::time::sleep(LISTENERS_SETTLE).await;
     let end = {
         let core = shared.core();
         let now = core.world.now();

@@ -9,6 +9,7 @@ mod changes;
 mod desk;
 mod exits;
 mod prints;
+mod ticks;
 mod trades;
 mod venue;
 mod watch;
@@ -264,6 +265,8 @@ impl Core {
         match input.body {
             Body::Candle(instrument, candle) => self.on_candle(input.cause, instrument, candle, out)?,
             Body::Print(instrument, print) => self.on_print(input.cause, instrument, print, out)?,
+            Body::Quote(instrument, quote) => self.on_quote(input.cause, instrument, quote, out),
+            Body::Depth(instrument, depth) => self.on_depth(input.cause, instrument, depth, out),
             Body::Slice(_) => self.on_slice(out),
             Body::SessionOpened(hours) => self.on_session_opened(hours, out)?,
             Body::SessionClosed => self.on_session_closed(out),

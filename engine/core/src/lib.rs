@@ -5,6 +5,7 @@
 //!             │
 //!             ├─ engine.rs       setup, state, sessions, slices · engine/desk.rs: orders judged, worked, booked
 //!             │                  engine/exits.rs: stops and targets of what a fill opened
+//!             │                  engine/ticks.rs: fills against quotes and books
 //!             │                  engine/venue.rs: what exchange and broker do beside filling · rules.rs: their rules
 //!             │                  engine/changes.rs: orders modified, tightened, ended · terms.rs: what an order may say
 //!             ├─ exchange.rs     where inside a candle a working order trades · slippage/: how far from there it fills

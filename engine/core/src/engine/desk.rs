@@ -34,6 +34,22 @@ pub(super) struct Trade {
     /// Volume of the candle.
     volume: Quantity,
     pub(super) time: Nanos,
+    /// What has settled the price already; nothing where the slippage model does.
+    settled: Option<&'static str>,
+}
+
+impl Trade {
+    /// A trade whose price the market itself has made, against its reference.
+    pub(super) fn at(
+        cause: Cause,
+        id: InstrumentId,
+        (reference, price): (Price, Price),
+        quantity: Quantity,
+        time: Nanos,
+        by: &'static str,
+    ) -> Self {
+        Self { cause, id, reference, price, quantity, volume: Quantity::ZERO, time, settled: Some(by) }
+    }
 }
 
 /// One candle, walked by the orders of its instrument.
@@ -217,20 +233,31 @@ impl Core {
     ) -> Result<(), CoreError> {
         // Taken out so that fills may touch the rest of the state; put back below, with its memory.
         let mut working = std::mem::take(&mut self.state.books[id.index()].working);
+        let ticked = self.is_ticked(id);
         let barred = if self.rules.bars_candles() { self.barred(id, candle, session) } else { (false, false) };
         let walk = Walk { cause, id, candle, session, left: Quantity(i64::MAX), barred };
-        let worked = self.walk(walk, &mut working, out);
-        self.after_candle(id, candle, session, &mut working, out);
+        let worked = self.walk(walk, ticked, &mut working, out);
+        if !ticked {
+            self.after_candle(id, candle, session, &mut working, out);
+        }
         working.retain(Order::is_working);
         self.state.books[id.index()].working = working;
         worked
     }
 
-    fn walk(&mut self, mut walk: Walk<'_>, working: &mut Vec<Order>, out: &mut Outbox) -> Result<(), CoreError> {
+    /// Where ticks drive the instrument, its candles say no more than the last price.
+    fn walk(
+        &mut self,
+        mut walk: Walk<'_>,
+        ticked: bool,
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
         if let Some(bps) = self.setup.participation_bps {
             walk.left = self.tradable(walk.id, walk.candle, bps);
         }
-        for phase in Phase::PATH {
+        let path = if ticked { &[][..] } else { &Phase::PATH };
+        for &phase in path {
             let before = working.len();
             self.walk_phase(phase, &mut walk, working, out)?;
             if phase == Phase::Limits && working.len() > before {
@@ -274,7 +301,7 @@ impl Core {
             let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
             let volume = candle.volume();
             let closing = self.state.books[id.index()].position.closing(order.side, quantity);
-            let trade = Trade { cause, id, reference, price: reference, quantity, volume, time };
+            let trade = Trade { cause, id, reference, price: reference, quantity, volume, time, settled: None };
             let Some(trade) = self.fill(trade, order, out) else {
                 self.nothing_traded(cause, candle)?;
                 continue;
@@ -346,7 +373,7 @@ impl Core {
 
     /// Books one fill and hands back what became of it; nothing where the slippage model misses its input. Where the
     /// cash does not do, what closes the position fills all the same, and the rest of the order is cancelled.
-    fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Option<Trade> {
+    pub(super) fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Option<Trade> {
         trade.price = self.slipped(&trade, order)?;
         let mut charges = self.charges(&trade, order);
         let refused = self.refuses(&trade, order, charges.total());
@@ -370,6 +397,9 @@ impl Core {
     /// The price at which the leg fills: its reference, moved by the slippage model where there is one.
     #[inline]
     fn slipped(&self, trade: &Trade, order: &Order) -> Option<Price> {
+        if trade.settled.is_some() {
+            return Some(trade.price);
+        }
         let Some(model) = &self.slippage else { return Some(trade.reference) };
         let Trade { reference, quantity, volume, .. } = *trade;
         let leg = SlippageInput { side: order.side, reference, quantity, volume };
@@ -424,8 +454,8 @@ impl Core {
     }
 
     fn book_fill(&mut self, trade: Trade, charges: Charges, order: &mut Order, out: &mut Outbox) {
-        let Trade { cause, id, reference, price, quantity, time, .. } = trade;
-        let model = self.slippage.as_ref().map_or("none", |model| model.name());
+        let Trade { cause, id, reference, price, quantity, time, settled, .. } = trade;
+        let model = settled.unwrap_or_else(|| self.slippage.as_ref().map_or("none", |model| model.name()));
         let state = &mut self.state;
         let book = &mut state.books[id.index()];
         let value = price.times(quantity);

@@ -12,6 +12,7 @@
 use super::Core;
 use super::changes::modified;
 use super::desk::end_order;
+use super::ticks::TickState;
 use crate::input::SessionHours;
 use crate::ledger::Book;
 use crate::orders::{Order, OrderChange, OrderRequest};
@@ -36,6 +37,8 @@ pub(super) struct VenueState {
     pub(super) under_way: Vec<UnderWay>,
     /// Numbers that clients have used in this session.
     pub(super) clients: BTreeSet<u64>,
+    /// What ticks have left behind, by instrument; empty until the session brings one.
+    pub(super) ticks: Vec<TickState>,
 }
 
 /// A request under way.
@@ -74,6 +77,7 @@ impl Core {
             *previous = book.last;
         }
         self.state.venue.clients.clear();
+        self.state.venue.ticks.clear();
     }
 
     /// Why the venue does not take what a strategy asks for; nothing where it does.
