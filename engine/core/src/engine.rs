@@ -338,6 +338,7 @@ impl Core {
         self.setup.fees.rates(date).copied().map_err(|error| CoreError::Fees(error.to_string()))
     }
 
+    #[inline(never)]
     fn on_session_opened(&mut self, hours: SessionHours, out: &mut Outbox) -> Result<(), CoreError> {
         if let Some(timeframe) = self.setup.timeframe
             && !can_build(timeframe, self.setup.interval)
@@ -355,6 +356,7 @@ impl Core {
 
     /// Ends the day's orders, then the bars that were still being built: those decide now, and what they decide works
     /// in the next session.
+    #[inline(never)]
     fn on_session_closed(&mut self, out: &mut Outbox) {
         let Some(session) = self.state.session else { return };
         let warming = session.open < self.setup.decide_from;
@@ -491,7 +493,7 @@ impl Core {
             self.state.fresh.sort_unstable();
             self.state.fresh.dedup();
         }
-        let waiting = self.wait_for_answers();
+        let waiting = if self.state.venue.answered.is_empty() { None } else { Some(self.wait_for_answers()) };
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
         if self.sees_slices {
             self.decide_together(session, interval, out);
@@ -520,10 +522,13 @@ impl Core {
             }
         }
         self.state.fresh.clear();
-        self.state.fresh.extend(waiting);
+        if let Some(waiting) = waiting {
+            self.state.fresh.extend(waiting);
+        }
     }
 
     /// Lets a strategy that decides across instruments look at all of the slice, and journals what it decided.
+    #[inline(never)]
     fn decide_together(&mut self, session: SessionHours, interval: Interval, out: &mut Outbox) {
         let (books, warmup) = (&self.state.books, self.setup.warmup_bars);
         self.state.fresh.retain(|id| books[id.index()].learned > warmup);
@@ -577,6 +582,7 @@ impl Core {
         out.push(NO_STREAM, Conclusion::Account(account));
     }
 
+    #[cold]
     fn digest(&mut self, out: &mut Outbox) {
         self.prove();
         let mut bytes = std::mem::take(&mut self.scratch);

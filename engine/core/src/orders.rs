@@ -292,6 +292,12 @@ impl Order {
         }
     }
 
+    /// True where a fill of it means something to other orders: its group, its pair, exits of what it opens.
+    #[inline]
+    pub fn has_relatives(&self) -> bool {
+        self.group != 0 || self.pair != 0 || self.bracket.is_some()
+    }
+
     /// How much is still to fill.
     #[inline]
     pub fn remaining(&self) -> Quantity {

@@ -7,14 +7,13 @@
 use crate::orders::OrderRequest;
 use daybook_vocabulary::{Nanos, OrderType, Price, TimeInForce, Verdict};
 
-/// The request with its prices on the tick and the first trigger of a trailing stop filled in.
-pub fn settled(mut request: OrderRequest, last: Price, tick: Price) -> OrderRequest {
+/// Puts the prices on the tick and fills in the first trigger of a trailing stop.
+pub fn settle(request: &mut OrderRequest, last: Price, tick: Price) {
     if let (OrderType::TrailingStop, None, Some(trail)) = (request.order_type, request.stop, request.trail) {
         request.stop = trail.stop(request.side, last);
     }
     request.limit = request.limit.map(|price| price.round_to(tick));
     request.stop = request.stop.map(|price| price.round_to(tick));
-    request
 }
 
 /// Why the terms make no sense; nothing where they do.
@@ -58,8 +57,11 @@ mod tests {
     #[test]
     fn a_trailing_stop_begins_at_its_distance_from_the_last_price() {
         let request = OrderRequest::trailing(Side::Sell, Quantity::from_units(1), Trail::Price(Price(13)), "");
-        assert_eq!(settled(request, Price(1_000), Price(5)).stop, Some(Price(985)));
-        let own = OrderRequest { stop: Some(Price(903)), ..request };
-        assert_eq!(settled(own, Price(1_000), Price(5)).stop, Some(Price(905)));
+        let settled = |mut request| {
+            settle(&mut request, Price(1_000), Price(5));
+            request.stop
+        };
+        assert_eq!(settled(request), Some(Price(985)));
+        assert_eq!(settled(OrderRequest { stop: Some(Price(903)), ..request }), Some(Price(905)));
     }
 }

@@ -26,11 +26,7 @@ impl Label {
             length -= 1;
         }
         let mut bytes = [0; Self::CAPACITY];
-        let mut index = 0;
-        while index < length {
-            bytes[index] = source[index];
-            index += 1;
-        }
+        bytes.split_at_mut(length).0.copy_from_slice(source.split_at(length).0);
         Self { bytes }
     }
 

@@ -129,7 +129,8 @@ impl Core {
                 return Err(verdict);
             }
         }
-        let request = terms::settled(request, book.last, meta.tick);
+        let mut request = request;
+        terms::settle(&mut request, book.last, meta.tick);
         if request.stop != order.stop {
             if order.stop.is_some() && order.trigger != Trigger::Armed {
                 return Err(Verdict::BadPrice);

@@ -140,13 +140,14 @@ impl Core {
     pub(super) fn admit(
         &mut self,
         id: InstrumentId,
-        request: OrderRequest,
+        mut request: OrderRequest,
         (closed, arrives): (bool, Nanos),
         fault: Option<Verdict>,
         out: &mut Outbox,
     ) -> Option<Order> {
         let meta = &self.setup.instruments[id.index()];
-        let request = terms::settled(self.guarded(id, request), self.state.books[id.index()].last, meta.tick);
+        self.guard(id, &mut request);
+        terms::settle(&mut request, self.state.books[id.index()].last, meta.tick);
         let judged = match fault {
             Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
             None => self.judge(id, &request, closed),
@@ -310,6 +311,9 @@ impl Core {
                 continue;
             }
             walk.left -= trade.quantity;
+            if !order.has_relatives() {
+                continue;
+            }
             let filled = *order;
             self.after_fill(&filled, trade, closing, (phase, candle.open_time()), working, out);
         }

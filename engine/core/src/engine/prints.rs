@@ -14,6 +14,8 @@ use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{Candle, Cause, InstrumentId, Interval, TradePrint};
 
 impl Core {
+    // Live alone: kept out of the loop that replays candles.
+    #[inline(never)]
     pub(super) fn on_print(
         &mut self,
         cause: Cause,
@@ -50,6 +52,7 @@ impl Core {
     }
 
     /// The slice of their end finishes the bars that no later print has finished.
+    #[inline(never)]
     pub(super) fn finish_bars(&mut self, session: &SessionHours, out: &mut Outbox) {
         let (now, timeframe) = (self.state.now, self.timeframe());
         for index in 0..self.state.books.len() {

@@ -79,10 +79,12 @@ impl Core {
         self.state.venue.ticks.get(id.index()).is_some_and(|ticks| ticks.driver != Driver::Candles)
     }
 
+    #[inline(never)]
     pub(super) fn on_quote(&mut self, cause: Cause, id: InstrumentId, quote: &Quote, out: &mut Outbox) {
         self.on_book(cause, id, &quote.as_depth(), Driver::Quotes, out);
     }
 
+    #[inline(never)]
     pub(super) fn on_depth(&mut self, cause: Cause, id: InstrumentId, depth: &Depth, out: &mut Outbox) {
         self.on_book(cause, id, depth, Driver::Depth, out);
     }

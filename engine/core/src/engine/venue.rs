@@ -131,12 +131,9 @@ impl Core {
 
     /// Takes those instruments out of the decision whose last fill a strategy has not heard of: it would decide by a
     /// position that it no longer has. They decide at the first slice after the answer.
-    #[inline]
+    #[inline(never)]
     pub(super) fn wait_for_answers(&mut self) -> Vec<InstrumentId> {
         let (answered, now) = (&self.state.venue.answered, self.state.now);
-        if answered.is_empty() {
-            return Vec::new();
-        }
         let waits = |id: &InstrumentId| answered[id.index()] > now;
         let waiting = self.state.fresh.iter().copied().filter(waits).collect();
         self.state.fresh.retain(|id| answered[id.index()] <= now);

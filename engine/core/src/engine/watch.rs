@@ -73,16 +73,15 @@ impl Core {
     /// A market order that enters, as a limit at the guard price where slippage is limited; every other order as it is.
     /// Where there is no such price, the order stays and the gate says what is wrong with it.
     #[inline]
-    pub(super) fn guarded(&self, id: InstrumentId, request: OrderRequest) -> OrderRequest {
-        let Some(bps) = self.limits.max_slippage_bps else { return request };
+    pub(super) fn guard(&self, id: InstrumentId, request: &mut OrderRequest) {
+        let Some(bps) = self.limits.max_slippage_bps else { return };
         let book = &self.state.books[id.index()];
         let enters = book.position.closing(request.side, request.quantity) != request.quantity;
         if request.order_type != OrderType::Market || !enters || book.bars == 0 {
-            return request;
+            return;
         }
-        match guard_price(request.side, book.last, bps, self.setup.instruments[id.index()].tick) {
-            Some(limit) => OrderRequest { order_type: OrderType::Limit, limit: Some(limit), ..request },
-            None => request,
+        if let Some(limit) = guard_price(request.side, book.last, bps, self.setup.instruments[id.index()].tick) {
+            (request.order_type, request.limit) = (OrderType::Limit, Some(limit));
         }
     }
 
