@@ -36,25 +36,25 @@ pub struct Train {
     #[arg(long, default_value = "8", value_name = "N|auto")]
     pub micro_batch: String,
     /// Learning rate of AdamW.
-    #[arg(long, default_value_t = 3e-4)]
+    #[arg(long, default_value_t = 3e-4, allow_hyphen_values = true)]
     pub lr: f64,
     /// Weight decay of AdamW.
-    #[arg(long, default_value_t = 1e-4)]
+    #[arg(long, default_value_t = 1e-4, allow_hyphen_values = true)]
     pub weight_decay: f64,
     /// Worth of the next decision's value.
-    #[arg(long, default_value_t = 0.99)]
+    #[arg(long, default_value_t = 0.99, allow_hyphen_values = true)]
     pub gamma: f64,
     /// The largest norm of a gradient.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_hyphen_values = true)]
     pub clip: f64,
     /// Updates between hard copies to the target network.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     pub target_every: u64,
     /// Exploration at the start.
-    #[arg(long, default_value_t = 0.10)]
+    #[arg(long, default_value_t = 0.10, allow_hyphen_values = true)]
     pub epsilon_start: f64,
     /// Exploration at the end.
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = 0.01, allow_hyphen_values = true)]
     pub epsilon_end: f64,
     /// Steps until exploration is at its end.
     #[arg(long, default_value_t = 50_000, value_name = "N")]
