@@ -65,11 +65,10 @@ pub fn audit(
         run(&mut recorded.inputs(), &mut core, &mut sink, CHECK_EVERY)?;
         return sink.finish(same);
     }
-    if let Some(parent) = &header.parent {
+    if header.parent.is_some() {
         let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
-        let mut before = Plan::read(&parent.strategy, &parent.settings)?;
-        before.model_places.clone_from(&plan.model_places);
-        let (mut core, mut source) = crate::fork::take_up(&prepared, &before, &plan, parent.outputs, &mut Unheard)?;
+        let stages = crate::fork::stages(header, &plan.model_places)?;
+        let (mut core, mut source) = crate::fork::take_up(&prepared, &stages, &plan, &mut Unheard)?;
         run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
         return sink.finish(same);
     }

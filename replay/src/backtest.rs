@@ -144,6 +144,7 @@ impl Prepared {
             inputs: inputs(&self.histories),
             filter: self.filter.clone(),
             parent: None,
+            ancestors: Vec::new(),
         };
         let mut core = plan.core(&self.selection, &self.filter, self.range)?;
         let writer = Writer::create(journal, Options::session())?;

@@ -6,6 +6,7 @@ use crate::catalog::Selection;
 use crate::error::ReplayError;
 use crate::history::Range;
 use crate::learned::{self, LEARNED};
+use daybook_config::settings::{KEYS, Scope};
 use daybook_config::{Calendar, FeeSchedule, Settings};
 use daybook_core::risk::RiskLimits;
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
@@ -98,15 +99,17 @@ impl Plan {
             if fixed.contains(&key.as_str()) {
                 return Err(format!("what has happened so far depends on {key}; it cannot change on the way"));
             }
-            let known = written.parameters.keys().chain(written.settings.keys()).cloned().collect::<Vec<_>>();
-            let Written { parameters, settings } = &mut written;
-            match parameters.get_mut(key).or_else(|| settings.get_mut(key)) {
-                Some(place) => place.clone_from(value),
-                None => {
-                    let nearest = daybook_config::nearest_first(key, known.iter().map(String::as_str));
-                    let nearest = nearest.first().copied().unwrap_or_default();
-                    return Err(format!("there is no parameter or setting '{key}'; did you mean {nearest}?"));
-                }
+            let setting = KEYS.iter().find(|known| known.name == key && known.scope == Scope::Results);
+            if let Some(place) = written.parameters.get_mut(key) {
+                place.clone_from(value);
+            } else if let Some(setting) = setting {
+                written.settings.insert(setting.name.to_owned(), value.clone());
+            } else {
+                let settings = KEYS.iter().filter(|known| known.scope == Scope::Results).map(|known| known.name);
+                let known = written.parameters.keys().map(String::as_str).chain(settings);
+                let nearest = daybook_config::nearest_first(key, known);
+                let nearest = nearest.first().copied().unwrap_or_default();
+                return Err(format!("there is no parameter or setting '{key}'; did you mean {nearest}?"));
             }
         }
         let text = serde_json::to_string(&written).map_err(|error| error.to_string())?;
