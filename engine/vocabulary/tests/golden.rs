@@ -324,6 +324,13 @@ fn example(kind: Kind) -> Event {
         }
         Kind::TradePrint => Event::TradePrint(TradePrint::new(Nanos(-6), Price(100), Quantity(8))),
         Kind::Depth => Event::Depth(depth()),
+        _ => concluded(kind),
+    }
+}
+
+/// The same for what the core concludes, and what came later.
+fn concluded(kind: Kind) -> Event {
+    match kind {
         Kind::Bar => Event::Bar(Bar::new(CAUSE, candle())),
         Kind::OrderIntent => Event::OrderIntent(order_intent()),
         Kind::OrderUpdate => Event::OrderUpdate(OrderUpdate {
@@ -386,6 +393,7 @@ fn example(kind: Kind) -> Event {
         Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten | Kind::Evaluation | Kind::Promotion => {
             example_of_learning(kind)
         }
+        _ => unreachable!("{kind} has its example above"),
     }
 }
 
