@@ -2,6 +2,7 @@
 
 mod audit;
 mod backtest;
+mod broker;
 mod compare;
 mod config;
 mod demo;
@@ -12,6 +13,7 @@ mod fork;
 mod ingest;
 mod journal;
 mod simulate;
+mod trade;
 mod verify;
 
 use crate::cli::{Cli, Command, Config, Journal};
@@ -29,6 +31,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Demo(arguments) => demo::run(cli, arguments),
         Command::Ingest(arguments) => ingest::run(cli, arguments),
         Command::Fetch(arguments) => fetch::run(cli, arguments),
+        Command::Trade(arguments) => trade::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),
         Command::Explain(arguments) => explain::run(cli, arguments),

@@ -127,6 +127,11 @@ impl Pilot {
         self.recorder.end(seal)
     }
 
+    /// Leaves the session as it stands, to be taken up again.
+    pub fn leave(self) -> Result<Head, ReplayError> {
+        self.recorder.leave()
+    }
+
     fn is_due(&self, now: Nanos) -> bool {
         let all_there = !self.shown.is_empty() && self.shown.iter().all(|shown| *shown >= self.next);
         now >= self.next + self.course.grace || (now >= self.next && all_there)
