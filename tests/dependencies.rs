@@ -17,8 +17,16 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
     ("daybook-config", "config", &["daybook-vocabulary"]),
     ("daybook-features", "features", &["daybook-vocabulary"]),
     ("daybook-core", "engine/core", &["daybook-config", "daybook-features", "daybook-vocabulary"]),
-    ("daybook-inference", "learner/inference", &[]),
-    ("daybook-train", "learner/train", &["daybook-inference"]),
+    (
+        "daybook-inference",
+        "learner/inference",
+        &["daybook-config", "daybook-core", "daybook-features", "daybook-vocabulary"],
+    ),
+    (
+        "daybook-train",
+        "learner/train",
+        &["daybook-core", "daybook-features", "daybook-inference", "daybook-vocabulary"],
+    ),
     ("daybook-adapters", "adapters", &["daybook-journal", "daybook-vocabulary"]),
     (
         "daybook-replay",
@@ -28,7 +36,9 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
             "daybook-config",
             "daybook-core",
             "daybook-features",
+            "daybook-inference",
             "daybook-journal",
+            "daybook-train",
             "daybook-vocabulary",
         ],
     ),

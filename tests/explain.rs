@@ -286,11 +286,11 @@ fn a_fork_that_changes_nothing_is_equal_wherever_it_is_taken_up() {
         let audit = desk.json(&["audit", "fork"]);
         assert_eq!((&audit["verdict"], audit["compared"].as_u64().unwrap() > 0), (&"equal".into(), true), "at {at}");
         assert!(desk.daybook(&["verify", "fork"]).status.success());
+        assert_same_story(&desk, "run", "fork", &format!("taken up at {at}"));
     }
     let past = (frames - 1).to_string();
     let range = format!("0 to {}", frames - 2);
     desk.fails(&["fork", "run", "--at", &past, "--out", "fork", "--force"], &["nothing is decided", &range]);
-    desk.fails(&["fork", "fork", "--at", "3", "--out", "twice"], &["a fork itself"]);
     desk.fails(&["fork", "run", "--at", "3", "--out", "fork"], &["exists", "--force"]);
 }
 
@@ -333,6 +333,81 @@ fn a_fork_keeps_what_was_and_decides_anew_from_there_on() {
     let whole = desk.json(&["fork", "run", "--at", "0", "--set", "fast=3", "--out", "whole"]);
     assert_eq!(whole["parent"]["outputs"], 0);
     assert_eq!(desk.json(&["compare", "whole", "other"])["verdict"], "equal");
+}
+
+/// The tables and the summary of a fork that changed nothing are the run's, but for where events lie.
+fn assert_same_story(desk: &Desk, run: &str, fork: &str, context: &str) {
+    for table in ["orders", "fills", "trades", "equity"] {
+        let rows = |run: &str| -> Vec<Vec<String>> {
+            let text = fs::read_to_string(desk.path(run).join(format!("{table}.csv"))).expect("a table");
+            let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
+            let names = lines.next().expect("a header");
+            let kept = |row: Vec<String>| {
+                let cells = names.iter().zip(row).filter(|(name, _)| !name.ends_with("seq"));
+                cells.map(|(_, cell)| cell).collect()
+            };
+            let mut rows: Vec<Vec<String>> = lines.map(kept).collect();
+            rows.sort();
+            rows
+        };
+        assert_eq!(rows(run), rows(fork), "{table}, {context}");
+    }
+    let summary = |run: &str| -> Value {
+        let text = fs::read_to_string(desk.path(run).join("summary.json")).expect("a summary");
+        let mut summary: Value = serde_json::from_str(&text).expect("JSON");
+        for own in ["wall_seconds", "events_per_second", "journal_head"] {
+            summary.as_object_mut().expect("an object").remove(own);
+        }
+        summary
+    };
+    assert_eq!(summary(run), summary(fork), "{context}");
+    assert!(desk.path(fork).join("report.html").is_file() && !desk.path(fork).join("before").exists());
+}
+
+#[test]
+fn a_fork_is_forked_like_a_run() {
+    let desk = Desk::new();
+    desk.backtest("run", &["--costs", "bps:5"]);
+    let orders = intents(&desk, "run");
+    let first = desk.json(&["fork", "run", "--at", &orders[20].to_string(), "--set", "fast=3", "--out", "fork"]);
+    let own = intents(&desk, "fork");
+    assert!(own.len() > 20);
+    for at in [0, own[0], own[own.len() / 2]] {
+        let again = desk.json(&["fork", "fork", "--at", &at.to_string(), "--out", "same", "--force"]);
+        assert_eq!(again["comparison"]["verdict"], "equal", "at {at}");
+        assert!(again["parent"]["outputs"].as_u64() >= first["parent"]["outputs"].as_u64());
+        assert_eq!(desk.json(&["audit", "same"])["verdict"], "equal", "at {at}");
+        assert_same_story(&desk, "fork", "same", &format!("taken up at {at}"));
+    }
+    // Back to the first setting: what the fork decided in between stays, and is not what the run decided.
+    let at = own[own.len() / 2].to_string();
+    let back = desk.json(&["fork", "fork", "--at", &at, "--set", "fast=5", "--out", "back"]);
+    assert_eq!(back["comparison"]["verdict"], "different");
+    assert_eq!(desk.json(&["audit", "back"])["verdict"], "equal");
+    let third = intents(&desk, "back");
+    let deep = desk.json(&["fork", "back", "--at", &third[2].to_string(), "--set", "costs=none", "--out", "deep"]);
+    assert!(raw(&deep["comparison"]["pnl_delta"]) > 0, "no charges any more");
+    assert_eq!(desk.json(&["audit", "deep"])["verdict"], "equal");
+    let header = desk.daybook(&["journal", "cat", "deep", "--kind", "session-header", "--format", "json"]);
+    let header: Value = serde_json::from_slice(&header.stdout).expect("one header");
+    let lineage = header["ancestors"].as_array().expect("its lineage").len();
+    assert_eq!(lineage, 2, "the run and the fork; the third is its parent");
+}
+
+/// A limit that the run did not have is a setting like every other.
+#[test]
+fn a_fork_may_set_a_limit() {
+    let desk = Desk::new();
+    desk.backtest("run", &[]);
+    let orders = intents(&desk, "run");
+    let at = orders[5].to_string();
+    let forked = desk.json(&["fork", "run", "--at", &at, "--set", "risk.max_order_value=100", "--out", "capped"]);
+    assert_eq!(forked["comparison"]["verdict"], "different");
+    let refused = desk.daybook(&["journal", "cat", "capped", "--kind", "risk-verdict", "--format", "json"]);
+    let first = String::from_utf8(refused.stdout).expect("text").lines().next().map(str::to_owned).expect("a refusal");
+    let first: Value = serde_json::from_str(&first).expect("JSON");
+    assert_eq!((&first["verdict"], &first["limit"]), (&"order-value".into(), &"100".into()));
+    assert_eq!(desk.json(&["audit", "capped"])["verdict"], "equal");
 }
 
 #[test]

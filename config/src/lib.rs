@@ -12,6 +12,7 @@
 pub mod calendar;
 mod calendar_file;
 mod error;
+mod exchange;
 pub mod fees;
 mod nearest;
 pub mod settings;
@@ -24,6 +25,7 @@ mod value;
 
 pub use calendar::{Calendar, Day, Session, Window};
 pub use error::ConfigError;
+pub use exchange::{BySymbol, LimitFill, OffTick, Product, TradingTime, WrongSide};
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
 pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};

@@ -8,6 +8,7 @@
 //! - Nothing here reads the ambient environment: it is handed in (see [`Sources::ambient`]).
 
 use crate::error::ConfigError;
+use crate::exchange::{BySymbol, LimitFill, OffTick, Product, TradingTime, WrongSide};
 use crate::fees::FeeSchedule;
 use crate::nearest::nearest;
 use crate::slippage::SlippageModel;
@@ -15,7 +16,7 @@ use crate::sources::{Entry, Sources, looks_secret};
 use crate::time_of_day::TimeOfDay;
 use crate::value::Value;
 use daybook_vocabulary::decimal::SCALE;
-use daybook_vocabulary::{BasisPoints, Hash, Interval, Money, Quantity, Ratio};
+use daybook_vocabulary::{BasisPoints, Date, Hash, Interval, Money, Quantity, Ratio};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -191,6 +192,42 @@ settings! {
     "risk.initial_stop_atr" risk_initial_stop_atr: Ratio = "2", Results,
         "Distance of a policy's first stop from the entry, in average true ranges of 14 bars.",
         expects "a number above 0" if |distance| distance.0 > 0;
+    "exchange.limit_fill" exchange_limit_fill: LimitFill = "touch", Results,
+        "Whether a limit order fills when the price touches its limit, or only when it trades through it.",
+        expects "touch or through";
+    "exchange.off_tick" exchange_off_tick: OffTick = "round", Results,
+        "What becomes of a strategy's price between two ticks.",
+        expects "round or refuse";
+    "exchange.wrong_side" exchange_wrong_side: WrongSide = "trigger", Results,
+        "What becomes of a strategy's stop that the market is already beyond.",
+        expects "trigger or refuse";
+    "exchange.band_bps" exchange_band_bps: Option<u32> = "none", Results,
+        "The day's price band around the previous close, in basis points; orders outside it are refused.",
+        expects "a whole number from 1 to 10000, or none" if |band| band.is_none_or(|bps| (1..=10_000).contains(&bps));
+    "exchange.bands" exchange_bands: BySymbol<Option<u32>> = "none", Results,
+        "Price bands of single symbols, where they differ.",
+        expects "SYMBOL:basis points, several with commas such as IDEA:1000,RELIANCE:none, or none";
+    "exchange.hours" exchange_hours: TradingTime = "any", Results,
+        "Whether orders trade on every candle, or in continuous trading alone.",
+        expects "any or continuous";
+    "exchange.product" exchange_product: Product = "delivery", Results,
+        "Whether positions may stay over night, or the broker squares them off.",
+        expects "delivery or intraday";
+    "exchange.square_off" exchange_square_off: TimeOfDay = "15:20:00", Results,
+        "When the broker squares intraday positions off, on the exchange's clock.",
+        expects "a time such as 15:20";
+    "exchange.square_off_fee" exchange_square_off_fee: Money = "50", Results,
+        "What the broker charges for each position it squares off, before tax.",
+        expects "an amount from 0 such as 50" if |fee| *fee >= Money::ZERO;
+    "exchange.latency_ns" exchange_latency_ns: u64 = "0", Results,
+        "Nanoseconds from a decision to the exchange: an order works on candles that open no earlier.",
+        expects "a whole number to 3600000000000 (an hour)" if |latency| *latency <= 3_600_000_000_000;
+    "exchange.answer_ns" exchange_answer_ns: u64 = "0", Results,
+        "Nanoseconds from the exchange back: until then a strategy is not asked about an instrument that filled.",
+        expects "a whole number to 3600000000000 (an hour)" if |latency| *latency <= 3_600_000_000_000;
+    "exchange.expiries" exchange_expiries: BySymbol<Date> = "none", Results,
+        "Last trading dates of single symbols.",
+        expects "SYMBOL:date, several with commas such as NIFTY26NOVFUT:2026-11-24, or none";
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";
@@ -213,10 +250,8 @@ settings! {
 
 /// Keys younger than the first sessions. They are left out of the canonical form while they have their default, so
 /// that a session without them has the header, and the hash, that it always had.
-const LATER: &[&str] = &["exchange.slippage"];
-
 fn is_later(key: &str) -> bool {
-    LATER.contains(&key) || key.starts_with("risk.")
+    key.starts_with("risk.") || (key.starts_with("exchange.") && key != "exchange.participation_bps")
 }
 
 /// How the simulated exchange fills orders.
@@ -225,7 +260,8 @@ pub enum Profile {
     /// Market orders at the next bar's open at the bar's own price: no slippage, no cap, no gate but cash.
     Plain,
     /// An order takes at most a tenth of a bar's volume and pays for the share it takes, up to 10 basis points a leg;
-    /// entries far off the market or by stale prices are refused, and a session that loses 5 % is over.
+    /// limits fill when traded through, stops on the wrong side and prices outside the day's band are refused, auctions
+    /// fill only what wants them; entries far off the market or by stale prices are refused, and a session that loses 5 % is over.
     Realistic,
 }
 
@@ -248,6 +284,10 @@ impl Profile {
             Self::Realistic => &[
                 ("exchange.participation_bps", "1000"),
                 ("exchange.slippage", "volume-share:100"),
+                ("exchange.limit_fill", "through"),
+                ("exchange.wrong_side", "refuse"),
+                ("exchange.band_bps", "2000"),
+                ("exchange.hours", "continuous"),
                 ("risk.max_age_seconds", "60"),
                 ("risk.max_deviation_bps", "2000"),
                 ("risk.daily_max_loss_pct", "5"),
@@ -480,7 +520,6 @@ mod tests {
                 assert_eq!(settings.get(name).as_deref(), Some(*value), "written as it is shown");
             }
         }
-        assert!(LATER.iter().all(|later| KEYS.iter().any(|key| key.name == *later && key.scope == Scope::Results)));
     }
 
     #[test]

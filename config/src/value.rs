@@ -7,7 +7,7 @@ use crate::fees::FeeSchedule;
 use crate::settings::{Profile, ScheduleName};
 use crate::slippage::SlippageModel;
 use crate::time_of_day::TimeOfDay;
-use daybook_vocabulary::{BasisPoints, Interval, Money, Quantity, Ratio};
+use daybook_vocabulary::{BasisPoints, Date, Interval, Money, Quantity, Ratio};
 use std::path::PathBuf;
 
 /// The text of an optional value that is not set; the empty text means it too.
@@ -33,7 +33,7 @@ macro_rules! written_as_itself {
         }
     )*};
 }
-written_as_itself!(BasisPoints, Interval, Money, Quantity, Ratio, TimeOfDay);
+written_as_itself!(BasisPoints, Date, Interval, Money, Quantity, Ratio, TimeOfDay);
 
 impl Value for bool {
     fn read(text: &str) -> Option<Self> {

@@ -180,6 +180,13 @@ fn the_canonical_form_has_what_changes_results_and_nothing_else() {
             "exchange.slippage" => "bps:5",
             key if key.ends_with("_start") || key.ends_with("_end") => "12:34:56",
             "risk.flatten_on_trip" => "no",
+            "exchange.limit_fill" => "through",
+            "exchange.off_tick" | "exchange.wrong_side" => "refuse",
+            "exchange.bands" => "IDEA:500",
+            "exchange.hours" => "continuous",
+            "exchange.product" => "intraday",
+            "exchange.square_off" => "15:10",
+            "exchange.expiries" => "X:2026-11-24",
             _ => "77",
         };
         let other = resolve(&[(key.name, value)]);
@@ -197,7 +204,7 @@ fn a_profile_sets_what_nobody_else_did() {
     let realistic = resolve(&[("profile", "realistic"), ("costs", "bps:2")]);
     assert_eq!(
         realistic.canonical_json(),
-        r#"{"cash":"1000000","costs":"bps:2","engine.timeframe":"none","exchange.participation_bps":"1000","exchange.slippage":"volume-share:100","profile":"realistic","risk.daily_max_loss_pct":"5","risk.max_age_seconds":"60","risk.max_deviation_bps":"2000","seed":"0"}"#
+        r#"{"cash":"1000000","costs":"bps:2","engine.timeframe":"none","exchange.band_bps":"2000","exchange.hours":"continuous","exchange.limit_fill":"through","exchange.participation_bps":"1000","exchange.slippage":"volume-share:100","exchange.wrong_side":"refuse","profile":"realistic","risk.daily_max_loss_pct":"5","risk.max_age_seconds":"60","risk.max_deviation_bps":"2000","seed":"0"}"#
     );
     let origin = |resolved: &daybook_config::Resolved, key: &str| resolved.origin(key).unwrap().to_string();
     assert_eq!(origin(&realistic, "exchange.slippage"), "profile realistic");

@@ -65,10 +65,10 @@ pub fn audit(
         run(&mut recorded.inputs(), &mut core, &mut sink, CHECK_EVERY)?;
         return sink.finish(same);
     }
-    if let Some(parent) = &header.parent {
+    if header.parent.is_some() {
         let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
-        let before = Plan::read(&parent.strategy, &parent.settings)?;
-        let (mut core, mut source) = crate::fork::take_up(&prepared, &before, &plan, parent.outputs, &mut Unheard)?;
+        let stages = crate::fork::stages(header, &plan.model_places)?;
+        let (mut core, mut source) = crate::fork::take_up(&prepared, &stages, &plan, &mut Unheard)?;
         run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
         return sink.finish(same);
     }
@@ -108,6 +108,8 @@ pub(crate) fn prepare(
     let mut plan = Plan::read(&header.strategy, &header.settings)?;
     // A path is no part of a header; whether it is the same calendar, its hash says below.
     plan.settings.calendar_file = calendar_file;
+    // A run keeps its model beside its journal.
+    plan.model_places.extend(recorded.path.parent().map(Path::to_owned));
     let histories = find_inputs(header, candidates)?;
     let selection = Selection { instruments: recorded.instruments.clone(), interval: header.filter.interval };
     let calendar = plan.calendar(&selection)?;

@@ -92,7 +92,7 @@ impl Prepared {
         let calendar = options.plan.calendar(&selection)?;
         let warmup = match options.warmup {
             Some(bars) => bars,
-            None => options.plan.build(1)?.warmup(),
+            None => options.plan.build(&selection, 1)?.warmup(),
         };
         let filter = InputFilter {
             symbols: selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
@@ -144,6 +144,7 @@ impl Prepared {
             inputs: inputs(&self.histories),
             filter: self.filter.clone(),
             parent: None,
+            ancestors: Vec::new(),
         };
         let mut core = plan.core(&self.selection, &self.filter, self.range)?;
         let writer = Writer::create(journal, Options::session())?;

@@ -477,6 +477,7 @@ fn header_differences(left: &Recorded, right: &Recorded) -> Vec<SettingDifferenc
         fields.remove("config");
         // What a fork took up is told by the fork; its settings would be listed twice.
         fields.remove("parent");
+        fields.remove("ancestors");
         let written = fields.remove("settings").and_then(|text| serde_json::from_str(text.as_str()?).ok());
         let mut flat: BTreeMap<String, Value> = fields.into_iter().collect();
         if let Some(Value::Object(groups)) = written {

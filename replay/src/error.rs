@@ -11,6 +11,12 @@ use thiserror::Error;
 /// Why a replay could not be done.
 #[derive(Debug, Error)]
 pub enum ReplayError {
+    /// A model that is missing or does not belong to what names it.
+    #[error("{0}")]
+    Model(String),
+    /// A model file.
+    #[error(transparent)]
+    ModelFile(#[from] daybook_inference::ModelError),
     /// A journal could not be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),

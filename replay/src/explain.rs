@@ -7,7 +7,7 @@
 //!   read instead; it must never be believed without the frame it names.
 
 use crate::audit::find_inputs;
-use crate::catalog::{History, decode};
+use crate::catalog::{History, Selection, decode};
 use crate::error::ReplayError;
 use crate::history::{Range, known_candles_of};
 use crate::plan::Plan;
@@ -165,6 +165,7 @@ pub fn explain(
     let header = &recorded.header;
     let mut plan = Plan::read(&header.strategy, &header.settings)?;
     plan.settings.calendar_file = calendar_file;
+    plan.model_places.extend(recorded.path.parent().map(Path::to_owned));
     let found = find(recorded, order)?;
     let inputs = Inputs { recorded, histories: find_inputs(header, candidates)? };
     let candle = inputs.candle(found.seq, found.intent.cause)?;
@@ -326,7 +327,8 @@ impl Inputs<'_> {
     /// The last bars of the instrument that the strategy had learned when it decided.
     fn seen(&self, found: &Found, plan: &Plan, bars: usize) -> Result<BarsSeen, ReplayError> {
         let interval = self.recorded.header.filter.interval;
-        let needed = plan.build(1)?.warmup().saturating_add(1);
+        let selection = Selection { instruments: self.recorded.instruments.clone(), interval };
+        let needed = plan.build(&selection, 1)?.warmup().saturating_add(1);
         match plan.settings.engine_timeframe.filter(|timeframe| *timeframe != interval) {
             Some(timeframe) => {
                 let bars = self.built_bars(found, bars)?.into();

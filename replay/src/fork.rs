@@ -4,27 +4,30 @@
 //! - After it orders, positions and the ledger stay as they were; every decision is made under the new settings, by a
 //!   strategy that has learned the bars of the prefix and nothing else. A strategy whose parameters stay is kept whole.
 //! - A step is never split: all that one input led to is the parent's, or the fork's.
-//! - The session of a fork holds its own outputs only. Its header holds all it takes to derive them again.
+//! - The session of a fork holds its own outputs only. Its header holds all it takes to derive them again, also where
+//!   what it took up is a fork itself. Its tables and its summary tell the whole story, from the first run's first bar;
+//!   a `seq` in them is that of the journal that holds the event: the run's up to the fork, the fork's own after it.
 //! - It must never take up a run that does not derive again: the state at the fork would be another one.
 
 use crate::audit::{AuditSink, prepare};
-use crate::backtest::Prepared;
+use crate::backtest::{BacktestOutcome, Prepared};
 use crate::compare::{Comparison, compare};
 use crate::driver::{CHECK_EVERY, Sink, Source, run};
 use crate::error::ReplayError;
 use crate::history::HistorySource;
 use crate::plan::Plan;
 use crate::recorded::Recorded;
-use crate::report::Manifest;
-use crate::rundir::{refuse_to_replace, remove, replace, sibling};
+use crate::report::{Manifest, Summary};
+use crate::rundir::{describe, refuse_to_replace, remove, replace, sibling};
 use crate::session::{Progress, SessionSink, Snapshotting};
 use daybook_core::strategy::Strategy;
-use daybook_core::{Body, Conclusion, Core, Outbox};
+use daybook_core::{Body, Conclusion, Core, Outbox, Setup};
 use daybook_journal::{Options, Snapshots, Writer};
-use daybook_vocabulary::{Hash, Parent, SessionHeader, SessionMode};
+use daybook_vocabulary::{Hash, Instrument, Nanos, Parent, SessionHeader, SessionMode};
 use serde::Serialize;
+use std::collections::VecDeque;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Settings that what has happened so far depends on.
 const FIXED: [&str; 3] = ["cash", "engine.timeframe", "seed"];
@@ -48,6 +51,8 @@ pub struct ForkOptions {
     pub binary: Hash,
     /// Differences to tell of each kind.
     pub limit: usize,
+    /// Trades the report draws.
+    pub chart_trades: usize,
 }
 
 /// A fork, and how it differs from its parent.
@@ -59,13 +64,21 @@ pub struct Forked {
     pub journal_head: Hash,
     /// Parent (left) and fork (right), from the fork on.
     pub comparison: Comparison,
+    /// What the whole story came to, from the first bar on.
+    pub summary: Summary,
 }
 
-/// Forks a run into `options.out`: a session of its own, and a manifest.
-pub fn fork(parent: &Recorded, options: &ForkOptions, progress: Progress<'_>) -> Result<Forked, ReplayError> {
+/// Forks a run into `options.out`: a session of its own, tables, summary, report and a manifest. `seconds` says how long
+/// the command has been running: durations are shown, they enter no result.
+pub fn fork(
+    parent: &Recorded,
+    options: &ForkOptions,
+    seconds: &dyn Fn() -> f64,
+    progress: Progress<'_>,
+) -> Result<Forked, ReplayError> {
     let refuse = |reason: String| ReplayError::NoFork { run: parent.path.clone(), reason };
-    if parent.header.parent.is_some() {
-        return Err(refuse("it is a fork itself; fork the run it came from".to_owned()));
+    if parent.holds_its_inputs() {
+        return Err(refuse("it ran on a live market; only a run on history is taken up".to_owned()));
     }
     let frames = parent.journal.head().frames;
     // The last frame is the digest at the end, after which nothing is decided.
@@ -81,14 +94,14 @@ pub fn fork(parent: &Recorded, options: &ForkOptions, progress: Progress<'_>) ->
     let building = sibling(&options.out, "partial")?;
     remove(&building)?;
     fs::create_dir_all(&building).map_err(ReplayError::file(&building))?;
-    let named = write_session(parent, options, &prepared, [&before, &after], &building, progress)?;
+    let (named, summary) = write_session(parent, options, &prepared, [&before, &after], &building, seconds, progress)?;
     let ranked = prepared.histories.iter().zip(1u32..);
     let inputs: Vec<_> = ranked.map(|(history, rank)| (rank, history.id(), history.path.clone())).collect();
     Manifest::write(&building, &inputs).map_err(|error| ReplayError::Report(error.to_string()))?;
     replace(&building, &options.out)?;
     let fork = Recorded::open(&options.out.join("journal"))?;
     let comparison = compare(parent, &fork, options.limit)?;
-    Ok(Forked { parent: named, journal_head: Hash(fork.journal.head().content.0), comparison })
+    Ok(Forked { parent: named, journal_head: Hash(fork.journal.head().content.0), comparison, summary })
 }
 
 fn write_session(
@@ -96,26 +109,34 @@ fn write_session(
     options: &ForkOptions,
     prepared: &Prepared,
     [before, after]: [&Plan; 2],
-    building: &std::path::Path,
+    building: &Path,
+    seconds: &dyn Fn() -> f64,
     progress: Progress<'_>,
-) -> Result<Parent, ReplayError> {
-    let wanted = (options.at + 1).saturating_sub(parent.outputs);
-    let mut nothing = |_| ();
-    let mut check = AuditSink::new(parent, parent.outputs, &mut nothing);
-    let (mut core, mut source) = take_up(prepared, before, after, wanted, &mut check)?;
-    if let Some(difference) = check.met() {
+) -> Result<(Parent, Summary), ReplayError> {
+    let started = seconds();
+    let mut stages = stages(&parent.header, &before.model_places)?;
+    let taken = stages.last().map_or(0, |stage| stage.until);
+    let wanted = taken + (options.at + 1).saturating_sub(parent.outputs);
+    stages.push(Stage { plan: before.clone(), until: wanted });
+    let begins = Nanos(parent.journal.frame(0)?.frame().time);
+    let (mut unasked, mut untold) = (|_| (), |_| ());
+    let listeners: [Progress<'_>; 2] = [&mut unasked, &mut untold];
+    let mut check = Story::begin(parent, taken, &prepared.selection.instruments, begins, building, listeners)?;
+    let (mut core, mut source) = take_up(prepared, &stages, after, &mut check)?;
+    if let Some(difference) = check.heard.met() {
         return Err(ReplayError::NoFork {
             run: parent.path.clone(),
             reason: format!("it does not derive again at seq {}; `daybook audit` tells more", difference.seq),
         });
     }
     // The step that frame belongs to may have led to more.
-    let seq = check.next_seq().saturating_sub(1).max(options.at);
+    let seq = check.heard.next_seq().saturating_sub(1).max(options.at);
+    check.written.end()?.close()?;
     let named = Parent {
         journal_head: Hash(parent.journal.head().content.0),
         seq,
         content: Hash(parent.journal.content_at(seq + 1)?.0),
-        outputs: (seq + 1).saturating_sub(parent.outputs),
+        outputs: taken + (seq + 1).saturating_sub(parent.outputs),
         strategy: before.strategy.clone(),
         settings: before.written(),
     };
@@ -126,59 +147,154 @@ fn write_session(
         strategy: after.strategy.clone(),
         settings: after.written(),
         parent: Some(named.clone()),
+        ancestors: parent.header.lineage().cloned().collect(),
         ..parent.header.clone()
     };
-    let begins = daybook_vocabulary::Nanos(parent.journal.frame(0)?.frame().time);
-    let journal = building.join("journal");
-    let writer = Writer::create(&journal, Options::session())?;
-    // A state on the way cannot be gone on from without the parent's part: a fork keeps none.
-    let snapshots = Snapshotting { store: Snapshots::new(&building.join("cache"), 0), every: 0 };
+    if let Some(found) = after.model()? {
+        let copy = building.join(crate::learned::MODEL_FILE);
+        fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    }
+    let writer = Writer::create(&building.join("journal"), Options::session())?;
     let instruments = &prepared.selection.instruments;
-    let mut sink = SessionSink::begin(writer, &header, instruments, begins, snapshots, progress)?;
+    let mut sink = SessionSink::begin(writer, &header, instruments, begins, no_snapshots(building), progress)?;
     run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
-    sink.end()?.close()?;
-    Ok(named)
+    let head = sink.end()?.close()?;
+    let outcome = BacktestOutcome {
+        counts: core.counts(),
+        cash: core.ledger().start,
+        header,
+        digest: core.last_digest(),
+        head,
+        calendar_unknown: source.met_unknown_dates(),
+    };
+    let before = building.join(BEFORE);
+    let summary = describe(building, Some(&before), &outcome, prepared, seconds() - started, options.chart_trades)?;
+    remove(&before)?;
+    Ok((named, summary))
 }
 
-/// The core and its source after the step that led to the parent's output number `outputs`, under the new plan.
+/// Where the story up to the fork lies while the fork is built.
+const BEFORE: &str = "before";
+
+/// A state on the way cannot be gone on from without the parent's part: a fork keeps none.
+fn no_snapshots(building: &Path) -> Snapshotting {
+    Snapshotting { store: Snapshots::new(&building.join("cache"), 0), every: 0 }
+}
+
+/// The story up to the fork: written once more for the report, and compared as far as the parent recorded it.
+struct Story<'a> {
+    written: SessionSink<'a>,
+    heard: AuditSink<'a>,
+    /// Outputs that others recorded before the parent.
+    unheard: u64,
+}
+
+impl<'a> Story<'a> {
+    fn begin(
+        parent: &'a Recorded,
+        unheard: u64,
+        instruments: &[Instrument],
+        begins: Nanos,
+        building: &Path,
+        [unasked, untold]: [Progress<'a>; 2],
+    ) -> Result<Self, ReplayError> {
+        let writer = Writer::create(&building.join(BEFORE), Options::session())?;
+        let snapshots = no_snapshots(building);
+        let written = SessionSink::begin(writer, &parent.header, instruments, begins, snapshots, unasked)?;
+        Ok(Self { written, heard: AuditSink::new(parent, parent.outputs, untold), unheard })
+    }
+}
+
+impl Sink for Story<'_> {
+    fn commit(&mut self, time: Nanos, out: &mut Outbox) -> Result<bool, ReplayError> {
+        self.written.commit(time, out)?;
+        if self.unheard > 0 {
+            self.unheard = self.unheard.saturating_sub(out.outputs().len() as u64);
+            return Ok(true);
+        }
+        self.heard.commit(time, out)
+    }
+
+    fn checkpoint(&mut self, _: &Core, _: &dyn Source) -> Result<(), ReplayError> {
+        Ok(())
+    }
+}
+
+/// Outputs of the core, from the start, that a plan's settings led to.
+pub(crate) struct Stage {
+    plan: Plan,
+    /// How many outputs there were when the next plan took over.
+    until: u64,
+}
+
+/// What a fork's header says came before it: nothing for a run.
 ///
-/// Audit and fork both come here: what the header of a fork says is enough. `check` hears the parent's outputs, and
-/// where it returns false nothing more is heard.
+/// `places` are where a model that decided is looked for.
+pub(crate) fn stages(header: &SessionHeader, places: &[PathBuf]) -> Result<Vec<Stage>, ReplayError> {
+    let stage = |parent: &Parent| {
+        let mut plan = Plan::read(&parent.strategy, &parent.settings)?;
+        plan.model_places = places.to_vec();
+        Ok(Stage { plan, until: parent.outputs })
+    };
+    header.lineage().map(stage).collect()
+}
+
+/// The core and its source after the step that led to the last output of the stages, under the new plan.
+///
+/// Audit and fork both come here: what the header of a fork says is enough. `check` hears the outputs, and where it
+/// returns false nothing more is heard.
 pub(crate) fn take_up<S: Sink>(
     prepared: &Prepared,
-    before: &Plan,
+    stages: &[Stage],
     after: &Plan,
-    outputs: u64,
     check: &mut S,
 ) -> Result<(Core, HistorySource), ReplayError> {
-    let mut source = prepared.source(before)?;
-    let mut core = before.core(&prepared.selection, &prepared.filter, prepared.range)?;
-    let mut next = after.setup(&prepared.selection, &prepared.filter, prepared.range)?;
-    let learns_bars = next.timeframe.is_some();
-    let mut out = Outbox::new();
-    let mut done = 0;
-    while done < outputs && source.advance()? {
-        let input = source.input();
+    let first = &stages.first().expect("a fork takes something up").plan;
+    let mut source = prepared.source(first)?;
+    let mut core = first.core(&prepared.selection, &prepared.filter, prepared.range)?;
+    let mut plans = stages.iter().skip(1).map(|stage| &stage.plan).chain([after]);
+    // Every plan's strategy learns the bars from the first on, whenever its turn comes.
+    let setup = |plan: &Plan| plan.setup(&prepared.selection, &prepared.filter, prepared.range);
+    let mut waiting: VecDeque<Setup> = plans.clone().map(setup).collect::<Result<_, _>>()?;
+    let (mut done, mut going) = (0, true);
+    for stage in stages {
+        while going && done < stage.until && source.advance()? {
+            (done, going) = step(&mut core, &source, &mut waiting, done, check)?;
+        }
+        let (Some(next), Some(plan)) = (waiting.pop_front(), plans.next()) else { break };
+        core.go_on_under(next, plan.strategy == stage.plan.strategy && plan.parameters == stage.plan.parameters)?;
+        core = plan.equip(core, &prepared.selection)?;
+    }
+    Ok((core, source))
+}
+
+/// One input through the core and through the strategies whose turn comes later. Says how many outputs there are, and
+/// whether to go on.
+fn step<S: Sink>(
+    core: &mut Core,
+    source: &HistorySource,
+    waiting: &mut VecDeque<Setup>,
+    done: u64,
+    check: &mut S,
+) -> Result<(u64, bool), ReplayError> {
+    let input = source.input();
+    for next in waiting.iter_mut() {
         match input.body {
-            Body::Candle(id, candle) if !learns_bars => next.strategy.on_bar(id, candle),
+            Body::Candle(id, candle) if next.timeframe.is_none() => next.strategy.on_bar(id, candle),
             Body::SessionOpened(hours) => next.strategy.on_session(&hours),
             _ => {}
         }
-        let time = input.time;
-        core.step(&input, &mut out)?;
-        if out.is_empty() {
-            continue;
-        }
-        learn_bars(next.strategy.as_mut(), &out);
-        done += out.outputs().len() as u64;
-        let go_on = check.commit(time, &mut out)?;
-        out.clear();
-        if !go_on {
-            break;
-        }
     }
-    core.go_on_under(next, after.parameters == before.parameters)?;
-    Ok((after.equip(core, &prepared.selection)?, source))
+    let mut out = Outbox::new();
+    core.step(&input, &mut out)?;
+    if out.is_empty() {
+        return Ok((done, true));
+    }
+    for next in waiting.iter_mut() {
+        learn_bars(next.strategy.as_mut(), &out);
+    }
+    let count = out.outputs().len() as u64;
+    Ok((done + count, check.commit(input.time, &mut out)?))
 }
 
 /// Teaches a strategy the bars that were built.

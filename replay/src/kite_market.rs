@@ -152,7 +152,7 @@ impl KiteMarket {
                 for series in of_it {
                     (first, last) = (first.min(series.first), last.max(series.last));
                 }
-                let range = Range { from: first, until: first + 1 };
+                let range = known_by(Range { from: first, until: first + 1 }, group.selection.interval);
                 let mut price = None;
                 candles_of(&self.histories, instrument, group.selection.interval, range, &mut |candle| {
                     price.get_or_insert(candle.open());
@@ -172,7 +172,7 @@ impl KiteMarket {
             self.each_candle(group, range, &mut |place, candle| {
                 if candle.open_time() < range.from {
                     day.closes[place] = Some(candle.close());
-                } else {
+                } else if candle.open_time() < range.until {
                     day.candles.push((place, *candle));
                 }
             })?;
@@ -187,6 +187,7 @@ impl KiteMarket {
         range: Range,
         take: &mut dyn FnMut(usize, &Candle),
     ) -> Result<(), ReplayError> {
+        let range = known_by(range, group.selection.interval);
         let mut source = HistorySource::new(&self.histories, &group.selection, self.calendar.clone(), range, 1)?;
         while source.advance()? {
             if let Body::Candle(id, candle) = source.input().body {
@@ -224,7 +225,9 @@ impl KiteMarket {
         let mut closes = vec![None; self.listed.len()];
         for group in &self.groups {
             self.each_candle(group, Range { from: begin, until: begin }, &mut |place, candle| {
-                closes[place] = Some(candle.close());
+                if candle.open_time() < begin {
+                    closes[place] = Some(candle.close());
+                }
             })?;
         }
         known().insert(first, closes.clone());
@@ -301,9 +304,14 @@ impl KiteMarket {
         // The candle that a first bar begins in may have opened before.
         let from = stamp::at(stamp::date_of(query.from), 0);
         let until = (query.to + length).min(query.now + 1).max(from);
+        let range = known_by(Range { from, until }, interval);
         let whole = query.minutes == 0 || (length % interval.nanos() == 0 && !interval.is_daily());
         let mut candles = Vec::new();
-        candles_of(&self.histories, instrument, interval, Range { from, until }, &mut |candle| candles.push(*candle))?;
+        candles_of(&self.histories, instrument, interval, range, &mut |candle| {
+            if candle.open_time() < until {
+                candles.push(*candle);
+            }
+        })?;
         let mut bars = Bars::default();
         let mut path = Vec::new();
         let mut steps: Option<(Date, Price)> = None;
@@ -413,7 +421,7 @@ impl Market for KiteMarket {
             close: price,
             ..CandleParts::default()
         });
-        let trades_at = trade_price(&mut resting, &tick, Phase::Open);
+        let trades_at = trade_price(&mut resting, &tick, Phase::Open, daybook_config::LimitFill::Touch);
         if resting.trigger != daybook_core::Trigger::Armed {
             order.trigger = None;
         }
@@ -432,6 +440,11 @@ impl Market for KiteMarket {
         hasher.update(&self.calendar.hash().0);
         hex(&hasher.finalize().as_bytes()[..16])
     }
+}
+
+/// A range that also reads what opens in it and is known only later.
+fn known_by(range: Range, interval: Interval) -> Range {
+    Range { until: range.until + interval.nanos(), ..range }
 }
 
 /// One group for each interval; an instrument is in that of its finest one.

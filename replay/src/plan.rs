@@ -5,13 +5,16 @@
 use crate::catalog::Selection;
 use crate::error::ReplayError;
 use crate::history::Range;
+use crate::learned::{self, LEARNED};
+use daybook_config::settings::{KEYS, Scope};
 use daybook_config::{Calendar, FeeSchedule, Settings};
 use daybook_core::risk::RiskLimits;
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
-use daybook_core::{Core, Setup};
+use daybook_core::{Core, ExchangeRules, Setup};
 use daybook_vocabulary::{Hash, InputFilter, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Strategy, parameters and settings of a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +25,8 @@ pub struct Plan {
     pub parameters: Parameters,
     /// Settings that change results.
     pub settings: Settings,
+    /// Folders and files where its model may lie; no part of a header.
+    pub model_places: Vec<PathBuf>,
 }
 
 /// How a plan is written in a header: canonical JSON, keys sorted.
@@ -34,11 +39,37 @@ struct Written {
 impl Plan {
     /// Checks the strategy's name and parameters.
     pub fn new(name: &str, given: &BTreeMap<String, String>, settings: Settings) -> Result<Self, ReplayError> {
+        if name == LEARNED {
+            return Self::learned(given, settings);
+        }
         let Some(entry) = strategy::find(name) else { return Err(unknown_strategy(name)) };
         let parameters = Parameters::resolve(name, entry.parameters, given)?;
         // Built once for nothing, so that a bad value is known before any work is done.
         entry.build(&parameters, 0)?;
-        Ok(Self { strategy: name.to_owned(), parameters, settings })
+        Ok(Self { strategy: name.to_owned(), parameters, settings, model_places: Vec::new() })
+    }
+
+    /// A model's plan. What names the model in it is the hash; a path is opened now, so that a bad one is known before
+    /// any work is done.
+    fn learned(given: &BTreeMap<String, String>, settings: Settings) -> Result<Self, ReplayError> {
+        let mut parameters = Parameters::resolve(LEARNED, learned::PARAMETERS, given)?;
+        let model = parameters.values()["model"].clone();
+        let mut model_places = Vec::new();
+        if !learned::is_hash(&model) {
+            let found = learned::open(&model)?;
+            let named = BTreeMap::from([("model".to_owned(), found.model.hash)]);
+            parameters = Parameters::resolve(LEARNED, learned::PARAMETERS, &named)?;
+            model_places.push(found.path);
+        }
+        Ok(Self { strategy: LEARNED.to_owned(), parameters, settings, model_places })
+    }
+
+    /// The model it decides with; nothing for a rule.
+    pub fn model(&self) -> Result<Option<learned::Found>, ReplayError> {
+        if self.strategy != LEARNED {
+            return Ok(None);
+        }
+        learned::find(&self.parameters.values()["model"], &self.model_places).map(Some)
     }
 
     /// Canonical text for the header.
@@ -68,31 +99,49 @@ impl Plan {
             if fixed.contains(&key.as_str()) {
                 return Err(format!("what has happened so far depends on {key}; it cannot change on the way"));
             }
-            let known = written.parameters.keys().chain(written.settings.keys()).cloned().collect::<Vec<_>>();
-            let Written { parameters, settings } = &mut written;
-            match parameters.get_mut(key).or_else(|| settings.get_mut(key)) {
-                Some(place) => place.clone_from(value),
-                None => {
-                    let nearest = daybook_config::nearest_first(key, known.iter().map(String::as_str));
-                    let nearest = nearest.first().copied().unwrap_or_default();
-                    return Err(format!("there is no parameter or setting '{key}'; did you mean {nearest}?"));
-                }
+            let setting = KEYS.iter().find(|known| known.name == key && known.scope == Scope::Results);
+            if let Some(place) = written.parameters.get_mut(key) {
+                place.clone_from(value);
+            } else if let Some(setting) = setting {
+                written.settings.insert(setting.name.to_owned(), value.clone());
+            } else {
+                let settings = KEYS.iter().filter(|known| known.scope == Scope::Results).map(|known| known.name);
+                let known = written.parameters.keys().map(String::as_str).chain(settings);
+                let nearest = daybook_config::nearest_first(key, known);
+                let nearest = nearest.first().copied().unwrap_or_default();
+                return Err(format!("there is no parameter or setting '{key}'; did you mean {nearest}?"));
             }
         }
         let text = serde_json::to_string(&written).map_err(|error| error.to_string())?;
         let mut plan = Self::read(&self.strategy, &text).map_err(|error| error.to_string())?;
         plan.settings.calendar_file.clone_from(&self.settings.calendar_file);
+        plan.model_places.extend(self.model_places.iter().cloned());
         Ok(plan)
     }
 
     /// The strategy, for a number of instruments.
-    pub fn build(&self, instruments: usize) -> Result<Box<dyn Strategy>, ReplayError> {
+    pub fn build(&self, selection: &Selection, instruments: usize) -> Result<Box<dyn Strategy>, ReplayError> {
+        if let Some(found) = self.model()? {
+            return learned::build(found, &self.settings, selection, self.calendar(selection)?, instruments);
+        }
         let entry = strategy::find(&self.strategy).ok_or_else(|| unknown_strategy(&self.strategy))?;
         Ok(entry.build(&self.parameters, instruments)?)
     }
 
     /// What the core is told.
     pub fn setup(&self, selection: &Selection, filter: &InputFilter, range: Range) -> Result<Setup, ReplayError> {
+        let strategy = self.build(selection, selection.instruments.len())?;
+        self.setup_with(strategy, selection, filter, range)
+    }
+
+    /// The same with another strategy than its own.
+    pub fn setup_with(
+        &self,
+        strategy: Box<dyn Strategy>,
+        selection: &Selection,
+        filter: &InputFilter,
+        range: Range,
+    ) -> Result<Setup, ReplayError> {
         let bounded = filter.from.is_some();
         Ok(Setup {
             instruments: selection.instruments.clone(),
@@ -103,7 +152,7 @@ impl Plan {
             participation_bps: self.settings.exchange_participation_bps,
             decide_from: if bounded { range.from } else { Nanos::MIN },
             warmup_bars: if bounded { 0 } else { u64::from(filter.warmup) },
-            strategy: self.build(selection.instruments.len())?,
+            strategy,
         })
     }
 
@@ -114,8 +163,10 @@ impl Plan {
 
     /// Tells a core what is not in its setup: how its fills slip, and its limits.
     pub fn equip(&self, core: Core, selection: &Selection) -> Result<Core, ReplayError> {
-        let limits = RiskLimits::of(&self.settings, self.calendar(selection)?.zone_offset());
-        Ok(core.with_slippage(self.settings.exchange_slippage).with_risk(limits))
+        let zone = self.calendar(selection)?.zone_offset();
+        let limits = RiskLimits::of(&self.settings, zone);
+        let rules = ExchangeRules::of(&self.settings, &selection.instruments, zone);
+        Ok(core.with_slippage(self.settings.exchange_slippage).with_risk(limits).with_exchange(rules))
     }
 
     /// Candles of the input that the warm-up of a bounded range takes: bars of the strategy's timeframe, in candles.
@@ -148,7 +199,7 @@ pub fn calendar_for(settings: &Settings, selection: &Selection) -> Result<Calend
 }
 
 fn unknown_strategy(name: &str) -> ReplayError {
-    let names = || STRATEGIES.iter().map(|entry| entry.name);
+    let names = || STRATEGIES.iter().map(|entry| entry.name).chain([LEARNED]);
     ReplayError::UnknownStrategy {
         name: name.to_owned(),
         nearest: daybook_config::nearest_first(name, names()).first().copied().unwrap_or_default().to_owned(),

@@ -11,7 +11,8 @@ use crate::error::ReplayError;
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::{Cursor, Journal};
 use daybook_vocabulary::{
-    Candle, Cause, Command, Event, Instrument, InstrumentId, Kind, Nanos, SessionHeader, SessionMode, TradePrint,
+    Candle, Cause, Command, Depth, Event, Instrument, InstrumentId, Kind, Nanos, Quote, SessionHeader, SessionMode,
+    TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -75,6 +76,8 @@ pub struct RecordedSource {
 enum Held {
     Candle(InstrumentId, Candle),
     Print(InstrumentId, TradePrint),
+    Quote(InstrumentId, Quote),
+    Depth(InstrumentId, Depth),
     Slice(Slice),
     SessionOpened(SessionHours),
     SessionClosed,
@@ -110,6 +113,8 @@ impl Source for RecordedSource {
         let body = match &self.held {
             Held::Candle(id, candle) => Body::Candle(*id, candle),
             Held::Print(id, print) => Body::Print(*id, print),
+            Held::Quote(id, quote) => Body::Quote(*id, quote),
+            Held::Depth(id, depth) => Body::Depth(*id, depth),
             Held::Slice(slice) => Body::Slice(*slice),
             Held::SessionOpened(hours) => Body::SessionOpened(*hours),
             Held::SessionClosed => Body::SessionClosed,
@@ -128,6 +133,8 @@ fn hold(event: Event, stream: InstrumentId) -> Option<Held> {
     Some(match event {
         Event::Candle(candle) => Held::Candle(stream, candle),
         Event::TradePrint(print) => Held::Print(stream, print),
+        Event::Quote(quote) => Held::Quote(stream, quote),
+        Event::Depth(depth) => Held::Depth(stream, depth),
         Event::SliceTaken(slice) => Held::Slice(Slice { interval: slice.interval }),
         Event::SessionOpened(session) => {
             Held::SessionOpened(SessionHours { date: session.date, open: session.open, close: session.close })

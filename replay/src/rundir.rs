@@ -56,7 +56,11 @@ fn build(options: &BacktestOptions, building: &Path, conduct: Conduct<'_>) -> Re
     let started = (conduct.seconds)();
     let (outcome, prepared) = backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?;
     let wall_seconds = (conduct.seconds)() - started;
-    let summary = describe(building, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
+    let summary = describe(building, None, &outcome, &prepared, wall_seconds, conduct.chart_trades)?;
+    if let Some(found) = options.plan.model()? {
+        let copy = building.join(crate::learned::MODEL_FILE);
+        fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    }
     let inputs: Vec<_> = prepared
         .histories
         .iter()
@@ -67,8 +71,11 @@ fn build(options: &BacktestOptions, building: &Path, conduct: Conduct<'_>) -> Re
     Ok(summary)
 }
 
-fn describe(
+/// Writes tables, summary and report of the session in `building`. The story of a fork begins in another journal,
+/// `before`.
+pub(crate) fn describe(
     building: &Path,
+    before: Option<&Path>,
     outcome: &BacktestOutcome,
     prepared: &Prepared,
     wall_seconds: f64,
@@ -91,7 +98,15 @@ fn describe(
         warnings: Vec::new(),
     };
     let path = building.join("journal");
-    let mut events = Events { journal: Journal::open(&path)?, path };
+    let instruments = prepared.selection.instruments.len() as u64;
+    let mut parts = Vec::new();
+    if let Some(path) = before {
+        parts.push((Journal::open(path)?, path.to_owned(), 0));
+    }
+    // Header and instruments were told already.
+    let from = if before.is_some() { 1 + instruments } else { 0 };
+    parts.push((Journal::open(&path)?, path, from));
+    let mut events = Events { parts };
     let mut candles = Candles {
         histories: &prepared.histories,
         instruments: &prepared.selection.instruments,
@@ -110,19 +125,20 @@ pub fn recorded_inputs(run: &Path) -> Vec<PathBuf> {
         .unwrap_or_default()
 }
 
-/// The session's journal as the report reads it.
+/// The session's journal as the report reads it: what it is made of, in order, each from one of its frames on.
 struct Events {
-    journal: Journal,
-    path: PathBuf,
+    parts: Vec<(Journal, PathBuf, u64)>,
 }
 
 impl SessionEvents for Events {
     fn for_each(&mut self, take: &mut dyn FnMut(EventAt<'_>) -> Result<(), ReportError>) -> Result<(), ReportError> {
         let failed = |error: ReplayError| ReportError::Journal { reason: error.to_string() };
-        let mut cursor = self.journal.cursor(0);
-        while let Some(frame) = cursor.next().map_err(|error| failed(error.into()))? {
-            let event = decode(&self.path, frame).map_err(failed)?;
-            take(EventAt { seq: frame.seq, time: Nanos(frame.time), stream: frame.stream, event: &event })?;
+        for (journal, path, from) in &self.parts {
+            let mut cursor = journal.cursor(*from);
+            while let Some(frame) = cursor.next().map_err(|error| failed(error.into()))? {
+                let event = decode(path, frame).map_err(failed)?;
+                take(EventAt { seq: frame.seq, time: Nanos(frame.time), stream: frame.stream, event: &event })?;
+            }
         }
         Ok(())
     }

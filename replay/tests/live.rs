@@ -63,6 +63,7 @@ fn header(options: &BacktestOptions, prepared: &Prepared) -> SessionHeader {
         inputs: Vec::new(),
         filter: prepared.filter.clone(),
         parent: None,
+        ancestors: Vec::new(),
     }
 }
 

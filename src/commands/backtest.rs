@@ -6,7 +6,7 @@ use crate::output::{self, Stopwatch};
 use daybook_core::strategy::STRATEGIES;
 use daybook_journal::SealKey;
 use daybook_replay::report::Summary;
-use daybook_replay::{BacktestOptions, Conduct, History, Plan, conduct};
+use daybook_replay::{BacktestOptions, Conduct, History, Plan, conduct, learned};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::ExitCode;
@@ -92,9 +92,10 @@ fn expected_inputs(options: &BacktestOptions) -> u64 {
 }
 
 fn list_strategies() {
-    for entry in STRATEGIES {
-        output::line(format_args!("{}: {}", entry.name, entry.about));
-        for parameter in entry.parameters {
+    let entries = STRATEGIES.iter().map(|entry| (entry.name, entry.about, entry.parameters));
+    for (name, about, parameters) in entries.chain([(learned::LEARNED, learned::ABOUT, learned::PARAMETERS)]) {
+        output::line(format_args!("{name}: {about}"));
+        for parameter in parameters {
             output::line(format_args!("    {}={}  {}", parameter.name, parameter.default, parameter.about));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Verdict, compare};
 use crate::cli::{Cli, Fork, Format};
-use crate::output::{self, line};
+use crate::output::{self, Stopwatch, line};
 use daybook_replay::{ForkOptions, Recorded, fork, recorded_inputs};
 use std::process::ExitCode;
 
@@ -10,9 +10,12 @@ pub fn run(cli: &Cli, arguments: &Fork) -> Verdict {
     let parent = Recorded::open(&super::journal_of(&arguments.run))?;
     let mut candidates = recorded_inputs(&arguments.run);
     candidates.extend(arguments.journal.iter().map(|path| super::journal_of(path)));
+    let watch = Stopwatch::start();
+    let settings = super::settings(cli, Vec::new())?.settings;
     let options = ForkOptions {
         candidates,
-        calendar_file: super::settings(cli, Vec::new())?.settings.calendar_file,
+        chart_trades: settings.report_chart_trades as usize,
+        calendar_file: settings.calendar_file,
         at: arguments.at,
         changes: arguments.set.clone(),
         out: arguments.out.clone(),
@@ -23,7 +26,7 @@ pub fn run(cli: &Cli, arguments: &Fork) -> Verdict {
     let bar = output::progress(parent.journal.head().frames, "inputs");
     bar.set_message("forking");
     let mut progress = |inputs: u64| bar.set_position(inputs);
-    let forked = fork(&parent, &options, &mut progress);
+    let forked = fork(&parent, &options, &|| watch.seconds(), &mut progress);
     bar.finish_and_clear();
     let forked = forked?;
     if cli.format == Format::Json {
@@ -32,6 +35,7 @@ pub fn run(cli: &Cli, arguments: &Fork) -> Verdict {
         // The verdict comes first: it is what was asked for.
         compare::print(&forked.comparison);
         line(format_args!("forked after seq {}; left is the run, right the fork", forked.parent.seq));
+        line(format_args!("report         {}", arguments.out.join("report.html").display()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -31,7 +31,7 @@ impl std::str::FromStr for Speed {
         let wrong = || format!("'{text}' is not a speed: a number from 0.001 to 1000000, or max");
         let units = daybook_vocabulary::decimal::parse_i64(text).map_err(|_| wrong())?;
         let thousandths = units / 100_000;
-        if thousandths < 1 || thousandths > 1_000_000_000 {
+        if !(1..=1_000_000_000).contains(&thousandths) {
             Err(wrong())
         } else {
             Ok(Self::Times(thousandths.cast_unsigned()))

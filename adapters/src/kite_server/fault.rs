@@ -98,21 +98,21 @@ impl Faults {
     pub fn loses_answer(&mut self) -> bool {
         self.orders += 1;
         let count = self.orders;
-        self.any(|fault| matches!(fault, Fault::LostAnswer { every } if count % every == 0))
+        self.any(|fault| matches!(fault, Fault::LostAnswer { every } if count.is_multiple_of(*every)))
     }
 
     /// Does this message come twice?
     pub fn duplicates(&mut self) -> bool {
         self.messages += 1;
         let count = self.messages;
-        self.any(|fault| matches!(fault, Fault::Duplicate { every } if count % every == 0))
+        self.any(|fault| matches!(fault, Fault::Duplicate { every } if count.is_multiple_of(*every)))
     }
 
     /// Is this request answered with 429?
     pub fn too_many(&mut self) -> bool {
         self.requests += 1;
         let count = self.requests;
-        self.any(|fault| matches!(fault, Fault::TooMany { every } if count % every == 0))
+        self.any(|fault| matches!(fault, Fault::TooMany { every } if count.is_multiple_of(*every)))
     }
 
     /// Milliseconds that answers wait.

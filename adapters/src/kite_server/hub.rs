@@ -161,6 +161,11 @@ impl Hub {
         });
     }
 
+    /// True once somebody wants ticks.
+    pub fn is_wanted(&self) -> bool {
+        self.listeners.values().any(|listener| !listener.modes.is_empty())
+    }
+
     /// A socket that has more for it than its queue can take.
     pub fn fullest(&self) -> Option<mpsc::Sender<Outgoing>> {
         let waits = |listener: &&Listener| !listener.moved.is_empty() || !listener.messages.is_empty();

@@ -7,6 +7,7 @@
 
 use super::form::Fields;
 use super::gtt::Fired;
+use super::market::Listed;
 use super::matching::protected;
 use super::orders::{Order, word_of};
 use super::refusal::{Answer, Refusal};
@@ -17,7 +18,7 @@ use crate::kite_wire::orders::{IcebergMeta, OrderMeta, OrderRow, Placed, Slice, 
 use crate::kite_wire::sign::checksum;
 use crate::kite_wire::stamp::stamp;
 use crate::kite_wire::words::{OrderType, Product, Status, Validity, Variety};
-use daybook_vocabulary::{Money, Price, Side};
+use daybook_vocabulary::{Money, Nanos, Price, Side};
 
 const ORDERS_PER_DAY: u32 = 5_000;
 const SLICES_MAX: i64 = 10;
@@ -155,7 +156,8 @@ impl World {
         let market = wanted.order_type == OrderType::Market;
         // Before the opening a market order takes the opening price, whatever it is.
         let limit = if market && self.phase(wanted.listed) == Phase::Continuous {
-            Some(protected(wanted.side, quote.snapshot.last, percent, quote.tick))
+            let limit = protected(wanted.side, quote.snapshot.last, percent, quote.tick);
+            Some(limit.clamp(quote.lower, quote.upper.max(quote.lower)))
         } else {
             wanted.price
         };
@@ -164,44 +166,14 @@ impl World {
             tags.extend(["mktp".to_owned(), format!("mktp:{}", two_places(percent))]);
         }
         let shown_price = if shown_as_limit { limit } else { wanted.price };
-        let leg = (wanted.quantity + wanted.legs - 1) / wanted.legs;
         let cover = wanted.variety == Variety::Co;
+        let row = row_of(wanted, of, order_id, parent, now);
         let row = OrderRow {
-            placed_by: USER.to_owned(),
-            account_id: USER.to_owned(),
-            guid: checksum(&["guid", &order_id])[..16].to_owned(),
-            order_id,
-            exchange_order_id: None,
-            parent_order_id: parent,
-            status: Status::PutOrderReqReceived,
-            status_message: None,
-            status_message_raw: None,
-            order_timestamp: Some(stamp(now)),
-            exchange_timestamp: None,
-            exchange_update_timestamp: None,
-            variety: wanted.variety.clone(),
-            modified: false,
-            exchange: "NSE".to_owned(),
-            tradingsymbol: of.symbol.clone(),
-            instrument_token: of.token,
-            transaction_type: word_of(wanted.side),
             order_type: if shown_as_limit { OrderType::Limit } else { wanted.order_type.clone() },
-            product: wanted.product.clone(),
-            validity: wanted.validity.clone(),
-            validity_ttl: wanted.minutes,
-            quantity: leg,
-            disclosed_quantity: wanted.disclosed,
             price: shown_price.map(Decimal::from).unwrap_or_default(),
-            trigger_price: wanted.trigger.map(Decimal::from).unwrap_or_default(),
-            average_price: Decimal::ZERO,
-            filled_quantity: 0,
-            pending_quantity: leg,
-            cancelled_quantity: 0,
-            market_protection: wanted.protection,
-            auction_number: None,
-            meta: meta_of(wanted, leg),
             tag: tags.first().cloned(),
             tags: (!tags.is_empty()).then_some(tags),
+            ..row
         };
         let order = Order {
             row,
@@ -400,6 +372,48 @@ impl World {
             tags: Vec::new(),
             autoslice: false,
         }
+    }
+}
+
+/// The row of an order as it comes in.
+fn row_of(wanted: &Wanted, of: &Listed, order_id: String, parent: Option<String>, now: Nanos) -> OrderRow {
+    let leg = (wanted.quantity + wanted.legs - 1) / wanted.legs;
+    OrderRow {
+        placed_by: USER.to_owned(),
+        account_id: USER.to_owned(),
+        guid: checksum(&["guid", &order_id])[..16].to_owned(),
+        order_id,
+        exchange_order_id: None,
+        parent_order_id: parent,
+        status: Status::PutOrderReqReceived,
+        status_message: None,
+        status_message_raw: None,
+        order_timestamp: Some(stamp(now)),
+        exchange_timestamp: None,
+        exchange_update_timestamp: None,
+        variety: wanted.variety.clone(),
+        modified: false,
+        exchange: "NSE".to_owned(),
+        tradingsymbol: of.symbol.clone(),
+        instrument_token: of.token,
+        transaction_type: word_of(wanted.side),
+        order_type: wanted.order_type.clone(),
+        product: wanted.product.clone(),
+        validity: wanted.validity.clone(),
+        validity_ttl: wanted.minutes,
+        quantity: leg,
+        disclosed_quantity: wanted.disclosed,
+        price: Decimal::ZERO,
+        trigger_price: wanted.trigger.map(Decimal::from).unwrap_or_default(),
+        average_price: Decimal::ZERO,
+        filled_quantity: 0,
+        pending_quantity: leg,
+        cancelled_quantity: 0,
+        market_protection: wanted.protection,
+        auction_number: None,
+        meta: meta_of(wanted, leg),
+        tag: None,
+        tags: None,
     }
 }
 

@@ -42,6 +42,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A world in a hurry waits so long for a slow socket.
 const SLOW_AFTER: Duration = Duration::from_secs(5);
 
+/// A world in a hurry waits so long for somebody to listen.
+const LISTENERS_WITHIN: Duration = Duration::from_secs(10);
+/// And so long for them to say to what.
+const LISTENERS_SETTLE: Duration = Duration::from_millis(100);
+
 /// What all connections share.
 pub struct Shared {
     core: Mutex<Core>,
@@ -230,8 +235,14 @@ async fn keep_time(shared: Arc<Shared>) {
     }
 }
 
-/// The day, as fast as those who listen take it.
+/// The day, as fast as those who listen take it. It begins when somebody listens, or when nobody has come for a while.
 async fn hurry(shared: &Shared) {
+    let begun = tokio::time::Instant::now();
+    while begun.elapsed() < LISTENERS_WITHIN && !shared.core().hub.is_wanted() {
+        tokio::time::sleep(LISTENERS_SETTLE).await;
+    }
+    // Whoever listens may still be saying to what.
+    tokio::time::sleep(LISTENERS_SETTLE).await;
     let end = {
         let core = shared.core();
         let now = core.world.now();

@@ -9,7 +9,9 @@ mod changes;
 mod desk;
 mod exits;
 mod prints;
+mod ticks;
 mod trades;
+mod venue;
 mod watch;
 
 use crate::input::{Body, Input, SessionHours};
@@ -17,6 +19,7 @@ use crate::ledger::{Book, Holdings, Ledger};
 use crate::orders::Requests;
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
 use crate::risk::{RiskLimits, RiskState};
+use crate::rules::ExchangeRules;
 use crate::slippage::{self, Slippage};
 use crate::strategy::{SliceView, Strategy, View};
 use daybook_config::SlippageModel;
@@ -26,6 +29,7 @@ use daybook_vocabulary::{
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use venue::VenueState;
 
 /// Inputs between two state digests.
 pub const DIGEST_EVERY: u64 = 65_536;
@@ -141,6 +145,8 @@ struct State {
     books: Vec<Book>,
     /// What the limits remember.
     risk: RiskState,
+    /// What exchange and broker remember.
+    venue: VenueState,
     /// Trades came in since the session opened: bars are built from them.
     prints: bool,
     /// Time of the last slice: what closed by then has had its chance to decide.
@@ -154,6 +160,11 @@ pub struct Core {
     setup: Setup,
     /// Moves fills against the trader; none in the plain exchange.
     slippage: Option<Box<dyn Slippage>>,
+    rules: ExchangeRules,
+    /// The rules ask something of orders that the plain exchange does not ask.
+    screens: bool,
+    /// Something may happen at a candle before orders trade on it.
+    acts: bool,
     limits: RiskLimits,
     /// A limit is set; without one nothing is remembered for them.
     limited: bool,
@@ -183,6 +194,7 @@ impl Core {
             ledger: Ledger::new(setup.cash),
             books: vec![Book::default(); count],
             risk: RiskState { peak: setup.cash, ..RiskState::default() },
+            venue: VenueState::default(),
             prints: false,
             sliced: Nanos::MIN,
             fresh: Vec::with_capacity(count),
@@ -191,6 +203,9 @@ impl Core {
             sees_slices: setup.strategy.sees_slices(),
             setup,
             slippage: None,
+            rules: ExchangeRules::default(),
+            screens: false,
+            acts: false,
             limits: RiskLimits::default(),
             limited: false,
             rates: None,
@@ -250,6 +265,8 @@ impl Core {
         match input.body {
             Body::Candle(instrument, candle) => self.on_candle(input.cause, instrument, candle, out)?,
             Body::Print(instrument, print) => self.on_print(input.cause, instrument, print, out)?,
+            Body::Quote(instrument, quote) => self.on_quote(input.cause, instrument, quote, out),
+            Body::Depth(instrument, depth) => self.on_depth(input.cause, instrument, depth, out),
             Body::Slice(_) => self.on_slice(out),
             Body::SessionOpened(hours) => self.on_session_opened(hours, out)?,
             Body::SessionClosed => self.on_session_closed(out),
@@ -332,6 +349,7 @@ impl Core {
         self.state.prints = false;
         self.setup.strategy.on_session(&hours);
         self.open_risk(hours.date, out);
+        self.open_venue();
         Ok(())
     }
 
@@ -341,8 +359,12 @@ impl Core {
         let Some(session) = self.state.session else { return };
         let warming = session.open < self.setup.decide_from;
         self.state.fresh.clear();
+        if !self.state.venue.under_way.is_empty() {
+            self.arrive(None, self.state.now, out);
+        }
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
+            self.left_over(id, out);
             if !self.state.books[index].working.is_empty() {
                 self.end_with_session(id, &session, out);
             }
@@ -380,7 +402,10 @@ impl Core {
         self.state.cause = cause;
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
-        if !book.working.is_empty() {
+        if self.acts {
+            self.before_candle(cause, id, candle, &session, out);
+        }
+        if !self.state.books[id.index()].working.is_empty() {
             self.work(cause, id, candle, &session, out)?;
         }
         // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
@@ -466,6 +491,7 @@ impl Core {
             self.state.fresh.sort_unstable();
             self.state.fresh.dedup();
         }
+        let waiting = self.wait_for_answers();
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
         if self.sees_slices {
             self.decide_together(session, interval, out);
@@ -494,6 +520,7 @@ impl Core {
             }
         }
         self.state.fresh.clear();
+        self.state.fresh.extend(waiting);
     }
 
     /// Lets a strategy that decides across instruments look at all of the slice, and journals what it decided.

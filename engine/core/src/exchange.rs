@@ -7,6 +7,7 @@
 //! - An immediate-or-cancel order works on the first such candle, whatever it brings, and on no other.
 //! - An exit that comes into being inside a candle, with the fill it belongs to, is read pessimistically: its stop counts
 //!   as touched wherever in the candle the price was, its target works in this candle only if the fill was at the open.
+//! - A limit fills where the price reaches it, or by setting only where it goes beyond.
 //! - A gap through a stop fills at the open, a gap through a limit fills at the better open.
 //! - A trailing stop follows a candle's favourable extreme when the candle is over: within the candle it stays where it
 //!   was, whatever came first. Where it then lies beyond the close, the next open is a gap through it.
@@ -14,6 +15,7 @@
 //! - Nothing here changes the account: it only answers at which price an order would trade.
 
 use crate::orders::{Order, Trigger};
+use daybook_config::LimitFill;
 use daybook_vocabulary::{Candle, OrderType, Price, Side};
 
 /// The stations of a candle's path.
@@ -36,11 +38,11 @@ impl Phase {
 
 /// The price at which `order` trades at this station of `candle`; marks a stop that was touched.
 #[inline]
-pub fn trade_price(order: &mut Order, candle: &Candle, phase: Phase) -> Option<Price> {
+pub fn trade_price(order: &mut Order, candle: &Candle, phase: Phase, fill: LimitFill) -> Option<Price> {
     match phase {
-        Phase::Open => at_open(order, candle.open()),
-        Phase::Stops => at_stop(order, candle),
-        Phase::Limits => at_limit(order, candle),
+        Phase::Open => at_open(order, candle.open(), fill),
+        Phase::Stops => at_stop(order, candle, fill),
+        Phase::Limits => at_limit(order, candle, fill),
         Phase::Close => (order.order_type == OrderType::MarketOnClose).then(|| candle.close()),
     }
 }
@@ -67,7 +69,7 @@ pub fn trailed(order: &Order, candle: &Candle, inside: bool, tick: Price) -> Opt
     (is_tighter && followed.0 > 0).then_some((followed, best))
 }
 
-fn at_open(order: &mut Order, open: Price) -> Option<Price> {
+fn at_open(order: &mut Order, open: Price, fill: LimitFill) -> Option<Price> {
     match (order.stop, order.trigger) {
         (Some(stop), Trigger::Armed) if !reached(order.side, open, stop) => return None,
         _ => order.trigger = Trigger::Active,
@@ -75,12 +77,12 @@ fn at_open(order: &mut Order, open: Price) -> Option<Price> {
     match (order.order_type, order.limit) {
         (OrderType::Market | OrderType::Stop | OrderType::TrailingStop | OrderType::MarketOnOpen, _) => Some(open),
         (OrderType::MarketOnClose, _) => None,
-        (OrderType::Limit | OrderType::StopLimit, Some(limit)) => within(order.side, open, limit).then_some(open),
+        (OrderType::Limit | OrderType::StopLimit, Some(limit)) => within(order.side, open, limit, fill).then_some(open),
         (OrderType::Limit | OrderType::StopLimit, None) => None,
     }
 }
 
-fn at_stop(order: &mut Order, candle: &Candle) -> Option<Price> {
+fn at_stop(order: &mut Order, candle: &Candle, fill: LimitFill) -> Option<Price> {
     let stop = order.stop.filter(|_| order.trigger == Trigger::Armed)?;
     let extreme = if order.side == Side::Buy { candle.high() } else { candle.low() };
     if !reached(order.side, extreme, stop) {
@@ -90,17 +92,17 @@ fn at_stop(order: &mut Order, candle: &Candle) -> Option<Price> {
     match order.limit {
         None => Some(stop),
         // The market trades at the stop when it triggers; a limit that allows it fills there.
-        Some(limit) if within(order.side, stop, limit) => Some(stop),
+        Some(limit) if within(order.side, stop, limit, fill) => Some(stop),
         // Otherwise the price must come back to the limit, and only the close is known to lie after the trigger.
-        Some(limit) => within(order.side, candle.close(), limit).then_some(limit),
+        Some(limit) => within(order.side, candle.close(), limit, fill).then_some(limit),
     }
 }
 
-fn at_limit(order: &Order, candle: &Candle) -> Option<Price> {
+fn at_limit(order: &Order, candle: &Candle, fill: LimitFill) -> Option<Price> {
     // A stop that was touched inside this candle was settled there: what traded before the touch does not count.
     let limit = order.limit.filter(|_| order.trigger == Trigger::Active)?;
     let extreme = if order.side == Side::Buy { candle.low() } else { candle.high() };
-    within(order.side, extreme, limit).then_some(limit)
+    within(order.side, extreme, limit, fill).then_some(limit)
 }
 
 /// Has the price reached a stop? Buy stops lie above the market, sell stops below.
@@ -111,8 +113,11 @@ fn reached(side: Side, price: Price, stop: Price) -> bool {
     }
 }
 
-/// Is the price at least as good as the limit?
-fn within(side: Side, price: Price, limit: Price) -> bool {
+/// Is the price at least as good as the limit; better than it, where a touch is not enough?
+fn within(side: Side, price: Price, limit: Price, fill: LimitFill) -> bool {
+    if fill == LimitFill::Through && price == limit {
+        return false;
+    }
     match side {
         Side::Buy => price <= limit,
         Side::Sell => price >= limit,
@@ -141,7 +146,9 @@ mod tests {
 
     fn walk(request: OrderRequest, candle: &Candle) -> Option<(Phase, i64)> {
         let mut order = Order::new(OrderId(1), &request, Nanos(0));
-        Phase::PATH.into_iter().find_map(|phase| trade_price(&mut order, candle, phase).map(|price| (phase, price.0)))
+        Phase::PATH
+            .into_iter()
+            .find_map(|phase| trade_price(&mut order, candle, phase, LimitFill::Touch).map(|price| (phase, price.0)))
     }
 
     /// BT-06: vectors on gap, touch and both-in-bar, for each side and order type.
@@ -187,10 +194,14 @@ mod tests {
         let request = OrderRequest::stop_limit(Side::Buy, Quantity::from_units(1), Price(108), Price(95), "");
         let mut order = Order::new(OrderId(1), &request, Nanos(0));
         let first = candle(100, 110, 90, 105);
-        assert!(Phase::PATH.into_iter().all(|phase| trade_price(&mut order, &first, phase).is_none()));
+        assert!(
+            Phase::PATH.into_iter().all(|phase| trade_price(&mut order, &first, phase, LimitFill::Touch).is_none())
+        );
         let second = candle(100, 101, 94, 100);
-        let prices: Vec<_> =
-            Phase::PATH.into_iter().filter_map(|phase| trade_price(&mut order, &second, phase)).collect();
+        let prices: Vec<_> = Phase::PATH
+            .into_iter()
+            .filter_map(|phase| trade_price(&mut order, &second, phase, LimitFill::Touch))
+            .collect();
         assert_eq!(prices, [Price(95)]);
     }
 }

@@ -3,7 +3,7 @@
 //! - An input carries the time at which the engine learned it; that is the core's only clock.
 //! - A candle has closed before it is an input; a decision point (`Slice`) comes after every candle of its time.
 
-use daybook_vocabulary::{Candle, Cause, Command, Date, InstrumentId, Interval, Nanos, TradePrint};
+use daybook_vocabulary::{Candle, Cause, Command, Date, Depth, InstrumentId, Interval, Nanos, Quote, TradePrint};
 
 /// One input of the core.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,10 @@ pub enum Body<'a> {
     Candle(InstrumentId, &'a Candle),
     /// A trade at the exchange, on a live market: bars are built from them here.
     Print(InstrumentId, &'a TradePrint),
+    /// Best bid and ask: from here on they fill the instrument's orders, until its session ends.
+    Quote(InstrumentId, &'a Quote),
+    /// Five price levels of each side: from here on they fill the instrument's orders, until its session ends.
+    Depth(InstrumentId, &'a Depth),
     /// Every candle that closes now has been delivered: strategies decide.
     Slice(Slice),
     /// A trading session begins.

@@ -6,9 +6,10 @@
 //!   what it received and as much again).
 
 use crate::bars::Building;
+use crate::exits::Held;
 use crate::orders::Order;
 use crate::position::{OpenTrade, Position};
-use daybook_vocabulary::{Candle, Cause, Date, Money, Nanos, Price, Quantity, Side};
+use daybook_vocabulary::{Candle, Cause, Date, Money, Nanos, Price, Quantity, Ratio, Side};
 use serde::{Deserialize, Serialize};
 
 /// Everything about one instrument. What every candle touches comes first and lies together: with many instruments the
@@ -47,6 +48,26 @@ pub struct Book {
 }
 
 impl Book {
+    /// The open trade as the rules of leaving see it, at the close of the last candle. What the book does not know
+    /// (the bar's open, a regime, a signal) is filled in by whoever asks.
+    pub fn held(&self, range: Option<Price>) -> Option<Held> {
+        let trade = self.trade.as_ref()?;
+        Some(Held {
+            side: trade.side,
+            entry: self.position.average_price(),
+            stop: trade.stop,
+            bars: self.learned - trade.learned_before,
+            high: self.high,
+            low: self.low,
+            open: None,
+            close: self.last,
+            range,
+            regime: None,
+            signal: false,
+            left: Ratio::ZERO,
+        })
+    }
+
     /// Follows the extremes of a candle in which the position was held to the end. Where it was entered inside the
     /// candle nobody knows what came first: what was against it counts, what was for it does not.
     #[inline]

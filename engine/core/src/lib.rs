@@ -5,6 +5,8 @@
 //!             │
 //!             ├─ engine.rs       setup, state, sessions, slices · engine/desk.rs: orders judged, worked, booked
 //!             │                  engine/exits.rs: stops and targets of what a fill opened
+//!             │                  engine/ticks.rs: fills against quotes and books
+//!             │                  engine/venue.rs: what exchange and broker do beside filling · rules.rs: their rules
 //!             │                  engine/changes.rs: orders modified, tightened, ended · terms.rs: what an order may say
 //!             ├─ exchange.rs     where inside a candle a working order trades · slippage/: how far from there it fills
 //!             ├─ transitions.rs  the one table of an order's life
@@ -32,6 +34,7 @@ mod outbox;
 pub mod policy;
 mod position;
 pub mod risk;
+mod rules;
 pub mod sizing;
 pub mod slippage;
 pub mod strategy;
@@ -47,4 +50,5 @@ pub use ledger::{Book, Day, Holdings, Ledger};
 pub use orders::{Bracket, Level, Order, OrderChange, OrderRequest, Request, Requests, Trigger};
 pub use outbox::{Conclusion, NO_STREAM, Outbox, Output};
 pub use position::{Applied, OpenTrade, Position};
+pub use rules::{ExchangeRules, SquareOff};
 pub use transitions::{Move, after, is_final, transition};

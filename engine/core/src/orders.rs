@@ -6,7 +6,8 @@
 use crate::transitions;
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
 use daybook_vocabulary::{
-    Label, Money, Nanos, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Side, TimeInForce, Trail,
+    InstrumentId, Label, Money, Nanos, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Side, TimeInForce,
+    Trail,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// Place an order.
     Place(OrderRequest),
+    /// Place an order in another instrument than the one decided about.
+    PlaceIn(InstrumentId, OrderRequest),
     /// Cancel a working order of the instrument.
     Cancel(OrderId, Label),
     /// Cancel every working order of the instrument.
@@ -223,6 +226,8 @@ pub struct Order {
     pub bracket: Option<Bracket>,
     /// When it was placed it closed a part of a position and opened nothing.
     pub reduces: bool,
+    /// The broker placed it to end an intraday position.
+    pub squares_off: bool,
     /// The price it was decided at: its limit, else its stop, else the last price then.
     pub planned: Price,
     /// The policy's decision behind it; 0 for none.
@@ -269,6 +274,7 @@ impl Order {
             born: 0,
             bracket: request.bracket,
             reduces: false,
+            squares_off: false,
             planned: Price::ZERO,
             decision: 0,
             quantity: request.quantity,
@@ -323,6 +329,11 @@ impl Requests {
     /// Asks for an order.
     pub fn place(&mut self, order: OrderRequest) {
         self.list.push(Request::Place(order));
+    }
+
+    /// Asks for an order in another instrument.
+    pub fn place_in(&mut self, instrument: InstrumentId, order: OrderRequest) {
+        self.list.push(Request::PlaceIn(instrument, order));
     }
 
     /// Asks for a cancel.

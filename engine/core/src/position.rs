@@ -112,6 +112,8 @@ pub struct OpenTrade {
     pub entry_reason: Label,
     /// Candles of the instrument before it began.
     pub bars_before: u64,
+    /// Bars the strategy had learned before it began.
+    pub learned_before: u64,
     /// Its first protective stop.
     pub stop: Option<Price>,
     /// What its parts left so far would have made at the prices they were decided at, less what those entered cost.

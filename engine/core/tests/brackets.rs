@@ -51,6 +51,7 @@ fn play(bars: &[Bar], script: Vec<Vec<Request>>, cap: Option<u32>, slippage: &st
         costs: "none".into(),
         participation_bps: cap,
         slippage: SlippageModel::parse(slippage).unwrap(),
+        rules: Default::default(),
         decide_from: Nanos::MIN,
         warmup_bars: 0,
         steps: Vec::new(),

@@ -14,7 +14,7 @@ use worlds::{Seen, World};
 #[test]
 fn the_core_equals_its_naive_twin() {
     let mut seen = Seen::default();
-    for seed in worlds::seeds(2_000) {
+    for seed in worlds::seeds(6_000) {
         let world = World::random(seed);
         let mut core = world.core(world.scripted());
         let mut naive = Naive::new(&world);

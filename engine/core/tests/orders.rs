@@ -40,6 +40,7 @@ fn play(bars: &[Bar], script: Vec<Vec<Request>>, cap: Option<u32>) -> Played {
         timeframe: None,
         participation_bps: cap,
         slippage: daybook_config::SlippageModel::None,
+        rules: Default::default(),
         decide_from: Nanos::MIN,
         warmup_bars: 0,
         steps: Vec::new(),

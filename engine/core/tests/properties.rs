@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use worlds::{Random, Step, World};
 
 /// Every strategy, with windows short enough for small worlds; the last one plays a script.
-const PLAYERS: &[&str] = &["hold", "intraday", "policy-momentum", "sma-cross", "swing", "script"];
+const PLAYERS: &[&str] = &["hold", "intraday", "policy-momentum", "sma-cross", "swing", "top-score", "script"];
 
 fn player(name: &str, world: &World) -> Box<dyn Strategy> {
     let Some(entry) = daybook_core::strategy::find(name) else { return world.scripted() };
@@ -23,6 +23,7 @@ fn player(name: &str, world: &World) -> Box<dyn Strategy> {
         "intraday" => &[("mean", "3"), ("rsi", "2"), ("square_off_minutes", "3")],
         "policy-momentum" => &[("bars", "2"), ("range", "2"), ("threshold", "0.5")],
         "sma-cross" => &[("fast", "2"), ("slow", "5")],
+        "top-score" => &[("top", "2"), ("bars", "2"), ("max_bars", "6"), ("filter", "S2")],
         "swing" => &[("fast", "5"), ("slow", "20"), ("max_hold_days", "2")],
         _ => &[],
     };
@@ -235,8 +236,8 @@ fn the_order_of_symbols_changes_nothing() {
         {
             group.sort_by_key(|step| if let Step::Candle { instrument, .. } = step { *instrument } else { 0 });
         }
-        // A policy enters one symbol of a slice, and of equals the first: there the order is a rule.
-        for name in PLAYERS.iter().filter(|name| !["script", "policy-momentum"].contains(name)) {
+        // Those that rank symbols take the first of equals: there the order is a rule.
+        for name in PLAYERS.iter().filter(|name| !["script", "policy-momentum", "top-score"].contains(name)) {
             let (mut one, mut other) = (world.core(player(name, &world)), mirrored.core(player(name, &mirrored)));
             let (outputs, mirrors) = (play(&mut one, &world.steps), play(&mut other, &mirrored.steps));
             for instrument in 0..count {

@@ -64,6 +64,7 @@ fn world(slippage: &str, bars: &[Bar], script: Vec<Vec<Request>>) -> World {
         costs: "none".into(),
         participation_bps: None,
         slippage: SlippageModel::parse(slippage).unwrap(),
+        rules: Default::default(),
         decide_from: Nanos::MIN,
         warmup_bars: 0,
         steps,

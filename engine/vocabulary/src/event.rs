@@ -8,7 +8,7 @@ use crate::candle::{Bar, Candle};
 use crate::change::{OrderModified, RequestRefused, StopTightened};
 use crate::decision::Decision;
 use crate::feed::FeedState;
-use crate::header::{Fetched, Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1};
+use crate::header::{Fetched, Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1, SessionHeaderV2};
 use crate::instrument::Instrument;
 use crate::learning::{CheckpointWritten, Evaluation, Promotion, TrainingStarted, TrainingStep};
 use crate::market::{Depth, Quote, TradePrint};
@@ -229,6 +229,11 @@ fn decode_older(kind: Kind, schema: u8, payload: &[u8]) -> Result<Event, DecodeE
                 decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
             Ok(Event::SessionHeader(old.into()))
         }
+        (Kind::SessionHeader, 2) => {
+            let old: SessionHeaderV2 =
+                decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
+            Ok(Event::SessionHeader(old.into()))
+        }
         (Kind::TradeClosed, 1) => {
             let old: TradeClosedV1 =
                 decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
@@ -278,7 +283,7 @@ macro_rules! archived {
     )*};
 }
 archived!(
-    SessionHeader 2,
+    SessionHeader 3,
     RunStarted 1,
     RunEnded 1,
     SessionOpened 1,

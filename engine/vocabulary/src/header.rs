@@ -61,6 +61,48 @@ pub struct SessionHeader {
     pub filter: InputFilter,
     /// What a fork took up.
     pub parent: Option<Parent>,
+    /// What the parent of a fork took up, and its parent before it: the first run first.
+    pub ancestors: Vec<Parent>,
+}
+
+impl SessionHeader {
+    /// Everything a fork goes back to: the first run first, the run it took up last.
+    pub fn lineage(&self) -> impl Iterator<Item = &Parent> {
+        self.ancestors.iter().chain(&self.parent)
+    }
+}
+
+/// The header before forks could be forked: schema 2, read and never written.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct SessionHeaderV2 {
+    mode: SessionMode,
+    binary: Hash,
+    config: Hash,
+    calendar: Hash,
+    strategy: String,
+    settings: String,
+    seed: u64,
+    inputs: Vec<InputJournal>,
+    filter: InputFilter,
+    parent: Option<Parent>,
+}
+
+impl From<SessionHeaderV2> for SessionHeader {
+    fn from(old: SessionHeaderV2) -> Self {
+        Self {
+            mode: old.mode,
+            binary: old.binary,
+            config: old.config,
+            calendar: old.calendar,
+            strategy: old.strategy,
+            settings: old.settings,
+            seed: old.seed,
+            inputs: old.inputs,
+            filter: old.filter,
+            parent: old.parent,
+            ancestors: Vec::new(),
+        }
+    }
 }
 
 /// The header before there were forks: schema 1, read and never written.
@@ -80,7 +122,8 @@ pub struct SessionHeaderV1 {
 impl From<SessionHeaderV1> for SessionHeader {
     fn from(old: SessionHeaderV1) -> Self {
         let SessionHeaderV1 { mode, binary, config, calendar, strategy, settings, seed, inputs, filter } = old;
-        Self { mode, binary, config, calendar, strategy, settings, seed, inputs, filter, parent: None }
+        let ancestors = Vec::new();
+        Self { mode, binary, config, calendar, strategy, settings, seed, inputs, filter, parent: None, ancestors }
     }
 }
 

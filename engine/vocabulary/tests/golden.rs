@@ -72,9 +72,20 @@ fn every_golden_file_belongs_to_a_kind_and_decodes() {
 fn a_header_from_before_forks_has_no_parent() {
     let text = include_str!("golden/session-header.v1.hex");
     let decoded = Event::decode(Kind::SessionHeader.number(), 1, &from_hex(text));
-    assert_eq!(decoded, Ok(Event::SessionHeader(SessionHeader { parent: None, ..session_header() })));
+    assert_eq!(
+        decoded,
+        Ok(Event::SessionHeader(SessionHeader { parent: None, ancestors: Vec::new(), ..session_header() }))
+    );
     let cut = from_hex(text);
     assert!(Event::decode(Kind::SessionHeader.number(), 1, &cut[..cut.len() - 8]).is_err());
+}
+
+/// Journals on disk hold headers of schema 2: they read as headers of a run or of a fork of a run.
+#[test]
+fn a_header_from_before_forks_of_forks_has_no_ancestors() {
+    let text = include_str!("golden/session-header.v2.hex");
+    let decoded = Event::decode(Kind::SessionHeader.number(), 2, &from_hex(text));
+    assert_eq!(decoded, Ok(Event::SessionHeader(SessionHeader { ancestors: Vec::new(), ..session_header() })));
 }
 
 /// Journals on disk hold trades of schema 1: they read as trades that were not measured.
@@ -248,6 +259,10 @@ fn feed_state() -> FeedState {
     }
 }
 
+fn venue_entry() -> VenueEntry {
+    VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }
+}
+
 fn fetched() -> Fetched {
     Fetched {
         source: "kite".to_owned(),
@@ -387,7 +402,17 @@ fn example(kind: Kind) -> Event {
             verdict: Verdict::OrderEnded,
             reason: Label::new("closer"),
         }),
-        Kind::VenueEntry => Event::VenueEntry(VenueEntry { venue: "kite".into(), text: "{\"did\":\"kill\"}".into() }),
+        Kind::VenueEntry => Event::VenueEntry(venue_entry()),
+        Kind::OperatorCommand | Kind::RiskVerdict | Kind::LimitMoved | Kind::Decision => risk_example(kind),
+        Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten | Kind::Evaluation | Kind::Promotion => {
+            example_of_learning(kind)
+        }
+    }
+}
+
+/// The examples of risk and decisions.
+fn risk_example(kind: Kind) -> Event {
+    match kind {
         Kind::OperatorCommand => {
             Event::OperatorCommand(OperatorCommand { command: Command::Halt, source: Label::new("sigterm") })
         }
@@ -408,9 +433,7 @@ fn example(kind: Kind) -> Event {
             observed: Measure(-310_000_000),
         }),
         Kind::Decision => Event::Decision(decision()),
-        Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten | Kind::Evaluation | Kind::Promotion => {
-            example_of_learning(kind)
-        }
+        other => unreachable!("{other} has its example elsewhere"),
     }
 }
 
@@ -462,6 +485,14 @@ fn session_header() -> SessionHeader {
             strategy: "sma-cross".into(),
             settings: r#"{"parameters":{"fast":"5"}}"#.into(),
         }),
+        ancestors: vec![Parent {
+            journal_head: hash(13),
+            seq: 20,
+            content: hash(14),
+            outputs: 17,
+            strategy: "hold".into(),
+            settings: "{}".into(),
+        }],
     }
 }
 

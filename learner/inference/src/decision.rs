@@ -5,18 +5,7 @@
 //! - Must never: be asked about a Q that is not finite; the network refuses those.
 
 use crate::Shape;
-use serde::{Deserialize, Serialize};
-
-/// What to do with a symbol, in the order of the network's outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Action {
-    /// Be or go long.
-    Buy,
-    /// Be or go short.
-    Sell,
-    /// Leave things as they are.
-    Hold,
-}
+use daybook_vocabulary::Action;
 
 /// What the network says of one symbol.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,25 +16,6 @@ pub struct Decision {
     pub confidence: f32,
     /// Raw Q of BUY, SELL, HOLD.
     pub q: [f32; Shape::ACTIONS],
-}
-
-impl Action {
-    /// In the order of the outputs.
-    pub const ALL: [Self; Shape::ACTIONS] = [Self::Buy, Self::Sell, Self::Hold];
-
-    /// Its place among the outputs.
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// BUY, SELL or HOLD.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Buy => "BUY",
-            Self::Sell => "SELL",
-            Self::Hold => "HOLD",
-        }
-    }
 }
 
 impl Decision {

@@ -10,13 +10,17 @@ pub mod batch_size;
 mod checkpoint;
 mod dataset;
 mod error;
+pub mod evaluate;
+pub mod memory;
 pub mod network;
 pub mod optimiser;
 mod random;
+pub mod run;
 mod settings;
 pub mod synthetic;
 pub mod thermal;
 mod trainer;
+pub mod winner;
 
 pub use checkpoint::{Machine, Resumed};
 pub use dataset::{Dataset, Outcome};

@@ -3,8 +3,10 @@
 //! - Rows RL-15, TS-05, TS-09 and the honesty controls on synthetic markets.
 
 use daybook_inference::{ModelFacts, Network, Scaler, Scratch, Shape};
+use daybook_train::run::{Ended, RunPlan, Saved, Watcher, run};
 use daybook_train::synthetic::{Plan, Synthetic};
-use daybook_train::{Dataset, Random, TrainError, TrainSettings, Trainer};
+use daybook_train::thermal::{Heat, Sensor};
+use daybook_train::{Dataset, Random, StepRecord, TrainError, TrainSettings, Trainer};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -112,6 +114,86 @@ fn the_planted_signal_is_found_and_the_shuffled_one_is_not() {
     }
 }
 
+/// TS-06, trap 22: too hot ends the run within one step, after a checkpoint, and it goes on when it is cool; a run
+/// broken by a person goes on too, and both end where the unbroken run ends.
+#[test]
+fn a_run_pauses_when_hot_stops_when_asked_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = |name: &str| RunPlan {
+        until: 6,
+        checkpoint_every: 4,
+        checkpoint: folder.path().join(format!("{name}.checkpoint")),
+        model: folder.path().join(format!("{name}.model")),
+        binary: "binary".to_owned(),
+    };
+    let go = |name: &str, script: Vec<Result<f64, String>>, stop_at: u64| {
+        let (mut trainer, mut market) = (trainer(settings(3), 1), market(1.0, false, 1));
+        let mut watcher = Log { stop_at, patience: 3, ..Log::default() };
+        let mut sensor = Script(script);
+        let ended = run(&mut trainer, &mut market, &facts(), &plan(name), Some(&mut sensor), &mut watcher);
+        (ended.expect("ended"), watcher)
+    };
+    let (ended, whole) = go("whole", vec![Ok(50.0); 6], 99);
+    assert_eq!(
+        (ended, whole.steps.as_slice(), whole.saved.as_slice()),
+        (Ended::Finished, [1, 2, 3, 4, 5, 6].as_slice(), [4, 6].as_slice())
+    );
+    let mut script = vec![Ok(50.0), Ok(95.0), Ok(90.0), Err("gone".to_owned())];
+    script.extend(vec![Ok(60.0); 5]);
+    let (ended, hot) = go("hot", script, 99);
+    assert_eq!(
+        (ended, hot.paused),
+        (Ended::Finished, vec![(1, Heat::Critical), (1, Heat::Warning), (1, Heat::Unknown)])
+    );
+    assert_eq!(hot.saved, [1, 4, 6], "a checkpoint comes before the pause");
+    let (ended, given_up) = go("melting", vec![Ok(99.0); 9], 99);
+    assert_eq!((ended, given_up.saved), (Ended::TooHot, vec![0]));
+    let (ended, stopped) = go("stopped", vec![Ok(50.0); 6], 2);
+    assert_eq!((ended, stopped.saved), (Ended::Stopped, vec![2]));
+    let bytes = |name: &str| std::fs::read(plan(name).checkpoint).expect("bytes");
+    assert!(bytes("hot") == bytes("whole"));
+    let model = daybook_inference::Model::read(&plan("hot").model).expect("a model");
+    assert_eq!((model.facts.steps, Some(&model.hash)), (6, whole.models.last()));
+}
+
+#[derive(Default)]
+struct Log {
+    steps: Vec<u64>,
+    saved: Vec<u64>,
+    models: Vec<String>,
+    paused: Vec<(u64, Heat)>,
+    stop_at: u64,
+    patience: usize,
+}
+
+impl Watcher for Log {
+    fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
+        self.steps.push(record.step);
+        Ok(())
+    }
+    fn on_saved(&mut self, saved: &Saved, trainer: &Trainer) -> Result<(), TrainError> {
+        assert_eq!(saved.step, trainer.step_number());
+        self.saved.push(saved.step);
+        self.models.push(saved.model.clone());
+        Ok(())
+    }
+    fn on_pause(&mut self, heat: Heat) -> bool {
+        self.paused.push((self.steps.last().copied().unwrap_or(0), heat));
+        self.paused.len() <= self.patience
+    }
+    fn wants_to_stop(&self) -> bool {
+        self.steps.last() == Some(&self.stop_at)
+    }
+}
+
+struct Script(Vec<Result<f64, String>>);
+
+impl Sensor for Script {
+    fn celsius(&mut self) -> Result<f64, String> {
+        self.0.remove(0)
+    }
+}
+
 #[test]
 fn an_empty_memory_and_a_diverging_run_are_errors() {
     let mut empty = Synthetic::new(&shape(), Plan { decisions: 0, ..plan(1.0, false, 1) });
@@ -130,7 +212,7 @@ fn advantage_over_random(network: &Network, market: &Synthetic) -> (f64, f64) {
     for decision in 0..market.decisions() {
         let q = network.q_values(&market.windows(decision), &mut scratch).expect("Q");
         for (symbol, one) in daybook_inference::Decision::of_all(&q).iter().enumerate() {
-            let own = market.reward(decision, symbol, one.action.index());
+            let own = market.reward(decision, symbol, one.action as usize);
             let other = market.reward(decision, symbol, random.below(3) as usize);
             differences.push(f64::from(own - other));
         }

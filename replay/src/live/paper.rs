@@ -104,7 +104,7 @@ fn filter(options: &PaperOptions) -> Result<InputFilter, ReplayError> {
         interval: options.interval,
         from: None,
         to: None,
-        warmup: options.plan.build(1)?.warmup(),
+        warmup: options.plan.build(&selection(options), 1)?.warmup(),
     })
 }
 
@@ -123,6 +123,7 @@ fn begin(options: &PaperOptions, journal: &Path, now: Nanos) -> Result<Recorder,
         inputs: Vec::new(),
         filter,
         parent: None,
+        ancestors: Vec::new(),
     };
     std::fs::create_dir_all(&options.run).map_err(ReplayError::file(&options.run))?;
     let writer = Writer::open_or_create(journal, Options::session())?;

@@ -13,8 +13,8 @@ use crate::session::{append, append_output};
 use daybook_core::{Body, Core, Input, NO_STREAM, Outbox, Output, SessionHours, Slice};
 use daybook_journal::{Durable, Head, SealKey, Writer};
 use daybook_vocabulary::{
-    Candle, Cause, Date, FeedState, Instrument, InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer,
-    SessionClosed, SessionHeader, SessionOpened, SliceTaken, TradePrint,
+    Candle, Cause, Date, Depth, FeedState, Instrument, InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer,
+    Quote, SessionClosed, SessionHeader, SessionOpened, SliceTaken, TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,10 @@ pub enum Heard {
     Candle(InstrumentId, Candle),
     /// A trade at the exchange.
     Print(InstrumentId, TradePrint),
+    /// Best bid and ask.
+    Quote(InstrumentId, Quote),
+    /// Five price levels of each side.
+    Depth(InstrumentId, Depth),
     /// The candles of a moment are in, or were waited for.
     Slice(SliceTaken),
     /// A trading session begins.
@@ -41,6 +45,8 @@ impl Heard {
         Some(match *body {
             Body::Candle(id, candle) => Self::Candle(id, *candle),
             Body::Print(id, print) => Self::Print(id, *print),
+            Body::Quote(id, quote) => Self::Quote(id, *quote),
+            Body::Depth(id, depth) => Self::Depth(id, *depth),
             Body::Slice(slice) => Self::Slice(SliceTaken { interval: slice.interval, at: time }),
             Body::SessionOpened(hours) => {
                 let SessionHours { date, open, close } = hours;
@@ -54,7 +60,7 @@ impl Heard {
     /// The instrument it concerns, or none.
     const fn stream(&self) -> InstrumentId {
         match self {
-            Self::Candle(id, _) | Self::Print(id, _) => *id,
+            Self::Candle(id, _) | Self::Print(id, _) | Self::Quote(id, _) | Self::Depth(id, _) => *id,
             _ => NO_STREAM,
         }
     }
@@ -64,6 +70,8 @@ impl Heard {
         match self {
             Self::Candle(id, candle) => Body::Candle(*id, candle),
             Self::Print(id, print) => Body::Print(*id, print),
+            Self::Quote(id, quote) => Body::Quote(*id, quote),
+            Self::Depth(id, depth) => Body::Depth(*id, depth),
             Self::Slice(slice) => Body::Slice(Slice { interval: slice.interval }),
             Self::SessionOpened(session) => {
                 let SessionOpened { date, open, close } = *session;
@@ -152,6 +160,8 @@ impl Recorder {
         match heard {
             Heard::Candle(_, candle) => append(writer, buffer, time, stream, candle)?,
             Heard::Print(_, print) => append(writer, buffer, time, stream, print)?,
+            Heard::Quote(_, quote) => append(writer, buffer, time, stream, quote)?,
+            Heard::Depth(_, depth) => append(writer, buffer, time, stream, depth)?,
             Heard::Slice(slice) => append(writer, buffer, time, stream, slice)?,
             Heard::SessionOpened(session) => {
                 append(writer, buffer, time, stream, session)?;

@@ -28,6 +28,10 @@ impl Core {
         out: &mut Outbox,
     ) -> bool {
         self.state.risk.spend(&self.limits, self.state.now, false);
+        if self.rules.latency > 0 && self.state.books[id.index()].working.iter().any(|order| order.id == which) {
+            self.send(id, which, (None, reason), out);
+            return true;
+        }
         let found = self.end_orders(id, out, |order| (order.id == which).then_some((OrderEvent::Cancelled, reason)));
         if !found {
             self.refuse(id, which, (request, reason), self.absent(which), out);
@@ -46,32 +50,47 @@ impl Core {
         out: &mut Outbox,
     ) {
         self.state.risk.spend(&self.limits, self.state.now, false);
-        let books = &mut self.state.books;
+        let books = &self.state.books;
         let Some(place) = books[id.index()].working.iter().position(|order| order.id == which) else {
             let verdict = self.absent(which);
             self.refuse(id, which, (RequestKind::Modify, reason), verdict, out);
             return;
         };
-        // Out of the way, with what it holds back, while its new terms are judged.
-        let order = books[id.index()].working.remove(place);
-        self.state.ledger.reserved -= order.reserved;
-        let (verdict, order) = match self.changed(id, &order, change, session) {
-            Ok(changed) => (Verdict::Approved, changed),
-            Err(verdict) => (verdict, order),
-        };
-        self.state.ledger.reserved += order.reserved;
-        let book = &mut self.state.books[id.index()];
-        book.working.insert(place, order);
-        if verdict != Verdict::Approved {
+        if self.rules.latency > 0 {
+            self.send(id, which, (Some(change), reason), out);
+            return;
+        }
+        if let Err(verdict) = self.put_changed(id, place, change, (session, self.state.now)) {
             self.refuse(id, which, (RequestKind::Modify, reason), verdict, out);
             return;
         }
-        let cause = book.cause;
-        let order = &mut book.working[place];
+        let book = &mut self.state.books[id.index()];
+        let (cause, order) = (book.cause, &mut book.working[place]);
         for event in [OrderEvent::ModifyRequested, OrderEvent::Modified] {
             assert!(!order.happens(event), "an order that works is modified without surprise");
         }
         out.push(id, Conclusion::Modified(modified(cause, order, reason)));
+    }
+
+    /// Gives a working order new terms that reach the exchange at an instant, or leaves it as it was and says why.
+    pub(super) fn put_changed(
+        &mut self,
+        id: InstrumentId,
+        place: usize,
+        change: OrderChange,
+        at: (&SessionHours, Nanos),
+    ) -> Result<(), Verdict> {
+        // Out of the way, with what it holds back, while its new terms are judged.
+        let order = self.state.books[id.index()].working.remove(place);
+        self.state.ledger.reserved -= order.reserved;
+        let changed = self.changed(id, &order, change, at);
+        let (order, answer) = match changed {
+            Ok(changed) => (changed, Ok(())),
+            Err(verdict) => (order, Err(verdict)),
+        };
+        self.state.ledger.reserved += order.reserved;
+        self.state.books[id.index()].working.insert(place, order);
+        answer
     }
 
     /// The order with new terms, or why it cannot have them.
@@ -80,7 +99,7 @@ impl Core {
         id: InstrumentId,
         order: &Order,
         change: OrderChange,
-        session: &SessionHours,
+        (session, arrives): (&SessionHours, Nanos),
     ) -> Result<Order, Verdict> {
         let OrderChange { quantity, limit, stop } = change;
         let (quantity, limit, stop) = (quantity.unwrap_or(order.quantity), limit.or(order.limit), stop.or(order.stop));
@@ -103,9 +122,16 @@ impl Core {
             bracket: order.bracket,
             reason: order.reason,
         };
+        if self.screens {
+            // What stays was taken as it is.
+            let only_new = OrderRequest { limit: change.limit, stop: change.stop, ..request };
+            if let Some(verdict) = self.screened(id, &only_new) {
+                return Err(verdict);
+            }
+        }
         let request = terms::settled(request, book.last, meta.tick);
         if request.stop != order.stop {
-            if order.trigger != Trigger::Armed {
+            if order.stop.is_some() && order.trigger != Trigger::Armed {
                 return Err(Verdict::BadPrice);
             }
             if let (true, Some(before), Some(after)) = (is_protective(order), order.stop, request.stop)
@@ -116,7 +142,7 @@ impl Core {
         }
         let closed = self.state.now >= session.close;
         let reserved = self.judge(id, &request, closed).map_err(|refusal| refusal.verdict)?;
-        let decided = self.state.now.max(order.decided);
+        let decided = arrives.max(order.decided);
         let reduces = book.position.closing(order.side, request.quantity) == request.quantity;
         Ok(Order { quantity, limit: request.limit, stop: request.stop, reserved, decided, reduces, ..*order })
     }
@@ -126,7 +152,7 @@ impl Core {
         if (1..=self.state.counts.orders).contains(&which.0) { Verdict::OrderEnded } else { Verdict::UnknownOrder }
     }
 
-    fn refuse(
+    pub(super) fn refuse(
         &self,
         id: InstrumentId,
         order: OrderId,

@@ -34,6 +34,45 @@ pub(super) struct Trade {
     /// Volume of the candle.
     volume: Quantity,
     pub(super) time: Nanos,
+    /// What has settled the price already; nothing where the slippage model does.
+    settled: Option<&'static str>,
+}
+
+impl Trade {
+    /// A trade whose price the market itself has made, against its reference.
+    pub(super) fn at(
+        cause: Cause,
+        id: InstrumentId,
+        (reference, price): (Price, Price),
+        quantity: Quantity,
+        time: Nanos,
+        by: &'static str,
+    ) -> Self {
+        Self { cause, id, reference, price, quantity, volume: Quantity::ZERO, time, settled: Some(by) }
+    }
+}
+
+/// One candle, walked by the orders of its instrument.
+struct Walk<'a> {
+    cause: Cause,
+    id: InstrumentId,
+    candle: &'a Candle,
+    session: &'a SessionHours,
+    /// How much of the candle's volume may still fill.
+    left: Quantity,
+    /// Whether buys and sales may not trade on it.
+    barred: (bool, bool),
+}
+
+impl Walk<'_> {
+    /// The order may not trade here, though its price is there: out of hours only orders for the close do.
+    fn bars(&self, order: &Order, phase: Phase) -> bool {
+        match (self.barred, order.side) {
+            ((true, true), _) => phase != Phase::Close,
+            ((buys, _), Side::Buy) => buys,
+            ((_, sales), Side::Sell) => sales,
+        }
+    }
 }
 
 impl Core {
@@ -43,11 +82,24 @@ impl Core {
         for request in list.drain(..) {
             match request {
                 Request::Place(order) => self.place(id, order, session, out),
+                Request::PlaceIn(other, order) if other.index() < self.state.books.len() => {
+                    self.place(other, order, session, out);
+                }
+                Request::PlaceIn(_, order) => {
+                    // Nobody knows where it belongs, so it stands with the instrument it was decided about.
+                    let admitted =
+                        self.admit(id, order, (false, self.state.now), Some(Verdict::UnknownInstrument), out);
+                    assert!(admitted.is_none(), "a fault is never admitted");
+                }
                 Request::Cancel(which, reason) => {
                     self.cancel(id, which, (RequestKind::Cancel, reason), out);
                 }
                 Request::CancelAll(reason) => {
                     self.state.risk.spend(&self.limits, self.state.now, false);
+                    if self.rules.latency > 0 {
+                        self.send_cancels(id, reason, out);
+                        continue;
+                    }
                     self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
                 }
                 Request::Modify(which, change, reason) => self.modify(id, which, change, reason, session, out),
@@ -70,29 +122,40 @@ impl Core {
     /// Judges an order and hands it to the simulated exchange.
     fn place(&mut self, id: InstrumentId, request: OrderRequest, session: &SessionHours, out: &mut Outbox) {
         let closed = self.state.now >= session.close;
-        if let Some(order) = self.admit(id, request, closed, self.state.now, out) {
+        // The client's number is used even where the order is refused, as at a broker.
+        let fault = match request.client {
+            0 => None,
+            client => (!self.state.venue.clients.insert(client)).then_some(Verdict::DuplicateId),
+        };
+        let fault = fault.or_else(|| if self.screens { self.screened(id, &request) } else { None });
+        let arrives = self.state.now + self.rules.latency;
+        if let Some(order) = self.admit(id, request, (closed, arrives), fault, out) {
             self.note_loosened(id, &order);
             self.state.books[id.index()].working.push(order);
         }
     }
 
-    /// Judges an order and journals the intent with its verdict; hands it back when it was approved.
+    /// Judges an order and journals the intent with its verdict; hands it back when it was approved. A fault that was
+    /// found before goes before the gate; the order works on candles that open when it `arrives`, or later.
     pub(super) fn admit(
         &mut self,
         id: InstrumentId,
         request: OrderRequest,
-        closed: bool,
-        decided: Nanos,
+        (closed, arrives): (bool, Nanos),
+        fault: Option<Verdict>,
         out: &mut Outbox,
     ) -> Option<Order> {
         let meta = &self.setup.instruments[id.index()];
         let request = terms::settled(request, self.state.books[id.index()].last, meta.tick);
-        let judged = self.judge(id, &request, closed);
+        let judged = match fault {
+            Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
+            None => self.judge(id, &request, closed),
+        };
         let verdict = judged.map_or_else(|refusal| refusal.verdict, |_| Verdict::Approved);
         let book = &self.state.books[id.index()];
         let cause = book.cause;
         self.state.counts.orders += 1;
-        let mut order = Order::new(OrderId(self.state.counts.orders), &request, decided);
+        let mut order = Order::new(OrderId(self.state.counts.orders), &request, arrives);
         let intent = OrderIntent {
             cause: book.cause,
             order: order.id,
@@ -170,52 +233,52 @@ impl Core {
     ) -> Result<(), CoreError> {
         // Taken out so that fills may touch the rest of the state; put back below, with its memory.
         let mut working = std::mem::take(&mut self.state.books[id.index()].working);
-        let worked = self.walk(cause, id, candle, session, &mut working, out);
-        self.after_candle(id, candle, session, &mut working, out);
+        let ticked = self.is_ticked(id);
+        let barred = if self.rules.bars_candles() { self.barred(id, candle, session) } else { (false, false) };
+        let walk = Walk { cause, id, candle, session, left: Quantity(i64::MAX), barred };
+        let worked = self.walk(walk, ticked, &mut working, out);
+        if !ticked {
+            self.after_candle(id, candle, session, &mut working, out);
+        }
         working.retain(Order::is_working);
         self.state.books[id.index()].working = working;
         worked
     }
 
+    /// Where ticks drive the instrument, its candles say no more than the last price.
     fn walk(
         &mut self,
-        cause: Cause,
-        id: InstrumentId,
-        candle: &Candle,
-        session: &SessionHours,
+        mut walk: Walk<'_>,
+        ticked: bool,
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
-        let mut left = match self.setup.participation_bps {
-            None => Quantity(i64::MAX),
-            Some(bps) => self.tradable(id, candle, bps),
-        };
-        for phase in Phase::PATH {
+        if let Some(bps) = self.setup.participation_bps {
+            walk.left = self.tradable(walk.id, walk.candle, bps);
+        }
+        let path = if ticked { &[][..] } else { &Phase::PATH };
+        for &phase in path {
             let before = working.len();
-            self.walk_phase(phase, cause, id, candle, session, &mut left, working, out)?;
+            self.walk_phase(phase, &mut walk, working, out)?;
             if phase == Phase::Limits && working.len() > before {
                 // Stops of what a limit has just entered. Every other stop has had its touch, or has not been reached.
-                self.walk_phase(Phase::Stops, cause, id, candle, session, &mut left, working, out)?;
+                self.walk_phase(Phase::Stops, &mut walk, working, out)?;
             }
         }
         if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
-            self.walk_phase(Phase::Close, cause, id, candle, session, &mut left, working, out)?;
+            self.walk_phase(Phase::Close, &mut walk, working, out)?;
         }
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one station of one walk: bundling them would name the loop twice")]
     fn walk_phase(
         &mut self,
         phase: Phase,
-        cause: Cause,
-        id: InstrumentId,
-        candle: &Candle,
-        session: &SessionHours,
-        left: &mut Quantity,
+        walk: &mut Walk<'_>,
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
+        let Walk { cause, id, candle, session, .. } = *walk;
         let mut index = 0;
         // Exits of what fills here join the end of the list and have their turn.
         while index < working.len() {
@@ -227,15 +290,18 @@ impl Core {
             if order.is_conditional() && !may_trade(order, candle, phase, session, self.state.now) {
                 continue;
             }
-            let Some(reference) = trade_price(order, candle, phase) else { continue };
-            let quantity = order.remaining().min(*left);
+            let Some(reference) = trade_price(order, candle, phase, self.rules.limit_fill) else { continue };
+            let quantity = order.remaining().min(walk.left);
             if quantity.is_zero() || (order.time_in_force == TimeInForce::Fok && quantity < order.remaining()) {
+                continue;
+            }
+            if walk.barred != (false, false) && walk.bars(order, phase) {
                 continue;
             }
             let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
             let volume = candle.volume();
             let closing = self.state.books[id.index()].position.closing(order.side, quantity);
-            let trade = Trade { cause, id, reference, price: reference, quantity, volume, time };
+            let trade = Trade { cause, id, reference, price: reference, quantity, volume, time, settled: None };
             let Some(trade) = self.fill(trade, order, out) else {
                 self.nothing_traded(cause, candle)?;
                 continue;
@@ -243,22 +309,35 @@ impl Core {
             if trade.quantity.is_zero() {
                 continue;
             }
-            *left -= trade.quantity;
+            walk.left -= trade.quantity;
             let filled = *order;
-            if filled.group != 0 {
-                self.cancel_group(id, cause, working, filled.group, filled.id, out);
-            }
-            if filled.pair != 0 {
-                self.give_up(&filled, trade, working, out);
-            }
-            if let Some(bracket) = filled.bracket
-                && trade.quantity > closing
-            {
-                let opened = Trade { quantity: trade.quantity - closing, ..trade };
-                self.protect(bracket, &filled, opened, (phase, candle.open_time()), working, out);
-            }
+            self.after_fill(&filled, trade, closing, (phase, candle.open_time()), working, out);
         }
         Ok(())
+    }
+
+    /// What a fill does to other orders: those of its group, the other exit of its pair, exits of what it opened.
+    pub(super) fn after_fill(
+        &mut self,
+        filled: &Order,
+        trade: Trade,
+        closing: Quantity,
+        born: (Phase, Nanos),
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) {
+        if filled.group != 0 {
+            self.cancel_group(trade.id, trade.cause, working, filled.group, filled.id, out);
+        }
+        if filled.pair != 0 {
+            self.give_up(filled, trade, working, out);
+        }
+        if let Some(bracket) = filled.bracket
+            && trade.quantity > closing
+        {
+            let opened = Trade { quantity: trade.quantity - closing, ..trade };
+            self.protect(bracket, filled, opened, born, working, out);
+        }
     }
 
     /// The slippage model misses the volume. Where the price stood still, nothing traded and the order waits on; where
@@ -294,7 +373,7 @@ impl Core {
 
     /// Books one fill and hands back what became of it; nothing where the slippage model misses its input. Where the
     /// cash does not do, what closes the position fills all the same, and the rest of the order is cancelled.
-    fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Option<Trade> {
+    pub(super) fn fill(&mut self, mut trade: Trade, order: &mut Order, out: &mut Outbox) -> Option<Trade> {
         trade.price = self.slipped(&trade, order)?;
         let mut charges = self.charges(&trade, order);
         let refused = self.refuses(&trade, order, charges.total());
@@ -318,10 +397,21 @@ impl Core {
     /// The price at which the leg fills: its reference, moved by the slippage model where there is one.
     #[inline]
     fn slipped(&self, trade: &Trade, order: &Order) -> Option<Price> {
+        if trade.settled.is_some() {
+            return Some(trade.price);
+        }
         let Some(model) = &self.slippage else { return Some(trade.reference) };
         let Trade { reference, quantity, volume, .. } = *trade;
         let leg = SlippageInput { side: order.side, reference, quantity, volume };
-        slip(&**model, &leg, self.setup.instruments[trade.id.index()].tick, order.limit)
+        let mut limit = order.limit;
+        // Nothing trades outside the band, whatever an order moves.
+        if let Some((low, high)) = self.band_of(trade.id, reference) {
+            limit = Some(match order.side {
+                Side::Buy => limit.map_or(high, |limit| limit.min(high)),
+                Side::Sell => limit.map_or(low, |limit| limit.max(low)),
+            });
+        }
+        slip(&**model, &leg, self.setup.instruments[trade.id.index()].tick, limit)
     }
 
     /// What a fill costs by the rates of its session.
@@ -329,14 +419,22 @@ impl Core {
         let (Some(rates), Some(session)) = (&self.rates, &self.state.session) else { return Charges::default() };
         let book = &self.state.books[trade.id.index()];
         let held = book.position.quantity;
-        rates.charge(FeeInput {
+        let mut charges = rates.charge(FeeInput {
             side: order.side,
             price: trade.price,
             quantity: trade.quantity,
             order_value_before: order.value,
             order_brokerage_before: order.brokerage,
             first_delivery_sale_of_day: book.day.at(session.date, held).delivers(order.side, held, trade.quantity),
-        })
+        });
+        if let Some(square_off) = &self.rules.square_off
+            && order.squares_off
+            && order.filled.is_zero()
+        {
+            charges.brokerage += square_off.fee;
+            charges.service_tax += rates.service_tax.of(square_off.fee);
+        }
+        charges
     }
 
     /// Why what a fill would open may not be opened: it cannot be paid, or a limit does not allow it.
@@ -356,8 +454,8 @@ impl Core {
     }
 
     fn book_fill(&mut self, trade: Trade, charges: Charges, order: &mut Order, out: &mut Outbox) {
-        let Trade { cause, id, reference, price, quantity, time, .. } = trade;
-        let model = self.slippage.as_ref().map_or("none", |model| model.name());
+        let Trade { cause, id, reference, price, quantity, time, settled, .. } = trade;
+        let model = settled.unwrap_or_else(|| self.slippage.as_ref().map_or("none", |model| model.name()));
         let state = &mut self.state;
         let book = &mut state.books[id.index()];
         let value = price.times(quantity);
@@ -393,6 +491,9 @@ impl Core {
         }
         book.marked = marked;
 
+        if let Some(answered) = state.venue.answered.get_mut(id.index()) {
+            *answered = (*answered).max(time + self.rules.answer);
+        }
         state.counts.fills += 1;
         let fill = Fill {
             cause,

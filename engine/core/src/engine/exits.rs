@@ -98,7 +98,7 @@ impl Core {
     ) {
         // The gate looks at what works: it lies in the book while it is asked.
         std::mem::swap(&mut self.state.books[id.index()].working, working);
-        let admitted = self.admit(id, request, false, decided, out);
+        let admitted = self.admit(id, request, (false, decided), None, out);
         std::mem::swap(&mut self.state.books[id.index()].working, working);
         if let Some(order) = admitted {
             working.push(Order { pair, trigger, ..order });

@@ -1,6 +1,7 @@
 //! Trades of a live market: what works is filled by them, the mark follows them, bars are built from them.
 //!
 //! - A print is a candle of one price: it meets orders where that candle would, so that paper and backtest are one code.
+//!   Where quotes or books drive the instrument it fills only what rests (`ticks.rs`).
 //! - It belongs to the bar of its exchange time. A bar is finished by the first print of a later one, or by the slice of
 //!   its end; what comes in after that moves the mark and belongs to no bar.
 //! - Before the session opens and after its continuous trading has ended no print counts: auctions have bars of their own.
@@ -28,11 +29,15 @@ impl Core {
         self.state.prints = true;
         self.state.cause = cause;
         let timeframe = self.timeframe();
-        let candle = as_candle(print, timeframe);
+        let candle = as_candle(print);
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
         if !book.working.is_empty() {
-            self.work(cause, id, &candle, &session, out)?;
+            if self.is_ticked(id) {
+                self.work_print(cause, id, print, out);
+            } else {
+                self.work(cause, id, &candle, &session, out)?;
+            }
         }
         self.mark(id, &candle);
         // Only a later print can tell that a bar has ended, so the bar is told the exchange's time.
@@ -73,7 +78,9 @@ impl Core {
     }
 }
 
-fn as_candle(print: &TradePrint, interval: Interval) -> Candle {
+/// It lasts no time: none is known to be the session's last, so orders for the close do not take it for that.
+fn as_candle(print: &TradePrint) -> Candle {
+    let interval = Interval(0);
     let price = print.price();
     Candle::new(CandleParts {
         open_time: print.exchange_time(),

@@ -146,6 +146,7 @@ impl Leg<'_> {
             entry_order: order.id,
             entry_reason: order.reason,
             bars_before: book.bars,
+            learned_before: book.learned,
             stop: None,
             planned: Money::ZERO,
             exit_fees: Money::ZERO,

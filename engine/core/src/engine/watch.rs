@@ -267,7 +267,7 @@ impl Core {
                 trade.overridden = true;
             }
             let exit = OrderRequest::market(side, held.abs(), reason.as_str());
-            if let Some(order) = self.admit(id, exit, false, self.state.now, out) {
+            if let Some(order) = self.admit(id, exit, (false, self.state.now + self.rules.latency), None, out) {
                 self.state.books[index].working.push(order);
             }
         }

@@ -23,7 +23,7 @@ pub struct Held {
     pub entry: Price,
     /// Its first stop, for rules in R.
     pub stop: Option<Price>,
-    /// Bars of the instrument that have closed since the entry.
+    /// Bars of the strategy's length that have closed since the entry.
     pub bars: u64,
     /// The highest price since the entry.
     pub high: Price,

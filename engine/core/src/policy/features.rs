@@ -9,10 +9,11 @@
 use crate::bars::Building;
 use crate::feature_session::feature_session;
 use crate::input::SessionHours;
+use chrono::Datelike;
 use daybook_config::Calendar;
 use daybook_features::spec::{Moment, Withheld};
 use daybook_features::{Bar, FeatureMarket, Session, Timeframe};
-use daybook_vocabulary::{Candle, Hash, InstrumentId, Nanos};
+use daybook_vocabulary::{Candle, Date, Hash, InstrumentId, Nanos};
 use serde::{Deserialize, Serialize};
 
 /// Features for policies.
@@ -41,6 +42,33 @@ impl PolicyFeatures {
     /// For training: every row is kept.
     pub fn for_training(calendar: Calendar, symbols: usize, timeframes: &[Timeframe]) -> Self {
         Self::new(calendar, FeatureMarket::for_training(symbols, timeframes))
+    }
+
+    /// The first date whose candles must be read so that windows of sessions on or after `from` are complete: the anchor
+    /// of the oldest row that such a window looks back at.
+    pub fn reads_from(calendar: &Calendar, timeframes: &[Timeframe], from: Date) -> Date {
+        let of = |timeframe: &Timeframe| {
+            let daily = timeframe.interval.is_daily();
+            let mut oldest = from;
+            let mut bars = timeframe.lookback as i64;
+            // Ten years of dates hold whatever a model looks back at; a market without sessions ends the search too.
+            for back in 1..=3_660 {
+                if bars <= 0 {
+                    break;
+                }
+                oldest = Date(from.0 - back);
+                let Some(session) = calendar.session_for_data(oldest) else { continue };
+                let length = session.close() - session.open();
+                bars -= if daily { 1 } else { (length / timeframe.interval.nanos()).max(1) };
+            }
+            let civil = oldest.civil();
+            let begins = Date(oldest.0 - if daily { civil.ordinal0() } else { civil.day0() } as i32);
+            // One day before the period begins lies in the period before.
+            let before = Date(begins.0 - 1);
+            let civil = before.civil();
+            Date(before.0 - if daily { civil.ordinal0() } else { civil.day0() } as i32)
+        };
+        timeframes.iter().map(of).min().unwrap_or(from)
     }
 
     fn new(calendar: Calendar, market: FeatureMarket) -> Self {
@@ -149,7 +177,7 @@ mod tests {
     use super::*;
     use daybook_features::FEATURES;
     use daybook_vocabulary::candle::CandleParts;
-    use daybook_vocabulary::{Date, Interval, Price, Quantity};
+    use daybook_vocabulary::{Interval, Price, Quantity};
 
     const TIMEFRAMES: [Timeframe; 2] = [
         Timeframe { interval: Interval::minutes(15), lookback: 20 },
@@ -223,6 +251,20 @@ mod tests {
             assert_eq!(found.is_ok(), hash.is_ok(), "{moment:?}: {found:?}, {hash:?}");
             assert!(hash.is_err() || found == *hash, "{moment:?}");
         }
+    }
+
+    /// 20 bars of 15 minutes are a session, 6 of an hour too, so the oldest row is of the session before.
+    #[test]
+    fn candles_are_read_from_the_anchor_of_the_oldest_row() {
+        let reads = |timeframes: &[Timeframe], from: &str| {
+            PolicyFeatures::reads_from(&Calendar::nse(), timeframes, from.parse().expect("a date")).to_string()
+        };
+        assert_eq!(reads(&TIMEFRAMES, "2024-03-15"), "2024-02-01");
+        assert_eq!(reads(&TIMEFRAMES, "2024-03-01"), "2024-01-01", "the oldest row is of February");
+        assert_eq!(reads(&TIMEFRAMES, "2024-01-15"), "2023-12-01");
+        let daily = [TIMEFRAMES[0], Timeframe { interval: Interval::DAY, lookback: 60 }];
+        assert_eq!(reads(&daily, "2024-06-03"), "2023-01-01");
+        assert_eq!(reads(&daily, "2024-02-01"), "2022-01-01", "60 sessions before lie in 2023");
     }
 
     /// Taken up from what was saved it goes on as if nothing had happened; bytes of something else are refused.

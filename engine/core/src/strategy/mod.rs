@@ -9,13 +9,16 @@ mod intraday;
 mod parameters;
 mod sma_cross;
 mod swing;
+mod top_score;
 
 pub use hold::Hold;
 pub use intraday::Intraday;
 pub use parameters::{Parameter, ParameterError, Parameters};
 pub use sma_cross::SmaCross;
 pub use swing::Swing;
+pub use top_score::TopScore;
 
+use crate::exits::Held;
 use crate::input::SessionHours;
 use crate::ledger::{Book, Ledger};
 use crate::orders::{Order, Requests};
@@ -158,10 +161,9 @@ impl SliceView<'_> {
         self.books[instrument.index()].trade.and_then(|trade| trade.stop)
     }
 
-    /// Candles of an instrument since its position was entered.
-    pub fn bars_held(&self, instrument: InstrumentId) -> u64 {
-        let book = &self.books[instrument.index()];
-        book.trade.map_or(0, |trade| book.bars - trade.bars_before)
+    /// The open trade of an instrument as the rules of leaving see it; nothing when flat.
+    pub fn held(&self, instrument: InstrumentId, range: Option<Price>) -> Option<Held> {
+        self.books[instrument.index()].held(range)
     }
 
     /// When the position of an instrument was entered, at the exchange.
@@ -217,6 +219,11 @@ impl View<'_> {
     /// Average entry price, zero when flat.
     pub fn average_price(&self) -> Price {
         self.book.position.average_price()
+    }
+
+    /// The open trade as the rules of leaving see it; nothing when flat.
+    pub fn held(&self, range: Option<Price>) -> Option<Held> {
+        self.book.held(range)
     }
 
     /// When the position was entered, at the exchange.
@@ -293,6 +300,14 @@ const MOMENTUM: Entry = Entry {
     },
 };
 
+/// The ranking trader of many symbols.
+const TOP_SCORE: Entry = Entry {
+    name: top_score::NAME,
+    about: top_score::ABOUT,
+    parameters: top_score::PARAMETERS,
+    build: |parameters, instruments| Ok(Box::new(TopScore::new(parameters, instruments)?)),
+};
+
 fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn Strategy>, ParameterError> {
     let rule = R::new(parameters)?;
     Ok(Box::new(PerInstrument { rules: vec![rule; instruments] }))
@@ -300,7 +315,7 @@ fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn
 
 /// Every strategy, by name. A new one is its file and a line here.
 pub const STRATEGIES: &[Entry] =
-    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), MOMENTUM, Entry::of::<SmaCross>(), Entry::of::<Swing>()];
+    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), MOMENTUM, Entry::of::<SmaCross>(), Entry::of::<Swing>(), TOP_SCORE];
 
 /// The strategy of that name.
 pub fn find(name: &str) -> Option<&'static Entry> {

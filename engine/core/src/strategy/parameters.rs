@@ -125,7 +125,8 @@ impl Parameters {
         text.parse().ok().filter(holds).ok_or_else(|| bad(name, text, expected))
     }
 
-    fn text(&self, name: &str) -> &str {
+    /// A text as it was given.
+    pub fn text(&self, name: &str) -> &str {
         self.values.get(name).unwrap_or_else(|| panic!("the strategy reads '{name}' without declaring it"))
     }
 }

@@ -12,11 +12,12 @@
 
 use super::sma_cross::CrossingAverages;
 use super::{Parameter, ParameterError, Parameters, Rule, View};
+use crate::exits::{Exit, Held};
 use crate::orders::{Bracket, Level, OrderRequest, Requests};
 use crate::sizing::{Gauge, Sizing};
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
 use daybook_vocabulary::time::DAY;
-use daybook_vocabulary::{Candle, OrderType, Price, Quantity, Side};
+use daybook_vocabulary::{Candle, OrderType, Price, Quantity, Ratio, Side};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -192,23 +193,13 @@ impl Swing {
 
     /// Compares the levels with the bar's open (a gap) and its close.
     fn watch(&self, view: &View<'_>, requests: &mut Requests) {
-        let long = view.position().0 > 0;
-        let (stop, target) = self.levels(view.average_price(), long);
-        let beyond_stop = |price: Price| if long { price <= stop } else { price >= stop };
-        let beyond_target = |price: Price| if long { price >= target } else { price <= target };
         let entered_this_bar = view.entered().is_some_and(|entered| view.now - entered <= view.interval.nanos());
-        let reason = if !entered_this_bar && beyond_stop(self.open) {
-            "gap-stop"
-        } else if !entered_this_bar && beyond_target(self.open) {
-            "gap-target"
-        } else if beyond_stop(view.last()) {
-            "stop"
-        } else if beyond_target(view.last()) {
-            "target"
-        } else {
-            return;
-        };
-        leave(view, reason, requests);
+        let open = Some(self.open).filter(|_| !entered_this_bar);
+        let rule = Exit::Swing(Ratio(self.stop_pct.0), Ratio(self.target_pct.0));
+        let held = view.held(None).map(|held| Held { open, ..held });
+        if let Some(left) = held.and_then(|held| rule.look(&held)) {
+            leave(view, left.reason.as_str(), requests);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The naive twin's desk: bars, decisions, requests, the gate, the close of a session.
 
-use super::exchange::{Naive, NaiveOrder, Walk, worth};
+use super::exchange::{Naive, NaiveOrder, UnderWay, Walk, worth};
 use super::rounded;
+use daybook_config::{OffTick, WrongSide};
 use daybook_core::{Conclusion, NO_STREAM, OrderChange, OrderRequest, Output, Request};
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
@@ -71,8 +72,16 @@ impl Naive<'_> {
             let cause = self.cause(instrument);
             for request in requests {
                 let (which, reason) = match *request {
+                    Request::PlaceIn(other, order) => {
+                        match self.candles.get(other.0 as usize).map(Vec::is_empty) {
+                            None => self.admit(instrument, cause, order, self.now, Some(Verdict::UnknownInstrument)),
+                            Some(true) => unreachable!("the worlds ask for seen instruments"),
+                            Some(false) => self.place(other.0 as usize, self.cause(other.0 as usize), order),
+                        }
+                        continue;
+                    }
                     Request::Place(order) => {
-                        self.admit(instrument, cause, order, self.now);
+                        self.place(instrument, cause, order);
                         continue;
                     }
                     Request::Cancel(OrderId(id), reason) => (Some(id as usize), reason),
@@ -86,14 +95,18 @@ impl Naive<'_> {
                 let live = self.live(instrument);
                 let found = live.iter().any(|order| Some(order + 1) == which);
                 for order in live {
-                    if which.is_none_or(|id| id == order + 1) {
+                    // All that is not being cancelled already; the one that is named in any case.
+                    let asked = which.map_or(!self.orders[order].cancelling, |id| id == order + 1);
+                    if asked && self.world.rules.latency > 0 {
+                        self.send(instrument, cause, order, (None, reason));
+                    } else if asked {
                         self.cancel(cause, order, reason.as_str());
                     }
                 }
                 let kind = if let Request::Replace(..) = request { RequestKind::Replace } else { RequestKind::Cancel };
                 match (which, *request) {
                     (Some(id), _) if !found => self.refuse(instrument, cause, (id, kind), None, reason),
-                    (_, Request::Replace(_, order)) => self.admit(instrument, cause, order, self.now),
+                    (_, Request::Replace(_, order)) => self.place(instrument, cause, order),
                     _ => {}
                 }
             }
@@ -119,13 +132,28 @@ impl Naive<'_> {
         let Some(order) = self.live(instrument).into_iter().find(|order| *order as u64 + 1 == id.0) else {
             return self.refuse(instrument, cause, which, None, reason);
         };
+        if self.world.rules.latency > 0 {
+            return self.send(instrument, cause, order, (Some(change), reason));
+        }
+        match self.new_terms(instrument, order, change, self.now) {
+            Some(verdict) => self.refuse(instrument, cause, which, Some(verdict), reason),
+            None => self.modified(cause, order, reason.as_str()),
+        }
+    }
+
+    /// Gives an order new terms, or says why not.
+    pub fn new_terms(&mut self, instrument: usize, order: usize, change: OrderChange, at: Nanos) -> Option<Verdict> {
         let count = self.candles[instrument].len();
         let stood = self.stop(order, count).map(|(stop, _)| stop);
         let NaiveOrder { request, touched, of_fill, .. } = &self.orders[order];
         let filled = i128::from(request.quantity.0) - self.remaining(order);
         let quantity = change.quantity.unwrap_or(request.quantity);
         if i128::from(quantity.0) <= filled {
-            return self.refuse(instrument, cause, which, Some(Verdict::BadQuantity), reason);
+            return Some(Verdict::BadQuantity);
+        }
+        let asked = OrderRequest { limit: change.limit, stop: change.stop, ..*request };
+        if let Some(verdict) = self.screened(instrument, &asked) {
+            return Some(verdict);
         }
         let rest = OrderRequest {
             quantity: Quantity((i128::from(quantity.0) - filled) as i64),
@@ -134,40 +162,134 @@ impl Naive<'_> {
             ..*request
         };
         let rest = self.on_tick(instrument, rest);
+        if rest.stop != stood && touched.is_some() {
+            return Some(Verdict::BadPrice);
+        }
         let protects = (of_fill.is_some() || request.trail.is_some()) && stood.is_some();
-        let verdict = if rest.stop != stood && touched.is_some() {
-            Err(Verdict::BadPrice)
-        } else if protects && (if request.side == Side::Sell { rest.stop < stood } else { rest.stop > stood }) {
-            Err(Verdict::LoosensStop)
-        } else {
-            match self.judge(instrument, &rest, Some(order)) {
-                (Verdict::Approved, held_back) => Ok(held_back),
-                (verdict, _) => Err(verdict),
+        if protects && (if request.side == Side::Sell { rest.stop < stood } else { rest.stop > stood }) {
+            return Some(Verdict::LoosensStop);
+        }
+        let (verdict, held_back) = self.judge(instrument, &rest, Some(order));
+        if verdict != Verdict::Approved {
+            return Some(verdict);
+        }
+        let fills = self.fills_of(order).count();
+        let changed = &mut self.orders[order];
+        (changed.held_back, changed.stop_set) = ((held_back, fills), count);
+        changed.request = OrderRequest { quantity, ..rest };
+        changed.decided = changed.decided.max(at);
+        None
+    }
+
+    /// Sends a request on its way.
+    pub fn send(
+        &mut self,
+        instrument: usize,
+        cause: Cause,
+        order: usize,
+        (change, reason): (Option<OrderChange>, Label),
+    ) {
+        let arrives = self.now + self.world.rules.latency;
+        self.under_way.push(UnderWay { arrives, instrument, order, change, reason });
+        self.orders[order].cancelling |= change.is_none();
+        self.orders[order].changing |= change.is_some();
+        let (state, request) = (self.state(order), self.orders[order].request);
+        let filled = Quantity((i128::from(request.quantity.0) - self.remaining(order)) as i64);
+        let stop = self.stop(order, self.candles[instrument].len()).map(|(stop, _)| stop);
+        let order = OrderId(order as u64 + 1);
+        self.say(
+            instrument,
+            match change {
+                None => {
+                    let event = OrderEvent::CancelRequested;
+                    Conclusion::Update(OrderUpdate { cause, order, event, state, filled, reason })
+                }
+                Some(change) => Conclusion::Modified(OrderModified {
+                    cause,
+                    order,
+                    event: OrderEvent::ModifyRequested,
+                    state,
+                    quantity: change.quantity.unwrap_or(request.quantity),
+                    limit: change.limit.or(request.limit),
+                    stop: change.stop.or(stop),
+                    reason,
+                }),
+            },
+        );
+    }
+
+    /// What has reached the exchange by an instant.
+    pub fn arrive(&mut self, cause: Cause, only: Option<usize>, time: Nanos) {
+        for request in std::mem::take(&mut self.under_way) {
+            let UnderWay { arrives, instrument, order, change, reason } = request;
+            if arrives > time || only.is_some_and(|only| only != instrument) {
+                self.under_way.push(request);
+                continue;
             }
-        };
-        match verdict {
-            Err(verdict) => self.refuse(instrument, cause, which, Some(verdict), reason),
-            Ok(held_back) => {
-                let fills = self.fills_of(order).count();
-                let now = self.now;
-                let changed = &mut self.orders[order];
-                (changed.held_back, changed.stop_set) = ((held_back, fills), count);
-                changed.request = OrderRequest { quantity, ..rest };
-                changed.decided = changed.decided.max(now);
-                self.modified(cause, order, reason.as_str());
+            let cause = if only.is_some() { cause } else { self.cause(instrument) };
+            let kind = if change.is_some() { RequestKind::Modify } else { RequestKind::Cancel };
+            match change {
+                _ if self.orders[order].ended.is_some() => {
+                    self.refuse(instrument, cause, (order + 1, kind), None, reason);
+                }
+                None => self.cancel(cause, order, reason.as_str()),
+                Some(change) => {
+                    let answer = self.new_terms(instrument, order, change, arrives);
+                    self.orders[order].changing = false;
+                    let Some(verdict) = answer else {
+                        self.modified(cause, order, reason.as_str());
+                        continue;
+                    };
+                    let filled = i128::from(self.orders[order].request.quantity.0) - self.remaining(order);
+                    let update = OrderUpdate {
+                        cause,
+                        order: OrderId(order as u64 + 1),
+                        event: OrderEvent::ModifyRejected,
+                        state: self.state(order),
+                        filled: Quantity(filled as i64),
+                        reason: Label::new(verdict.word()),
+                    };
+                    self.say(instrument, Conclusion::Update(update));
+                }
             }
         }
     }
 
+    /// What the exchange does not take from a strategy.
+    pub fn screened(&self, instrument: usize, request: &OrderRequest) -> Option<Verdict> {
+        let rules = &self.world.rules;
+        if rules.expiries.get(instrument).is_some_and(|expires| *expires <= self.now) {
+            return Some(Verdict::ExpiredInstrument);
+        }
+        let tick = i128::from(self.world.instruments[instrument].tick.0).max(1);
+        let prices: Vec<i128> = [request.limit, request.stop].iter().flatten().map(|price| price.0.into()).collect();
+        if rules.off_tick == OffTick::Refuse && prices.iter().any(|price| price % tick != 0) {
+            return Some(Verdict::OffTick);
+        }
+        let last = self.last(instrument);
+        let beyond = |stop: i128| if request.side == Side::Buy { stop <= last } else { stop >= last };
+        if rules.wrong_side == WrongSide::Refuse && request.stop.is_some_and(|stop| beyond(stop.0.into())) {
+            return Some(Verdict::WrongSide);
+        }
+        let [low, high] = self.band(instrument, last)?;
+        prices.iter().any(|price| *price > 0 && (*price < low || *price > high)).then_some(Verdict::OutsideBand)
+    }
+
+    pub fn place(&mut self, instrument: usize, cause: Cause, request: OrderRequest) {
+        let used = request.client != 0 && self.clients.contains(&request.client);
+        self.clients.push(request.client);
+        let fault = if used { Some(Verdict::DuplicateId) } else { self.screened(instrument, &request) };
+        self.admit(instrument, cause, request, self.now + self.world.rules.latency, fault);
+    }
+
     pub fn modified(&mut self, cause: Cause, order: usize, reason: &str) {
-        let whole = i128::from(self.orders[order].request.quantity.0) == self.remaining(order);
         let NaiveOrder { instrument, request, .. } = &self.orders[order];
         let (instrument, stop) = (*instrument, self.stop(order, self.candles[*instrument].len()));
         let modified = OrderModified {
             cause,
             order: OrderId(order as u64 + 1),
             event: OrderEvent::Modified,
-            state: if whole { OrderState::Open } else { OrderState::PartiallyFilled },
+            state: self.state(order),
             quantity: request.quantity,
             limit: request.limit,
             stop: stop.map(|(stop, _)| stop),
@@ -183,13 +305,20 @@ impl Naive<'_> {
         OrderRequest { limit: request.limit.map(on_tick), stop: request.stop.map(on_tick), ..request }
     }
 
-    pub fn admit(&mut self, instrument: usize, cause: Cause, mut request: OrderRequest, decided: Nanos) {
+    pub fn admit(
+        &mut self,
+        instrument: usize,
+        cause: Cause,
+        mut request: OrderRequest,
+        decided: Nanos,
+        fault: Option<Verdict>,
+    ) {
         if let (OrderType::TrailingStop, None, Some(trail)) = (request.order_type, request.stop, request.trail) {
             let begins = super::behind(trail, request.side, self.last(instrument));
             request.stop = begins.map(|stop| Price(stop as i64));
         }
         let request = self.on_tick(instrument, request);
-        let (verdict, held_back) = self.judge(instrument, &request, None);
+        let (verdict, held_back) = fault.map_or_else(|| self.judge(instrument, &request, None), |fault| (fault, 0));
         let order = OrderId(self.orders.len() as u64 + 1);
         let OrderRequest { side, quantity, order_type, time_in_force, limit, stop, reason, .. } = request;
         let reference = Price(self.last(instrument) as i64);
@@ -221,7 +350,7 @@ impl Naive<'_> {
         let planned = (price, request.stop);
         let reduces = self.closes(instrument, side, quantity.0.into()) == i128::from(quantity.0);
         let after = self.fills.len();
-        self.orders.push(NaiveOrder {
+        let entry = NaiveOrder {
             instrument,
             request,
             decided,
@@ -232,10 +361,13 @@ impl Naive<'_> {
             parent,
             born,
             ended,
+            cancelling: false,
+            changing: false,
             planned,
             after,
             reduces,
-        });
+        };
+        self.orders.push(entry);
         if verdict == Verdict::Approved {
             let (event, state) = (OrderEvent::Accepted, OrderState::Open);
             let update = OrderUpdate { cause, order, event, state, filled: Quantity::ZERO, reason: Label::NONE };
@@ -302,6 +434,7 @@ impl Naive<'_> {
     pub fn close_session(&mut self) {
         let session = self.session.unwrap();
         self.fresh.clear();
+        self.arrive(Cause::default(), None, self.now);
         for instrument in 0..self.candles.len() {
             for order in self.live(instrument) {
                 let cause = self.cause(instrument);

@@ -4,8 +4,9 @@
 
 use super::rounded;
 use crate::worlds::{Step, World};
+use daybook_config::LimitFill;
 use daybook_config::fees::{FeeInput, FeeSchedule};
-use daybook_core::{Conclusion, Level, OrderRequest, Output, SessionHours};
+use daybook_core::{Conclusion, Level, OrderChange, OrderRequest, Output, SessionHours};
 use daybook_vocabulary::{
     BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId, OrderState,
     OrderType, OrderUpdate, Price, Quantity, Side, StopTightened, TimeInForce,
@@ -29,11 +30,23 @@ pub struct NaiveOrder {
     /// The candle inside which it came into being, unless that was at its open.
     pub born: Option<u64>,
     pub ended: Option<OrderState>,
+    /// A cancel, or a change, is under way to the exchange.
+    pub cancelling: bool,
+    pub changing: bool,
     /// The price it was decided at, and its stop then.
     pub planned: (i128, Option<Price>),
     /// Fills there were before it, and whether it only closed then.
     pub after: usize,
     pub reduces: bool,
+}
+
+/// A request under way: when it arrives, which order of which instrument, new terms unless it is a cancel.
+pub struct UnderWay {
+    pub arrives: Nanos,
+    pub instrument: usize,
+    pub order: usize,
+    pub change: Option<OrderChange>,
+    pub reason: Label,
 }
 
 pub struct NaiveFill {
@@ -93,6 +106,10 @@ pub struct Naive<'a> {
     pub session: Option<SessionHours>,
     pub last_cause: Cause,
     pub now: Nanos,
+    pub under_way: Vec<UnderWay>,
+    /// Numbers of clients used in this session, and closes before it.
+    pub clients: Vec<u64>,
+    pub previous: Vec<i128>,
     pub out: Vec<Output>,
 }
 
@@ -119,6 +136,9 @@ impl<'a> Naive<'a> {
             session: None,
             last_cause: Cause::default(),
             now: Nanos::MIN,
+            under_way: Vec::new(),
+            clients: Vec::new(),
+            previous: vec![0; count],
             out: Vec::new(),
         }
     }
@@ -126,7 +146,11 @@ impl<'a> Naive<'a> {
     pub fn step(&mut self, step: &Step) {
         self.now = step.time();
         match step {
-            Step::Opened { hours } => self.session = Some(*hours),
+            Step::Opened { hours } => {
+                self.session = Some(*hours);
+                self.clients.clear();
+                self.previous = (0..self.candles.len()).map(|instrument| self.last(instrument)).collect();
+            }
             Step::Candle { cause, instrument, candle, late, .. } => self.candle(*cause, *instrument, candle, *late),
             Step::Slice { .. } => self.decide(),
             Step::Closed { .. } => self.close_session(),
@@ -202,7 +226,9 @@ impl<'a> Naive<'a> {
 
     /// Where the stop of an order stands, after so many candles of its instrument, and the best price of the last one.
     pub fn stop(&self, order: usize, candles: usize) -> Option<(Price, Price)> {
-        let NaiveOrder { instrument, request, decided, stop_set, born, .. } = &self.orders[order];
+        let NaiveOrder { instrument, request, decided, stop_set, touched, born, .. } = &self.orders[order];
+        // What it has touched it no longer follows.
+        let candles = touched.map_or(candles, |(when, _)| candles.min(when as usize));
         let begins = request.stop?;
         let Some(trail) = request.trail else { return Some((begins, begins)) };
         let seen = self.candles[*instrument][..candles].iter().enumerate().skip(*stop_set);
@@ -210,6 +236,29 @@ impl<'a> Naive<'a> {
         let seen = seen.map(|(number, (_, candle))| (*candle, *born == Some(number as u64)));
         let tick = self.world.instruments[*instrument].tick.0.into();
         Some(super::followed(trail, request.side, begins, seen, tick))
+    }
+
+    /// Lowest and highest price of the day, where a band holds while the market trades at `price`.
+    pub fn band(&self, instrument: usize, price: i128) -> Option<[i128; 2]> {
+        let bps = i128::from((*self.world.rules.bands.get(instrument)?)?);
+        let (previous, tick) =
+            (self.previous[instrument], i128::from(self.world.instruments[instrument].tick.0).max(1));
+        let away = previous * bps / 10_000;
+        let up = |value: i128| (value + tick - 1) / tick * tick;
+        let (low, high) = (up(previous - away), (previous + away) / tick * tick);
+        (previous > 0 && low <= price && price <= high).then_some([low, high])
+    }
+
+    /// Where an order stands.
+    pub fn state(&self, order: usize) -> OrderState {
+        let whole = i128::from(self.orders[order].request.quantity.0) == self.remaining(order);
+        match &self.orders[order] {
+            NaiveOrder { ended: Some(state), .. } => *state,
+            NaiveOrder { cancelling: true, .. } => OrderState::PendingCancel,
+            NaiveOrder { changing: true, .. } => OrderState::PendingModify,
+            _ if whole => OrderState::Open,
+            _ => OrderState::PartiallyFilled,
+        }
     }
 
     pub fn cash(&self) -> i128 {
@@ -292,7 +341,12 @@ impl<'a> Naive<'a> {
         let (best, worst) = if buy { (candle.low(), candle.high()) } else { (candle.high(), candle.low()) };
         let reaches = |price: Price, stop: Price| if buy { price >= stop } else { price <= stop };
         let limit = request.limit.unwrap_or(Price(if buy { i64::MAX } else { 0 }));
-        let allowed = |price: Price| if buy { price <= limit } else { price >= limit };
+        let through = self.world.rules.limit_fill == LimitFill::Through;
+        let allowed = |price: Price| match () {
+            () if through && request.limit == Some(price) => false,
+            () if buy => price <= limit,
+            () => price >= limit,
+        };
         if let (0, Some(stop), None) = (station, stands_at, *touched)
             && reaches(candle.open(), stop)
         {
@@ -338,7 +392,12 @@ impl<'a> Naive<'a> {
     pub fn slips(&self, order: usize, reference: i128, size: i128, volume: i128) -> Option<i128> {
         let NaiveOrder { instrument, request, .. } = &self.orders[order];
         let tick = i128::from(self.world.instruments[*instrument].tick.0).max(1);
-        let limit = request.limit.map(|limit| i128::from(limit.0));
+        let mut limit = request.limit.map(|limit| i128::from(limit.0));
+        if let Some([low, high]) = self.band(*instrument, reference) {
+            let end = if request.side == Side::Buy { high } else { low };
+            let inner = |limit: i128| if request.side == Side::Buy { limit.min(high) } else { limit.max(low) };
+            limit = Some(limit.map_or(end, inner));
+        }
         super::slipped(self.world.slippage, request.side, (reference, size, volume), tick, limit)
     }
 
@@ -363,8 +422,8 @@ impl<'a> Naive<'a> {
         let (session, bars) = (self.session.unwrap(), self.candles[instrument].len() as u64);
         self.fills.push(NaiveFill { instrument, order, price, reference, change, charges, time, session, bars });
         let whole = self.remaining(order) == 0;
-        let state = if whole { OrderState::Filled } else { OrderState::PartiallyFilled };
-        self.orders[order].ended = whole.then_some(state);
+        self.orders[order].ended = whole.then_some(OrderState::Filled);
+        let state = self.state(order);
         let walk = self.walk(instrument);
         let bps = rounded((price - reference).abs() * 10_000 * UNIT, reference);
         let fill = Fill {
@@ -396,6 +455,7 @@ impl<'a> Naive<'a> {
         let lot = i128::from(self.world.instruments[instrument].lot.0).max(1);
         let share = |bps: u32| i128::from(candle.volume().0) * i128::from(bps) / 10_000 / lot * lot;
         let mut left = self.world.participation_bps.map_or(i128::MAX, share);
+        self.arrive(cause, Some(instrument), candle.open_time());
         let eligible = |order: &NaiveOrder| {
             order.instrument == instrument && order.ended.is_none() && order.decided <= candle.open_time()
         };
@@ -413,6 +473,12 @@ impl<'a> Naive<'a> {
                 let wanted = self.remaining(which).min(left);
                 let whole = self.orders[which].request.time_in_force == TimeInForce::Fok;
                 if wanted == 0 || (whole && wanted < self.remaining(which)) {
+                    continue;
+                }
+                // A locked market: nobody sells at the upper end, nobody buys at the lower.
+                let end = if self.orders[which].request.side == Side::Buy { 1 } else { 0 };
+                let band = self.band(instrument, candle.open().0.into()).filter(|_| candle.low() == candle.high());
+                if band.is_some_and(|band| band[end] == i128::from(candle.high().0)) {
                     continue;
                 }
                 let time = if station == 0 { candle.open_time() } else { self.now };
@@ -483,7 +549,7 @@ impl<'a> Naive<'a> {
                 let NaiveOrder { request, decided, touched, born, parent, .. } = &self.orders[other];
                 let (touched, born, parent) = (*touched, *born, *parent);
                 let request = OrderRequest { quantity: Quantity(left as i64), stop, ..*request };
-                self.admit(instrument, cause, request, *decided);
+                self.admit(instrument, cause, request, *decided, None);
                 let new = self.orders.last_mut().unwrap();
                 (new.of_fill, new.touched, new.born, new.parent) = (Some(of_fill), touched, born, parent);
             }
@@ -503,6 +569,7 @@ impl<'a> Naive<'a> {
         if by_price(bracket.stop) && by_price(bracket.target) && !exits.is_empty() {
             for exit in exits {
                 self.orders[exit].request.quantity += Quantity(opened as i64);
+                self.orders[exit].changing = false;
                 self.modified(cause, exit, "resized");
             }
             return;
@@ -537,7 +604,7 @@ impl<'a> Naive<'a> {
             requests.push(OrderRequest::limit(side, quantity, level(target, buy), "target"));
         }
         for request in requests {
-            self.admit(instrument, cause, request, decided);
+            self.admit(instrument, cause, request, decided, None);
             let new = self.orders.last_mut().unwrap();
             (new.of_fill, new.born, new.parent) = (Some(of_fill), born, Some(entry));
         }

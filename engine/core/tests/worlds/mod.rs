@@ -5,12 +5,12 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use daybook_config::SlippageModel;
 use daybook_config::fees::FeeSchedule;
+use daybook_config::{LimitFill, OffTick, SlippageModel, WrongSide};
 use daybook_core::strategy::{Strategy, View};
 use daybook_core::{
-    Body, Bracket, Conclusion, Core, CoreError, Input, Level, OrderChange, OrderRequest, Outbox, Output, Request,
-    Requests, SessionHours, Setup, Slice,
+    Body, Bracket, Conclusion, Core, CoreError, ExchangeRules, Input, Level, OrderChange, OrderRequest, Outbox, Output,
+    Request, Requests, SessionHours, Setup, Slice,
 };
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::decimal::SCALE;
@@ -112,6 +112,7 @@ impl Strategy for Scripted {
         for request in self.script.get(self.next as usize).into_iter().flatten() {
             match *request {
                 Request::Place(order) => requests.place(order),
+                Request::PlaceIn(instrument, order) => requests.place_in(instrument, order),
                 Request::Cancel(order, reason) => requests.cancel(order, reason.as_str()),
                 Request::CancelAll(reason) => requests.cancel_all(reason.as_str()),
                 Request::Modify(order, change, reason) => requests.modify(order, change, reason.as_str()),
@@ -137,6 +138,7 @@ pub struct World {
     pub costs: String,
     pub participation_bps: Option<u32>,
     pub slippage: SlippageModel,
+    pub rules: ExchangeRules,
     pub decide_from: Nanos,
     pub warmup_bars: u64,
     pub steps: Vec<Step>,
@@ -161,11 +163,14 @@ impl World {
             strategy,
         })
         .with_slippage(self.slippage)
+        .with_exchange(self.rules.clone())
     }
 
     pub fn random(seed: u64) -> Self {
         let sessions = Random::new(!seed).range(2, 4);
-        Self::slipping(seed, sessions, true)
+        let mut world = Self::slipping(seed, sessions, true);
+        world.rules = rules(&mut Random::new(seed ^ 0x0e8c_4a9e), world.instruments.len());
+        world
     }
 
     /// A world of so many sessions.
@@ -223,12 +228,31 @@ impl World {
             costs: random.pick(&["none", "bps:12.5", "per-share:0.01", "zerodha-intraday", "zerodha-delivery"]).into(),
             participation_bps: random.pick(&[None, None, Some(0), Some(150), Some(2_500), Some(10_000)]),
             slippage: SlippageModel::None,
+            rules: ExchangeRules::default(),
             decide_from: if random.one_in(4) { Nanos(session(1).open.0) } else { Nanos::MIN },
             warmup_bars: random.pick(&[0, 0, 0, 3]),
             steps: steps(random, sessions, count, scale, lot),
             script: (0..400).map(|_| requests(random, scale, lot)).collect(),
             instruments,
         }
+    }
+}
+
+/// The plain exchange for half of the worlds, a stricter or slower one for the others.
+fn rules(random: &mut Random, count: usize) -> ExchangeRules {
+    if random.one_in(2) {
+        return ExchangeRules::default();
+    }
+    let band = |random: &mut Random| random.pick(&[None, Some(150), Some(400), Some(1_000)]);
+    let expiry = |random: &mut Random| random.pick(&[Nanos::MAX, Nanos(session(1).open.0 + 3 * MINUTE)]);
+    ExchangeRules {
+        limit_fill: random.pick(&[LimitFill::Touch, LimitFill::Through]),
+        off_tick: random.pick(&[OffTick::Round, OffTick::Round, OffTick::Refuse]),
+        wrong_side: random.pick(&[WrongSide::Trigger, WrongSide::Refuse]),
+        bands: if random.one_in(2) { (0..count).map(|_| band(random)).collect() } else { Vec::new() },
+        latency: random.pick(&[0, 0, 1, 60 * SECOND, 90 * SECOND]),
+        expiries: if random.one_in(4) { (0..count).map(|_| expiry(random)).collect() } else { Vec::new() },
+        ..ExchangeRules::default()
     }
 }
 
@@ -309,12 +333,13 @@ fn requests(random: &mut Random, scale: i64, lot: i64) -> Vec<Request> {
     let count = random.pick(&[0, 0, 0, 1, 1, 2, 3]);
     (0..count)
         .map(|_| {
-            let which = OrderId(random.range(0, 40) as u64);
-            match random.range(0, 15) {
+            let far = random.pick(&[8, 16, 40]);
+            let which = OrderId(random.range(0, far) as u64);
+            match random.range(0, 16) {
                 0 => Request::CancelAll(Label::new("clear")),
                 1 | 2 => Request::Cancel(which, Label::new("one")),
-                3 | 4 => Request::Modify(which, change(random, scale, lot), Label::new("change")),
-                5 => Request::Replace(which, order(random, scale, lot)),
+                3..=5 => Request::Modify(which, change(random, scale, lot), Label::new("change")),
+                6 => Request::Replace(which, order(random, scale, lot)),
                 _ => Request::Place(order(random, scale, lot)),
             }
         })
@@ -326,7 +351,8 @@ fn change(random: &mut Random, scale: i64, lot: i64) -> OrderChange {
     let other = order(random, scale, lot);
     let price = Price(random.range(scale / 100 * 94, scale / 100 * 106 + 6));
     OrderChange {
-        quantity: Some(other.quantity).filter(|_| random.one_in(2)),
+        quantity: Some(Quantity(other.quantity.0.saturating_add(random.pick(&[0, 0, 0, 1]))))
+            .filter(|_| random.one_in(2)),
         limit: Some(price).filter(|_| random.one_in(3)),
         stop: Some(price).filter(|_| random.one_in(3)),
     }
@@ -362,7 +388,8 @@ fn order(random: &mut Random, scale: i64, lot: i64) -> OrderRequest {
     let lasting = random.pick(&[lasting, lasting, TimeInForce::Ioc, TimeInForce::Gtd, TimeInForce::Fok]);
     let instant = session(random.range(0, 3)).open + random.range(-5, 800) * SECOND;
     let expires = (lasting == TimeInForce::Gtd || random.one_in(80)).then_some(instant);
-    OrderRequest { stop: stray, trail: distance, expires, bracket: bracket(first, second), ..request }
+    let client = if random.one_in(5) { random.range(1, 30) as u64 } else { 0 };
+    OrderRequest { stop: stray, trail: distance, expires, client, bracket: bracket(first, second), ..request }
         .lasting(lasting)
         .in_group(random.pick(&[0, 1, 1]))
 }
@@ -419,11 +446,12 @@ impl Seen {
                     let partly = if update.filled.is_zero() { "" } else { " in part" };
                     format!("{} {}{partly}", update.state, update.reason)
                 }
+                Conclusion::Fill(fill) if fill.state.word().starts_with("pending") => format!("fill {}", fill.state),
                 Conclusion::Fill(fill) if !fill.slippage_bps.is_zero() => format!("slipped {}", fill.model),
                 Conclusion::Fill(fill) if !fill.charges.depository_fee.is_zero() => "depository fee".into(),
                 Conclusion::Fill(fill) => format!("fill {}", fill.state),
                 Conclusion::Trade(trade) => format!("trade {}", trade.side),
-                Conclusion::Modified(modified) => format!("modified {}", modified.reason),
+                Conclusion::Modified(modified) => format!("{} {}", modified.event, modified.reason),
                 Conclusion::RequestRefused(refused) => format!("refused {} {}", refused.request, refused.verdict),
                 body => body.kind().word().into(),
             };
@@ -438,10 +466,23 @@ impl Seen {
         // What limits refuse has worlds of its own; so have requests about orders and the realistic exchange.
         let limits: Vec<Verdict> = daybook_core::risk::CHECKS.iter().map(|(verdict, _)| *verdict).collect();
         let plain = Verdict::ALL.iter().filter(|verdict| !limits.contains(verdict) && **verdict != Verdict::Margin);
-        let plain = plain.take_while(|verdict| **verdict != Verdict::UnknownOrder);
+        let elsewhere = [
+            Verdict::UnknownOrder,
+            Verdict::OrderEnded,
+            Verdict::LoosensStop,
+            Verdict::UnknownInstrument,
+            Verdict::SquareOff,
+        ];
+        let plain = plain.filter(|verdict| !elsewhere.contains(verdict));
         let mut expected: Vec<String> = plain.map(|verdict| format!("verdict {verdict}")).collect();
         expected.retain(|words| words != "verdict no-market");
         for verdict in ["unknown-order", "order-ended", "bad-quantity", "bad-price", "loosens-stop", "off-lot"] {
+            expected.push(format!("refused modify {verdict}"));
+        }
+        for words in ["pending-cancel one", "modify-requested change", "fill pending-cancel", "fill pending-modify"] {
+            expected.push(words.into());
+        }
+        for verdict in ["off-tick", "wrong-side", "outside-band"] {
             expected.push(format!("refused modify {verdict}"));
         }
         for request in ["cancel", "replace"] {

@@ -529,6 +529,7 @@ fn empty(recipe: &Recipe) -> Session {
             warmup: 30,
         },
         parent: None,
+        ancestors: Vec::new(),
     };
     let always_open = recipe.market != "nse";
     let facts = RunFacts {

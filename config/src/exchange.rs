@@ -1,0 +1,135 @@
+//! How the simulated exchange treats orders: choices by name, and values that differ by symbol.
+//!
+//! - What is printed reads back as the same value: it goes into a run's header.
+//! - This file knows no rule of trading; the core does.
+
+use crate::value::{NONE, Value};
+use std::collections::BTreeMap;
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub enum $name { $($(#[$variant_doc])* $variant),* }
+
+        impl Value for $name {
+            fn read(text: &str) -> Option<Self> {
+                match text { $($word => Some(Self::$variant),)* _ => None }
+            }
+            fn print(&self) -> String {
+                match self { $(Self::$variant => $word),* }.to_owned()
+            }
+        }
+    )*};
+}
+choices! {
+    /// When a limit order fills inside a candle.
+    LimitFill {
+        /// When the price reaches the limit.
+        #[default]
+        Touch = "touch",
+        /// When the price goes beyond it: at the limit itself others may have stood first.
+        Through = "through",
+    }
+
+    /// What becomes of a price between two ticks.
+    OffTick {
+        /// It is taken to the nearest tick, as a broker's client does.
+        #[default]
+        Round = "round",
+        /// The order is refused, as the exchange does.
+        Refuse = "refuse",
+    }
+
+    /// What becomes of a stop that the market is already beyond.
+    WrongSide {
+        /// It triggers at the next price.
+        #[default]
+        Trigger = "trigger",
+        /// The order is refused, as the exchange does.
+        Refuse = "refuse",
+    }
+
+    /// When orders trade.
+    TradingTime {
+        /// On every candle there is.
+        #[default]
+        Any = "any",
+        /// In continuous trading alone: not before the open, not in the closing auction but for orders that want it.
+        Continuous = "continuous",
+    }
+
+    /// What positions are held as.
+    Product {
+        /// They may stay over night.
+        #[default]
+        Delivery = "delivery",
+        /// The broker squares them off before the session ends.
+        Intraday = "intraday",
+    }
+}
+
+/// Values of single symbols, written `SYMBOL:value,SYMBOL:value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BySymbol<T>(BTreeMap<String, T>);
+
+impl<T> Default for BySymbol<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> BySymbol<T> {
+    /// The symbol's own value, where it has one.
+    pub fn get(&self, symbol: &str) -> Option<&T> {
+        self.0.get(symbol)
+    }
+
+    /// True when no symbol has a value of its own.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T: Value> Value for BySymbol<T> {
+    fn read(text: &str) -> Option<Self> {
+        if text.is_empty() || text == NONE {
+            return Some(Self::default());
+        }
+        let mut values = BTreeMap::new();
+        for pair in text.split(',') {
+            let (symbol, value) = pair.split_once(':').filter(|(symbol, _)| !symbol.is_empty())?;
+            // Twice the same symbol is more likely a slip than a wish.
+            if values.insert(symbol.to_owned(), T::read(value)?).is_some() {
+                return None;
+            }
+        }
+        Some(Self(values))
+    }
+
+    fn print(&self) -> String {
+        if self.0.is_empty() {
+            return NONE.to_owned();
+        }
+        let pairs: Vec<_> = self.0.iter().map(|(symbol, value)| format!("{symbol}:{}", value.print())).collect();
+        pairs.join(",")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_by_symbol_read_back() {
+        for text in ["none", "IDEA:1000", "IDEA:1000,M&M:none"] {
+            let values = BySymbol::<Option<u32>>::read(text).unwrap();
+            assert_eq!(values.print(), text);
+        }
+        let values = BySymbol::<Option<u32>>::read("M&M:none,IDEA:1000").unwrap();
+        assert_eq!((values.get("IDEA"), values.get("M&M"), values.get("X")), (Some(&Some(1_000)), Some(&None), None));
+        for bad in ["IDEA", ":5", "IDEA:x", "IDEA:5,", "IDEA:5,IDEA:6"] {
+            assert!(BySymbol::<Option<u32>>::read(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The venue: what exchange and broker do beside filling orders.
+//!
+//! - It screens what a strategy asks for: expired instruments, prices between ticks, stops on the wrong side, prices
+//!   outside the day's band, entries after the broker has begun to square off. Exits the engine places itself, and those
+//!   of a bracket, are not screened: a position must never be without its stop for the want of a tick.
+//! - A band follows from the last price before the session; without one, or once the market has traded outside it, it
+//!   does not hold: then another band does, and nobody said which.
+//! - A locked market does not fill: at the upper end nobody sells, at the lower nobody buys.
+//! - Under latency a cancel or a change is on its way like an order: what trades before it arrives, trades.
+//! - The plain exchange comes here for nothing but numbers of the client's own.
+
+use super::Core;
+use super::changes::modified;
+use super::desk::end_order;
+use super::ticks::TickState;
+use crate::input::SessionHours;
+use crate::ledger::Book;
+use crate::orders::{Order, OrderChange, OrderRequest};
+use crate::outbox::{Conclusion, Outbox};
+use crate::rules::{ExchangeRules, band};
+use daybook_config::{OffTick, TradingTime, WrongSide};
+use daybook_vocabulary::{
+    Alarm, Candle, Cause, InstrumentId, Label, Nanos, OrderEvent, OrderId, OrderModified, OrderState, OrderUpdate,
+    Price, RequestKind, Side, Verdict,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What the venue remembers; nothing where the rules ask for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct VenueState {
+    /// Last prices before the session, by instrument, where bands are configured.
+    pub(super) previous: Vec<Price>,
+    /// When a strategy has heard of the last fill, by instrument, where answers take time.
+    pub(super) answered: Vec<Nanos>,
+    /// Changes under way to the exchange, in order of arrival.
+    pub(super) under_way: Vec<UnderWay>,
+    /// Numbers that clients have used in this session.
+    pub(super) clients: BTreeSet<u64>,
+    /// What ticks have left behind, by instrument; empty until the session brings one.
+    pub(super) ticks: Vec<TickState>,
+}
+
+/// A request under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct UnderWay {
+    id: InstrumentId,
+    order: OrderId,
+    /// When it reaches the exchange.
+    arrives: Nanos,
+    what: Asked,
+    reason: Label,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Asked {
+    Cancel,
+    Modify(OrderChange),
+}
+
+impl Core {
+    /// The same core under rules of an exchange. Like the setup they are not state: a restored core is told again.
+    pub fn with_exchange(mut self, rules: ExchangeRules) -> Self {
+        let count = self.setup.instruments.len();
+        let venue = &mut self.state.venue;
+        venue.previous.resize(if rules.bands.is_empty() { 0 } else { count }, Price::ZERO);
+        venue.answered.resize(if rules.answer > 0 { count } else { 0 }, Nanos::MIN);
+        self.screens = rules.screens();
+        self.acts = rules.acts();
+        self.rules = rules;
+        self
+    }
+
+    /// A session begins: bands follow from the last prices, numbers of clients may be used again.
+    pub(super) fn open_venue(&mut self) {
+        for (previous, book) in self.state.venue.previous.iter_mut().zip(&self.state.books) {
+            *previous = book.last;
+        }
+        self.state.venue.clients.clear();
+        self.state.venue.ticks.clear();
+    }
+
+    /// Why the venue does not take what a strategy asks for; nothing where it does.
+    pub(super) fn screened(&self, id: InstrumentId, request: &OrderRequest) -> Option<Verdict> {
+        let (meta, book) = (&self.setup.instruments[id.index()], &self.state.books[id.index()]);
+        let (rules, now) = (&self.rules, self.state.now);
+        if rules.expiries.get(id.index()).is_some_and(|expires| now >= *expires) {
+            return Some(Verdict::ExpiredInstrument);
+        }
+        if let (Some(square_off), Some(session)) = (&rules.square_off, &self.state.session) {
+            // What is decided when the session is over is for the next one.
+            let leaving = (square_off.at(session)..session.close).contains(&now);
+            if leaving && book.position.closing(request.side, request.quantity) != request.quantity {
+                return Some(Verdict::SquareOff);
+            }
+        }
+        let prices = [request.limit, request.stop].into_iter().flatten();
+        if rules.off_tick == OffTick::Refuse
+            && prices.clone().any(|price| meta.tick.0 > 0 && price.0 % meta.tick.0 != 0)
+        {
+            return Some(Verdict::OffTick);
+        }
+        if rules.wrong_side == WrongSide::Refuse && request.stop.is_some_and(|stop| is_beyond(request.side, stop, book))
+        {
+            return Some(Verdict::WrongSide);
+        }
+        let (low, high) = self.band_of(id, book.last)?;
+        prices.into_iter().any(|price| price.0 > 0 && !(low..=high).contains(&price)).then_some(Verdict::OutsideBand)
+    }
+
+    /// The band that holds while the market trades at `price`.
+    pub(super) fn band_of(&self, id: InstrumentId, price: Price) -> Option<(Price, Price)> {
+        let bps = (*self.rules.bands.get(id.index())?)?;
+        let previous = self.state.venue.previous[id.index()];
+        let (low, high) = band(previous, bps, self.setup.instruments[id.index()].tick);
+        (previous.0 > 0 && (low..=high).contains(&price)).then_some((low, high))
+    }
+
+    /// Whether buys and sales may not trade on a candle.
+    pub(super) fn barred(&self, id: InstrumentId, candle: &Candle, session: &SessionHours) -> (bool, bool) {
+        let open = candle.open_time();
+        if self.rules.hours == TradingTime::Continuous && !(session.open..session.close).contains(&open) {
+            return (true, true);
+        }
+        let locked = candle.low() == candle.high();
+        match self.band_of(id, candle.open()).filter(|_| locked) {
+            Some((low, high)) => (candle.high() == high, candle.low() == low),
+            None => (false, false),
+        }
+    }
+
+    /// Takes those instruments out of the decision whose last fill a strategy has not heard of: it would decide by a
+    /// position that it no longer has. They decide at the first slice after the answer.
+    #[inline]
+    pub(super) fn wait_for_answers(&mut self) -> Vec<InstrumentId> {
+        let (answered, now) = (&self.state.venue.answered, self.state.now);
+        if answered.is_empty() {
+            return Vec::new();
+        }
+        let waits = |id: &InstrumentId| answered[id.index()] > now;
+        let waiting = self.state.fresh.iter().copied().filter(waits).collect();
+        self.state.fresh.retain(|id| answered[id.index()] <= now);
+        waiting
+    }
+
+    /// Before orders trade on a candle: what has arrived is done, and the broker squares off.
+    pub(super) fn before_candle(
+        &mut self,
+        cause: Cause,
+        id: InstrumentId,
+        candle: &Candle,
+        session: &SessionHours,
+        out: &mut Outbox,
+    ) {
+        if !self.state.venue.under_way.is_empty() {
+            self.arrive(Some(id), candle.open_time(), out);
+        }
+        let Some(square_off) = self.rules.square_off else { return };
+        let book = &self.state.books[id.index()];
+        let (held, opens) = (book.position.quantity, candle.open_time());
+        if opens < square_off.at(session) || opens >= session.close || (held.is_zero() && book.working.is_empty()) {
+            return;
+        }
+        let reason = Label::new("square-off");
+        self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
+        if held.is_zero() {
+            return;
+        }
+        let side = if held.0 > 0 { Side::Sell } else { Side::Buy };
+        let leave = OrderRequest::market(side, held.abs(), "square-off");
+        if let Some(order) = self.admit(id, leave, (false, opens), None, out) {
+            self.state.books[id.index()].working.push(Order { squares_off: true, ..order });
+        } else {
+            let text = format!("the broker could not square {held} off: the gate refused the order");
+            out.push(id, Conclusion::Alarm(Alarm { cause, code: Label::new("square-off-refused"), text }));
+        }
+    }
+
+    /// A position of the day that is still there when the session ends: no candle came to leave it on.
+    pub(super) fn left_over(&self, id: InstrumentId, out: &mut Outbox) {
+        let book = &self.state.books[id.index()];
+        if self.rules.square_off.is_some() && !book.position.quantity.is_zero() {
+            let held = book.position.quantity;
+            let text =
+                format!("{held} of an intraday position were not squared off: no candle came after the time for it");
+            out.push(id, Conclusion::Alarm(Alarm { cause: book.cause, code: Label::new("square-off-missed"), text }));
+        }
+    }
+
+    /// Sends a request about an order that works on its way.
+    pub(super) fn send(
+        &mut self,
+        id: InstrumentId,
+        order: OrderId,
+        (change, reason): (Option<OrderChange>, Label),
+        out: &mut Outbox,
+    ) {
+        let arrives = self.state.now + self.rules.latency;
+        let book = &mut self.state.books[id.index()];
+        let cause = book.cause;
+        let working =
+            book.working.iter_mut().find(|working| working.id == order).expect("only working orders are changed");
+        let event = if change.is_some() { OrderEvent::ModifyRequested } else { OrderEvent::CancelRequested };
+        assert!(!working.happens(event), "a working order may be asked to change");
+        out.push(
+            id,
+            match change {
+                None => Conclusion::Update(OrderUpdate {
+                    cause,
+                    order,
+                    event,
+                    state: working.state,
+                    filled: working.filled,
+                    reason,
+                }),
+                Some(change) => Conclusion::Modified(OrderModified {
+                    event,
+                    quantity: change.quantity.unwrap_or(working.quantity),
+                    limit: change.limit.or(working.limit),
+                    stop: change.stop.or(working.stop),
+                    ..modified(cause, working, reason)
+                }),
+            },
+        );
+        let what = change.map_or(Asked::Cancel, Asked::Modify);
+        self.state.venue.under_way.push(UnderWay { id, order, arrives, what, reason });
+    }
+
+    /// The same for every order that works in the instrument and is not being cancelled already.
+    pub(super) fn send_cancels(&mut self, id: InstrumentId, reason: Label, out: &mut Outbox) {
+        for place in 0..self.state.books[id.index()].working.len() {
+            let order = &self.state.books[id.index()].working[place];
+            if order.state != OrderState::PendingCancel {
+                self.send(id, order.id, (None, reason), out);
+            }
+        }
+    }
+
+    /// Does what has reached the exchange by `time`, for one instrument or for all.
+    pub(super) fn arrive(&mut self, id: Option<InstrumentId>, time: Nanos, out: &mut Outbox) {
+        let mut under_way = std::mem::take(&mut self.state.venue.under_way);
+        under_way.retain(|request| {
+            if request.arrives > time || id.is_some_and(|id| id != request.id) {
+                return true;
+            }
+            self.arrived(request, out);
+            false
+        });
+        self.state.venue.under_way = under_way;
+    }
+
+    fn arrived(&mut self, request: &UnderWay, out: &mut Outbox) {
+        let UnderWay { id, order: which, arrives, reason, .. } = *request;
+        let book = &mut self.state.books[id.index()];
+        let Some(place) = book.working.iter().position(|order| order.id == which) else {
+            let kind = if request.what == Asked::Cancel { RequestKind::Cancel } else { RequestKind::Modify };
+            self.refuse(id, which, (kind, reason), Verdict::OrderEnded, out);
+            return;
+        };
+        match request.what {
+            Asked::Cancel => {
+                let mut order = book.working.remove(place);
+                end_order(id, book.cause, &mut order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
+            }
+            Asked::Modify(change) => {
+                let Some(session) = self.state.session else { return };
+                let verdict = self.put_changed(id, place, change, (&session, arrives));
+                let book = &mut self.state.books[id.index()];
+                let (cause, order) = (book.cause, &mut book.working[place]);
+                let event = if verdict.is_ok() { OrderEvent::Modified } else { OrderEvent::ModifyRejected };
+                assert!(!order.happens(event), "a change that was asked for is answered without surprise");
+                out.push(
+                    id,
+                    match verdict {
+                        Ok(()) => Conclusion::Modified(modified(cause, order, reason)),
+                        Err(verdict) => Conclusion::Update(OrderUpdate {
+                            cause,
+                            order: which,
+                            event,
+                            state: order.state,
+                            filled: order.filled,
+                            reason: Label::new(verdict.word()),
+                        }),
+                    },
+                );
+            }
+        }
+    }
+}
+
+/// A stop that the market is at or beyond: a sale's not below the last price, a buy's not above it.
+fn is_beyond(side: Side, stop: Price, book: &Book) -> bool {
+    match side {
+        Side::Sell => stop >= book.last,
+        Side::Buy => stop <= book.last,
+    }
+}

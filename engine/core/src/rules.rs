@@ -1,0 +1,149 @@
+//! The rules of the simulated exchange and of the broker before it, as they are configured.
+//!
+//! - What the setup says is not state: rules are handed to a restored core again.
+//! - [`ExchangeRules::default`] is the plain exchange: it asks nothing of an order and fills at a touch.
+//! - Values that differ by symbol are looked up once, here; the path of a candle indexes vectors.
+
+use crate::input::SessionHours;
+use daybook_config::{LimitFill, OffTick, Product, Settings, TradingTime, WrongSide};
+use daybook_vocabulary::time::{MINUTE, SECOND};
+use daybook_vocabulary::{Instrument, Money, Nanos, Price};
+
+/// What exchange and broker ask of orders, and when orders trade.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExchangeRules {
+    /// When a limit order fills inside a candle.
+    pub limit_fill: LimitFill,
+    /// What becomes of a strategy's price between two ticks.
+    pub off_tick: OffTick,
+    /// What becomes of a strategy's stop that the market is already beyond.
+    pub wrong_side: WrongSide,
+    /// The day's price band by instrument, in basis points of the previous close; empty where no instrument has one.
+    pub bands: Vec<Option<u32>>,
+    /// When orders trade.
+    pub hours: TradingTime,
+    /// When and for how much the broker squares positions off.
+    pub square_off: Option<SquareOff>,
+    /// Nanoseconds from a decision to the exchange.
+    pub latency: i64,
+    /// Nanoseconds from the exchange back.
+    pub answer: i64,
+    /// When instruments expire; empty where none does.
+    pub expiries: Vec<Nanos>,
+}
+
+/// The broker's way of ending a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SquareOff {
+    /// Nanoseconds after midnight UTC of the session's date; negative where the zone is ahead of the time.
+    pub after_midnight: i64,
+    /// What it costs for each position, before tax.
+    pub fee: Money,
+}
+
+impl SquareOff {
+    /// When positions of a session are squared off. A session that does not have that time, or ends within ten minutes
+    /// of it, is left a quarter of an hour before it ends, as brokers do on evenings and half days.
+    pub fn at(&self, session: &SessionHours) -> Nanos {
+        let at = session.date.midnight() + self.after_midnight;
+        let in_time = session.open < at && at + 10 * MINUTE <= session.close;
+        if in_time { at } else { session.open.max(session.close + -15 * MINUTE) }
+    }
+}
+
+impl ExchangeRules {
+    /// The rules of settings, for instruments of an exchange whose clock is `zone` nanoseconds ahead of UTC.
+    pub fn of(settings: &Settings, instruments: &[Instrument], zone: i64) -> Self {
+        let band = |instrument: &Instrument| {
+            settings.exchange_bands.get(&instrument.symbol).copied().unwrap_or(settings.exchange_band_bps)
+        };
+        let bands: Vec<_> = instruments.iter().map(band).collect();
+        let expiry = |instrument: &Instrument| match settings.exchange_expiries.get(&instrument.symbol) {
+            // It trades through its last date.
+            Some(date) => date.next().midnight() + -zone,
+            None => Nanos::MAX,
+        };
+        let square_off = (settings.exchange_product == Product::Intraday).then(|| SquareOff {
+            after_midnight: i64::from(settings.exchange_square_off.seconds()) * SECOND - zone,
+            fee: settings.exchange_square_off_fee,
+        });
+        let within_an_hour = |ns: u64| i64::try_from(ns).unwrap_or(60 * MINUTE);
+        Self {
+            limit_fill: settings.exchange_limit_fill,
+            off_tick: settings.exchange_off_tick,
+            wrong_side: settings.exchange_wrong_side,
+            bands: if bands.iter().any(Option::is_some) { bands } else { Vec::new() },
+            hours: settings.exchange_hours,
+            square_off,
+            latency: within_an_hour(settings.exchange_latency_ns),
+            answer: within_an_hour(settings.exchange_answer_ns),
+            expiries: match settings.exchange_expiries.is_empty() {
+                true => Vec::new(),
+                false => instruments.iter().map(expiry).collect(),
+            },
+        }
+    }
+
+    /// Something is asked of orders that the plain exchange does not ask.
+    pub fn screens(&self) -> bool {
+        self.off_tick == OffTick::Refuse
+            || self.wrong_side == WrongSide::Refuse
+            || !self.bands.is_empty()
+            || self.square_off.is_some()
+            || !self.expiries.is_empty()
+    }
+
+    /// Something may happen at a candle before orders trade on it.
+    pub const fn acts(&self) -> bool {
+        self.square_off.is_some() || self.latency > 0
+    }
+
+    /// Orders do not trade on every candle.
+    pub fn bars_candles(&self) -> bool {
+        self.hours == TradingTime::Continuous || !self.bands.is_empty()
+    }
+}
+
+/// The lowest and highest price of a day: `previous × (1 ∓ bps / 10,000)`, taken inwards to the tick.
+pub fn band(previous: Price, bps: u32, tick: Price) -> (Price, Price) {
+    let away = i128::from(previous.0) * i128::from(bps) / 10_000;
+    let tick = i128::from(tick.0.max(1));
+    let low = i128::from(previous.0) - away;
+    let low = (low + tick - 1).div_euclid(tick) * tick;
+    let high = (i128::from(previous.0) + away).div_euclid(tick) * tick;
+    let price = |units: i128| Price(i64::try_from(units).unwrap_or(i64::MAX));
+    (price(low), price(high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daybook_vocabulary::Date;
+
+    #[test]
+    fn a_band_is_taken_inwards_to_the_tick() {
+        let band = |previous: &str, bps, tick: &str| {
+            let (low, high) = band(previous.parse().unwrap(), bps, tick.parse().unwrap());
+            (low.to_string(), high.to_string())
+        };
+        assert_eq!(band("100", 2_000, "0.05"), ("80".into(), "120".into()));
+        assert_eq!(band("101.03", 500, "0.05"), ("96".into(), "106.05".into()));
+        assert_eq!(band("101.03", 500, "0"), ("95.9785".into(), "106.0815".into()));
+    }
+
+    /// nse.md 1.3: 15:20 on an ordinary day; a quarter of an hour before the end of an evening session.
+    #[test]
+    fn the_broker_knows_short_sessions() {
+        const ZONE: i64 = 330 * MINUTE;
+        let square_off = SquareOff { after_midnight: 920 * MINUTE - ZONE, fee: Money::ZERO };
+        let session = |open: i64, close: i64| {
+            let midnight = Date(20_000).midnight() + -ZONE;
+            SessionHours { date: Date(20_000), open: midnight + open * MINUTE, close: midnight + close * MINUTE }
+        };
+        let minute = |session: SessionHours| (square_off.at(&session) - (Date(20_000).midnight() + -ZONE)) / MINUTE;
+        assert_eq!(minute(session(555, 930)), 920);
+        assert_eq!(minute(session(1_095, 1_155)), 1_140);
+        assert_eq!(minute(session(555, 750)), 735);
+        assert_eq!(minute(session(555, 560)), 555);
+    }
+}
