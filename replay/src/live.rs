@@ -11,12 +11,14 @@
 //! - The core passes on nothing that is not appended.
 
 mod flight;
+mod official;
 mod paper;
 mod pilot;
 mod prints;
 mod recorder;
 
 pub use flight::{Flight, Flown, QUEUE_WORDS, Word};
+pub use official::{OfficialReport, Unlike, compare_with_official};
 pub use paper::{PaperOptions, PaperSession};
 pub use pilot::{Course, Ear, Pilot, Stage};
 pub use prints::Prints;

@@ -8,16 +8,18 @@ use super::Verdict;
 use super::broker::Broker;
 use crate::cli::{Cli, Clock, Format, Trade};
 use crate::output;
-use daybook_adapters::kite::BlockingKite;
 use daybook_adapters::kite::instruments::Listed;
 use daybook_adapters::kite::messages::Message;
 use daybook_adapters::kite::ticker::{FeedEvent, FeedLimits};
 use daybook_adapters::kite::ticks::{Mode, Token};
+use daybook_adapters::kite::{BlockingKite, KiteError};
 use daybook_config::{Calendar, Origin, calendar::Day};
 use daybook_core::{Conclusion, Output};
 use daybook_replay::Plan;
-use daybook_replay::live::{Flight, Flown, PaperOptions, PaperSession, Prints, QUEUE_WORDS, Stage, Word};
-use daybook_vocabulary::time::MINUTE;
+use daybook_replay::live::{
+    Flight, Flown, OfficialReport, PaperOptions, PaperSession, Prints, QUEUE_WORDS, Stage, Word, compare_with_official,
+};
+use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{FeedChange, FeedState, Instrument, Nanos};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -46,6 +48,8 @@ struct Ended {
     trades: u64,
     equity: String,
     dropped: u64,
+    /// The bars that were built beside the broker's own candles; none where those could not be had.
+    official: Option<OfficialReport>,
     frames: u64,
     content: String,
 }
@@ -91,8 +95,7 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
     };
     let seal = super::backtest::seal_key(&settings)?;
     let Some(paper) = PaperSession::open(&options, kite.now())? else { return Ok(ExitCode::SUCCESS) };
-    let tokens: Vec<Token> = listed.iter().map(|one| one.token).collect();
-    let ended = fly(arguments, &kite, paper, &tokens, &seal)?;
+    let ended = fly(arguments, &kite, paper, &listed, &seal)?;
     say(cli, &ended)?;
     Ok(if ended.flat { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -143,7 +146,7 @@ fn fly(
     arguments: &Trade,
     kite: &BlockingKite,
     mut paper: PaperSession,
-    tokens: &[Token],
+    listed: &[Listed],
     seal: &daybook_journal::SealKey,
 ) -> Result<Ended, Box<dyn Error>> {
     let (queue, words) = crossbeam::channel::bounded(QUEUE_WORDS);
@@ -153,8 +156,9 @@ fn fly(
         // A full queue is emptied by the core, which then sees the next signal.
         let _ = stop.try_send(Word::Stop(source));
     })?;
+    let tokens: Vec<Token> = listed.iter().map(|one| one.token).collect();
     let wanted = tokens.iter().map(|token| (*token, Mode::Full)).collect();
-    let (mut prints, lost) = (Prints::new(tokens), dropped.clone());
+    let (mut prints, lost) = (Prints::new(&tokens), dropped.clone());
     let streaming = kite.stream(wanted, FeedLimits::default(), move |event| {
         if let Some(word) = word_of(event, &mut prints)
             && queue.try_send(word).is_err()
@@ -192,6 +196,7 @@ fn fly(
     let core = paper.pilot.recorder().core();
     let (bars, equity) = (core.counts().bars, core.ledger().equity());
     let over = paper.pilot.stage() == Stage::Over;
+    let official = if over { official(arguments, kite, listed, paper.pilot.session()) } else { None };
     let head = if over { paper.end(Some(seal))? } else { paper.leave()? };
     Ok(Ended {
         session: run.display().to_string(),
@@ -204,9 +209,28 @@ fn fly(
         trades,
         equity: equity.to_string(),
         dropped: dropped.load(Ordering::Relaxed),
+        official,
         frames: head.frames,
         content: head.content.to_string(),
     })
+}
+
+/// Compares the session's bars with the broker's candles. That they cannot be had spoils nothing.
+fn official(
+    arguments: &Trade,
+    kite: &BlockingKite,
+    listed: &[Listed],
+    (open, close): (Nanos, Nanos),
+) -> Option<OfficialReport> {
+    let candles = |one: &Listed| {
+        let page = kite.history(one.token, arguments.interval, open, close + -SECOND)?;
+        Ok((one.symbol.clone(), page.candles))
+    };
+    let fetched = listed.iter().map(candles).collect::<Result<Vec<_>, KiteError>>();
+    let compared = fetched.map_err(|error| error.to_string()).and_then(|candles| {
+        compare_with_official(&arguments.session.join("journal"), &candles).map_err(|error| error.to_string())
+    });
+    compared.inspect_err(|reason| tracing::warn!(%reason, "the broker's own candles cannot be compared")).ok()
 }
 
 /// What the core is to hear of an event of the feed.
@@ -250,6 +274,12 @@ fn say(cli: &Cli, ended: &Ended) -> Result<(), Box<dyn Error>> {
     ));
     if ended.dropped > 0 {
         output::line(format_args!("{} messages of the feed were dropped: entries were halted", ended.dropped));
+    }
+    if let Some(official) = &ended.official {
+        output::line(format_args!(
+            "official candles: {} of {} bars equal, {} with the same prices, {} missing on one side",
+            official.equal, official.compared, official.same_prices, official.missing
+        ));
     }
     let how = match (ended.ended, ended.flat) {
         ("stopped", true) => "stopped; the same command goes on today",

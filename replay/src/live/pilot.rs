@@ -117,6 +117,11 @@ impl Pilot {
         self.stage
     }
 
+    /// When the session opens and when its continuous trading ends.
+    pub fn session(&self) -> (Nanos, Nanos) {
+        (self.session.open(), self.session.close())
+    }
+
     /// The recorder, to commit and to look at the core.
     pub const fn recorder(&mut self) -> &mut Recorder {
         &mut self.recorder
