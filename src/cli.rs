@@ -5,6 +5,10 @@ use daybook_adapters::kite_server::{Fault, PostbackAddress, Speed};
 use daybook_vocabulary::{Date, Interval, Kind, Money, Nanos};
 use std::path::PathBuf;
 
+mod learning;
+
+pub use learning::{Draws, Evaluate, Phase, Promote, Train};
+
 /// An event-sourced trading engine: one journal, one core, for backtest and audit.
 #[derive(Debug, Parser)]
 #[command(name = "daybook", version, propagate_version = true)]
@@ -57,6 +61,12 @@ pub enum Command {
     Features(Features),
     /// A simulated broker: Kite Connect v3 on this machine, with a journal as its market.
     Simulate(Simulate),
+    /// Replay history into a memory and train the network that decides.
+    Train(Box<Train>),
+    /// A trained model on the range held out, beside flat, hold, random and sma-cross.
+    Evaluate(Evaluate),
+    /// Make an evaluated model the winner, if it is strictly better.
+    Promote(Promote),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.

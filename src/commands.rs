@@ -6,14 +6,17 @@ mod broker;
 mod compare;
 mod config;
 mod demo;
+mod evaluate;
 mod explain;
 mod features;
 mod fetch;
 mod fork;
 mod ingest;
 mod journal;
+mod promote;
 mod simulate;
 mod trade;
+mod train;
 mod verify;
 
 use crate::cli::{Cli, Command, Config, Journal};
@@ -39,6 +42,9 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Fork(arguments) => fork::run(cli, arguments),
         Command::Features(arguments) => features::run(cli, arguments),
         Command::Simulate(arguments) => simulate::run(cli, arguments),
+        Command::Train(arguments) => train::run(cli, arguments),
+        Command::Evaluate(arguments) => evaluate::run(cli, arguments),
+        Command::Promote(arguments) => promote::run(cli, arguments),
         Command::Verify(arguments) => verify::run(cli, arguments),
         Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
         Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),
@@ -48,13 +54,13 @@ pub fn dispatch(cli: &Cli) -> Verdict {
 }
 
 /// The settings in force, with what the command line adds.
-fn settings(cli: &Cli, overrides: Vec<(String, String)>) -> Result<Resolved, Box<dyn Error>> {
+pub fn settings(cli: &Cli, overrides: Vec<(String, String)>) -> Result<Resolved, Box<dyn Error>> {
     let sources = Sources::ambient(Path::new("."), cli.config.clone(), overrides);
     Ok(Settings::resolve(sources)?)
 }
 
 /// The journal of a run, or the journal itself: every command that takes a journal also takes a run.
-fn journal_of(path: &Path) -> PathBuf {
+pub fn journal_of(path: &Path) -> PathBuf {
     let inside = path.join("journal");
     if path.join("manifest.json").exists() || (inside.is_dir() && !path.join("lock").exists()) {
         inside

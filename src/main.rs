@@ -5,6 +5,7 @@
 
 mod cli;
 mod commands;
+mod learning;
 mod output;
 
 use clap::Parser;

@@ -3,7 +3,7 @@
 //! - Progress is drawn only where a person watches.
 //! - The wall clock is read here and nowhere else in the binary: for durations that are shown, never for results.
 
-use daybook_vocabulary::Hash;
+use daybook_vocabulary::{Hash, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -22,6 +22,13 @@ impl Stopwatch {
     pub fn seconds(&self) -> f64 {
         self.0.elapsed().as_secs_f64()
     }
+}
+
+/// The time now, RFC 3339, for records that people read; it enters no result.
+#[expect(clippy::disallowed_methods, reason = "a record says when a person had it made")]
+pub fn now_for_people() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)).to_string()
 }
 
 /// Sends logs to stderr.

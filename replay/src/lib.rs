@@ -51,4 +51,4 @@ pub use plan::Plan;
 pub use recorded::{Recorded, RecordedSource};
 pub use rundir::{Conduct, conduct, recorded_inputs};
 pub use session::{Progress, Saved, SessionSink, Snapshotting};
-pub use trial::{Trial, core_of, trial};
+pub use trial::{Trial, trial};

@@ -56,7 +56,7 @@ pub fn trial(
 }
 
 /// A core over what was prepared, with another strategy than the plan's.
-pub fn core_of(prepared: &Prepared, plan: &Plan, strategy: Option<Box<dyn Strategy>>) -> Result<Core, ReplayError> {
+fn core_of(prepared: &Prepared, plan: &Plan, strategy: Option<Box<dyn Strategy>>) -> Result<Core, ReplayError> {
     match strategy {
         None => plan.core(&prepared.selection, &prepared.filter, prepared.range),
         Some(strategy) => {

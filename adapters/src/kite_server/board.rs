@@ -172,8 +172,8 @@ impl Quote {
             let inside = self.lower.0 <= price && price <= self.upper.0;
             if inside { BookLine { quantity, price: Price(price), orders } } else { BookLine::default() }
         };
-        let bids = [0, 1, 2, 3, 4].map(|level| line(best_bid - level * step));
-        let offers = [0, 1, 2, 3, 4].map(|level| line(best_offer + level * step));
+        let bids = [0_i64, 1, 2, 3, 4].map(|level| line(best_bid.saturating_sub(level.saturating_mul(step))));
+        let offers = [0_i64, 1, 2, 3, 4].map(|level| line(best_offer.saturating_add(level.saturating_mul(step))));
         self.set_book(bids, offers);
     }
 

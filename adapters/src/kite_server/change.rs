@@ -85,6 +85,9 @@ impl World {
         if change.quantity <= 0 || change.quantity % lot != 0 {
             return Err(Refusal::input("Invalid `quantity`."));
         }
+        if change.quantity > self.setup.freeze {
+            return Err(Refusal::order("The quantity is above the freeze quantity of the exchange."));
+        }
         if change.quantity <= order.row.filled_quantity {
             return Err(Refusal::order("The quantity is not above what has filled already."));
         }

@@ -109,6 +109,9 @@ impl World {
             let mut resting = Resting { side, limit: order.limit, trigger: None };
             let Some(at) = self.market.trades_at(&mut resting, line.price) else { return };
             let quantity = order.remaining().min(line.quantity);
+            if quantity <= 0 {
+                return;
+            }
             self.board.take(listed, side, level, quantity);
             self.fill(key, quantity, at);
         }
@@ -142,17 +145,21 @@ impl World {
 
     fn follow_up(&mut self, key: u64) {
         let order = self.orders.get(key);
-        match (order.cover, order.child) {
-            (Some(_), Some(child)) => {
-                let filled = order.row.filled_quantity;
+        let Some(trigger) = order.cover else { return self.place_next_leg(key) };
+        let (filled, bare) = (order.row.filled_quantity, order.row.filled_quantity - order.covered);
+        let working = order.child.filter(|child| self.orders.get(*child).is_working());
+        if bare <= 0 {
+            return;
+        }
+        self.orders.get_mut(key).covered = filled;
+        match working {
+            // The stop that waits grows with what the first leg fills.
+            Some(child) => {
                 let child = self.orders.get_mut(child);
-                if child.is_working() {
-                    child.row.quantity = filled.max(child.row.filled_quantity);
-                    child.row.pending_quantity = child.remaining();
-                }
+                child.row.quantity += bare;
+                child.row.pending_quantity = child.remaining();
             }
-            (Some(trigger), None) => self.place_second_leg(key, trigger),
-            (None, _) => self.place_next_leg(key),
+            None => self.place_second_leg(key, trigger, bare),
         }
     }
 

@@ -5,9 +5,10 @@
 //! - Orders of one instrument that may still trade are found without looking at the others.
 
 use super::board::{average, value_of};
+use crate::kite_wire::number::Decimal;
 use crate::kite_wire::orders::{OrderRow, TradeRow};
 use crate::kite_wire::stamp::{clock, stamp};
-use crate::kite_wire::words::{Status, Transaction};
+use crate::kite_wire::words::{OrderType, Status, Transaction, Validity};
 use daybook_vocabulary::{Money, Nanos, Price, Side};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,10 +39,79 @@ pub struct Order {
     pub protection: i128,
     /// Trigger of the second leg of a cover order.
     pub cover: Option<Price>,
-    /// The second leg, once there is one.
+    /// The newest second leg.
     pub child: Option<u64>,
-    /// Every state it was in.
-    pub history: Vec<OrderRow>,
+    /// How much of it has second legs.
+    pub covered: i64,
+    /// Every state it was in, oldest first.
+    pub history: Vec<State>,
+}
+
+/// What of a row changes from one state to the next: a day of changes is kept whole, so each is kept small.
+#[derive(Clone, Debug)]
+pub struct State {
+    status: Status,
+    message: Option<String>,
+    accepted: bool,
+    updated: Nanos,
+    order_type: OrderType,
+    validity: Validity,
+    modified: bool,
+    quantities: [i64; 5],
+    prices: [Decimal; 4],
+}
+
+impl State {
+    fn of(row: &OrderRow, updated: Nanos) -> Self {
+        Self {
+            status: row.status.clone(),
+            message: row.status_message.clone(),
+            accepted: row.exchange_order_id.is_some(),
+            updated,
+            order_type: row.order_type.clone(),
+            validity: row.validity.clone(),
+            modified: row.modified,
+            quantities: [
+                row.quantity,
+                row.disclosed_quantity,
+                row.filled_quantity,
+                row.pending_quantity,
+                row.cancelled_quantity,
+            ],
+            prices: [row.price, row.trigger_price, row.average_price, row.market_protection],
+        }
+    }
+
+    /// The row as it was then; what never changes comes from the row as it is now.
+    fn row(&self, now: &OrderRow) -> OrderRow {
+        let [quantity, disclosed_quantity, filled_quantity, pending_quantity, cancelled_quantity] = self.quantities;
+        let [price, trigger_price, average_price, market_protection] = self.prices;
+        let mut row = OrderRow {
+            status: self.status.clone(),
+            status_message: self.message.clone(),
+            order_type: self.order_type.clone(),
+            validity: self.validity.clone(),
+            modified: self.modified,
+            quantity,
+            disclosed_quantity,
+            filled_quantity,
+            pending_quantity,
+            cancelled_quantity,
+            price,
+            trigger_price,
+            average_price,
+            market_protection,
+            ..now.clone()
+        };
+        if !self.status.is_final() {
+            row.status_message_raw = None;
+        }
+        row.exchange_update_timestamp = self.accepted.then(|| stamp(self.updated));
+        if !self.accepted {
+            (row.exchange_order_id, row.exchange_timestamp) = (None, None);
+        }
+        row
+    }
 }
 
 impl Order {
@@ -62,7 +132,12 @@ impl Order {
         if self.row.exchange_order_id.is_some() {
             self.row.exchange_update_timestamp = Some(stamp(now));
         }
-        self.history.push(self.row.clone());
+        self.history.push(State::of(&self.row, now));
+    }
+
+    /// Every state it was in as a row, oldest first.
+    pub fn rows(&self) -> Vec<OrderRow> {
+        self.history.iter().map(|state| state.row(&self.row)).collect()
     }
 
     /// The exchange has it.

@@ -189,6 +189,7 @@ impl World {
             protection: percent,
             cover: wanted.trigger.filter(|_| cover),
             child: None,
+            covered: 0,
             history: Vec::new(),
         };
         (key, order)
@@ -273,15 +274,15 @@ impl World {
     }
 
     /// The second leg of a cover order: a stop for what the first has filled.
-    pub(super) fn place_second_leg(&mut self, first: u64, trigger: Price) {
+    pub(super) fn place_second_leg(&mut self, first: u64, trigger: Price, quantity: i64) {
         let parent = self.orders.get(first);
-        let (listed, side, filled) = (parent.listed, parent.side.opposite(), parent.row.filled_quantity);
+        let (listed, side) = (parent.listed, parent.side.opposite());
         let parent_id = parent.row.order_id.clone();
         let wanted = Wanted {
             order_type: OrderType::SlM,
             trigger: Some(trigger),
             variety: Variety::Co,
-            ..self.plain(listed, side, filled, Product::Mis)
+            ..self.plain(listed, side, quantity, Product::Mis)
         };
         let (key, mut order) = self.order_of(&wanted, Some(parent_id));
         // Of this leg the trigger is its own.

@@ -184,11 +184,11 @@ fn read(core: &Core, request: &Request, path: &[&str], now: Nanos) -> Answer<Rep
             LtpRow { instrument_token: snapshot.token, last_price: snapshot.last.into() }
         }),
         ["orders"] => success(&world.order_rows()),
-        ["orders", id] => success(world.order_history(id)?),
+        ["orders", id] => success(&world.order_history(id)?),
         ["orders", id, "trades"] => success(&world.order_trades(id)?),
         ["trades"] => success(&world.trade_rows()),
         ["portfolio", "positions"] => success(&world.position_rows()),
-        ["portfolio", "holdings"] => success(&world.holding_rows()),
+        ["portfolio", "holdings"] | ["portfolio", "holdings", "compact"] => success(&world.holding_rows()),
         ["portfolio", "holdings", "summary"] => success(&world.holdings_summary()),
         ["portfolio", "holdings", "auctions"] => success(&Vec::<()>::new()),
         ["gtt", "triggers"] => success(&world.gtt_rows()),
@@ -305,9 +305,8 @@ fn trigger_range(core: &Core, request: &Request, side: &str) -> Answer<String> {
 }
 
 /// Name of an interval, its minutes (0: whole days), most days of one request.
-const INTERVALS: [(&str, u32, i64); 9] = [
+const INTERVALS: [(&str, u32, i64); 8] = [
     ("minute", 1, 60),
-    ("2minute", 2, 60),
     ("3minute", 3, 100),
     ("5minute", 5, 100),
     ("10minute", 10, 100),

@@ -27,6 +27,8 @@ use tokio::sync::Semaphore;
 
 /// Connections at a time.
 const CONNECTIONS_MAX: usize = 1_024;
+/// Requests of history that are read at a time.
+const READERS_MAX: usize = 4;
 /// Bytes of a request's line and headers that are looked at.
 const HEADERS_MAX: usize = 16 * 1024;
 /// Bytes of a request's line and headers that are read at all.
@@ -52,12 +54,14 @@ pub struct Shared {
     core: Mutex<Core>,
     /// Where the login page sends people.
     redirect: String,
+    /// Places for those who read history.
+    readers: Semaphore,
 }
 
 impl Shared {
     /// A state, and the address that the login page redirects to.
     pub fn new(core: Core, redirect: String) -> Arc<Self> {
-        Arc::new(Self { core: Mutex::new(core), redirect })
+        Arc::new(Self { core: Mutex::new(core), redirect, readers: Semaphore::new(READERS_MAX) })
     }
 
     /// The state, for a moment.
@@ -173,6 +177,7 @@ async fn finish(reply: Reply, shared: &Shared) -> Answer<Response<Full<Bytes>>> 
             Ok(response)
         }
         Reply::History(market, query, oi) => {
+            let _place = shared.readers.acquire().await;
             let read = tokio::task::spawn_blocking(move || read_history(market.as_ref(), query, oi)).await;
             read.map_err(|_| Refusal::general("History could not be read."))?.map(|text| json(200, text))
         }

@@ -34,8 +34,8 @@ impl World {
     }
 
     /// Every state an order was in.
-    pub fn order_history(&self, id: &str) -> Answer<&[OrderRow]> {
-        self.order(id).map(|key| self.orders.get(key).history.as_slice())
+    pub fn order_history(&self, id: &str) -> Answer<Vec<OrderRow>> {
+        self.order(id).map(|key| self.orders.get(key).rows())
     }
 
     /// An order's trades.

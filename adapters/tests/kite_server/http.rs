@@ -2,7 +2,7 @@
 
 use crate::market::{DATE, Script, TestMarket, setup};
 use crate::restart::Memory;
-use daybook_adapters::kite_server::{Port, ServeOptions, Speed, World, resume, run};
+use daybook_adapters::kite_server::{Port, PostbackAddress, ServeOptions, Speed, World, resume, run};
 use daybook_adapters::kite_wire::sign::checksum;
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -32,6 +32,17 @@ impl Reply {
 }
 
 pub fn start(start: &str, speed: &str, limited: bool, faults: &[&str], store: Memory) -> Server {
+    start_with(start, speed, limited, faults, store, None)
+}
+
+fn start_with(
+    start: &str,
+    speed: &str,
+    limited: bool,
+    faults: &[&str],
+    store: Memory,
+    postback: Option<PostbackAddress>,
+) -> Server {
     let port = Port::open(0).unwrap();
     let number = port.number();
     let mut setup = setup(DATE);
@@ -41,7 +52,7 @@ pub fn start(start: &str, speed: &str, limited: bool, faults: &[&str], store: Me
     let mut store = store;
     let mut world = World::new(Arc::new(TestMarket::new(Script::saw())), setup);
     resume(&mut world, &mut store).unwrap();
-    let options = ServeOptions { port: number, speed, faults, redirect: None, postback: None, limited };
+    let options = ServeOptions { port: number, speed, faults, redirect: None, postback, limited };
     std::thread::spawn(move || run(port, world, Box::new(store), options).unwrap());
     Server { port: number, token: String::new() }
 }
@@ -325,6 +336,35 @@ fn a_server_that_starts_again_goes_on() {
     assert_eq!(row["data"].as_array().unwrap().last().unwrap()["status"], "OPEN", "the token and the order are there");
     let clock = second.get("/daybook/clock").json()["data"]["time"].as_str().unwrap().to_owned();
     assert!(clock.as_str() >= "2025-06-10T10:00:00", "{clock}");
+}
+
+#[test]
+fn postbacks_are_signed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
+    let server = start_with("10:00", "1", false, &[], Memory::default(), Some(address)).logged_in();
+    let id = server.send("POST", "/orders/regular", ORDER).json()["data"]["order_id"].as_str().unwrap().to_owned();
+    server.send("PUT", &format!("/orders/regular/{id}"), "price=951");
+    server.send("DELETE", &format!("/orders/regular/{id}"), "");
+    let mut states = Vec::new();
+    while states.last().is_none_or(|state| state != "CANCELLED") {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut text = Vec::new();
+        let mut part = [0; 4096];
+        while !text.ends_with(b"}") {
+            let read = stream.read(&mut part).unwrap();
+            text.extend_from_slice(&part[..read]);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.starts_with("POST /hook HTTP/1.1\r\n"), "{text}");
+        let body: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let time = body["order_timestamp"].as_str().unwrap();
+        assert_eq!(body["checksum"], checksum(&[&id, time, "sim_api_secret"]));
+        assert_eq!((body["order_id"].as_str(), body["unfilled_quantity"].as_i64()), (Some(id.as_str()), Some(1)));
+        states.push(body["status"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(states, ["UPDATE", "CANCELLED"], "opening an order is told on the socket alone");
 }
 
 #[test]

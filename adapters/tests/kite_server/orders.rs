@@ -155,6 +155,36 @@ fn a_cover_order_has_its_stop_at_once() {
     assert_eq!((hand.status(&leg.order_id).as_str(), hand.held("AAA", "MIS")), ("COMPLETE", 0), "it is exited");
 }
 
+/// Every share that a cover order has filled has its stop, however the fills and the stops fall.
+#[test]
+fn a_cover_order_that_fills_in_parts_is_covered_whole() {
+    let thin = Script::default().tick("09:15:00", 0, "1000", 1).tick("09:20:00", 0, "1000", 1);
+    let thin = thin.tick("09:21:00", 0, "979", 500).tick("09:22:00", 0, "1000", 500).tick("09:23:00", 0, "1000", 500);
+    let mut hand = Hand::new(thin);
+    hand.wait("09:16:00");
+    let form =
+        "exchange=NSE&tradingsymbol=AAA&product=MIS&transaction_type=BUY&quantity=600&order_type=LIMIT&price=1000";
+    let first = hand.order("co", &format!("{form}&trigger_price=980")).unwrap();
+    for time in ["09:16:01", "09:20:30", "09:21:30", "09:22:30", "09:23:30"] {
+        hand.wait(time);
+        let row = hand.row(&first);
+        let legs: i64 =
+            hand.world.order_rows().iter().filter(|row| row.parent_order_id.is_some()).map(|row| row.quantity).sum();
+        assert_eq!(legs, row.filled_quantity, "{time}");
+        let open: i64 = hand
+            .world
+            .order_rows()
+            .iter()
+            .filter(|row| row.parent_order_id.is_some() && !row.status.is_final())
+            .map(|row| row.pending_quantity)
+            .sum();
+        assert_eq!(open, hand.held("AAA", "MIS"), "{time}: what is held has a stop");
+    }
+    assert!(hand.row(&first).filled_quantity > 500);
+    let legs = hand.world.order_rows().iter().filter(|row| row.parent_order_id.is_some()).count();
+    assert!(legs > 1, "a stop that was hit is followed by another");
+}
+
 #[test]
 fn what_is_above_the_freeze_quantity_is_sliced_or_rejected() {
     let mut hand = Hand::new(script());

@@ -49,10 +49,20 @@ fn packets(bytes: &[u8]) -> Vec<(u32, usize)> {
     found
 }
 
+/// Reads on where a signal got in between.
+fn read(socket: &mut Socket) -> Result<Message, Error> {
+    loop {
+        match socket.read() {
+            Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// Reads until something is what is looked for.
 fn wait_for<T>(socket: &mut Socket, mut find: impl FnMut(&Message) -> Option<T>) -> T {
     for _ in 0..2_000 {
-        let message = socket.read().expect("the server goes on talking");
+        let message = read(socket).expect("the server goes on talking");
         assert!(!matches!(message, Message::Pong(_)), "no pong of its own accord");
         if let Some(found) = find(&message) {
             return found;
@@ -143,7 +153,7 @@ fn a_socket_ends_with_its_session() {
     let server = start("10:00", "1", false, &[], Memory::default()).logged_in();
     let mut socket = connected(&server);
     server.send("DELETE", &format!("/session/token?api_key=sim_api_key&access_token={}", server.token), "");
-    let ended = (0..10).any(|_| matches!(socket.read(), Err(_) | Ok(Message::Close(_))));
+    let ended = (0..10).any(|_| matches!(read(&mut socket), Err(_) | Ok(Message::Close(_))));
     assert!(ended);
 }
 
@@ -167,7 +177,7 @@ fn messages_come_twice_and_sockets_fall_silent_on_request() {
     next_packets(&mut socket);
     std::thread::sleep(Duration::from_millis(1_500));
     socket.get_mut().set_read_timeout(Some(Duration::from_millis(1_500))).unwrap();
-    let silent = (0..2_000).find_map(|_| match socket.read() {
+    let silent = (0..2_000).find_map(|_| match read(&mut socket) {
         Ok(_) => None,
         Err(Error::Io(error)) => {
             Some(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))

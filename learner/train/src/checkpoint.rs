@@ -92,6 +92,12 @@ impl Trainer {
         Ok(Model::write(&self.network()?, facts, path)?)
     }
 
+    /// The settings a checkpoint was written with.
+    pub fn recorded_settings(path: &Path) -> Result<TrainSettings, TrainError> {
+        let (file, _) = TensorFile::read(path)?;
+        Ok(progress_of(&file, path)?.settings)
+    }
+
     /// Takes up a run where its checkpoint left it. Settings and data must be those it was written with.
     pub fn resume(
         path: &Path,
@@ -101,14 +107,7 @@ impl Trainer {
         threads: usize,
     ) -> Result<Resumed, TrainError> {
         let (file, _) = TensorFile::read(path)?;
-        let format = file.text(path, "format")?;
-        if format != FORMAT {
-            let what = format!("it is {format}, a checkpoint is {FORMAT}: name the checkpoint, not the model");
-            return Err(ModelError::content(path, "format", what).into());
-        }
-        let progress: Progress = serde_json::from_str(file.text(path, "progress")?).map_err(|error| {
-            ModelError::content(path, "progress", format!("it is not what daybook writes: {error}"))
-        })?;
+        let progress = progress_of(&file, path)?;
         if let Some((name, given, recorded)) = settings.difference(&progress.settings) {
             let what = format!("the run has {recorded}, you asked for {given}: take the run's, or another --out");
             return Err(ModelError::content(path, name, what).into());
@@ -149,6 +148,16 @@ impl Trainer {
         )?;
         Ok(Resumed { trainer, facts, warnings })
     }
+}
+
+fn progress_of(file: &TensorFile, path: &Path) -> Result<Progress, TrainError> {
+    let format = file.text(path, "format")?;
+    if format != FORMAT {
+        let what = format!("it is {format}, a checkpoint is {FORMAT}: name the checkpoint, not the model");
+        return Err(ModelError::content(path, "format", what).into());
+    }
+    let unknown = |error| ModelError::content(path, "progress", format!("it is not what daybook writes: {error}"));
+    Ok(serde_json::from_str(file.text(path, "progress")?).map_err(unknown)?)
 }
 
 fn differences(then: &Machine, now: &Machine) -> Vec<String> {

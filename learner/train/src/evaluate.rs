@@ -174,6 +174,11 @@ fn verdict(model: &Measures, over_random: Option<&Estimate>) -> String {
     }
 }
 
+/// The average reward of some trades; 0 without any.
+pub fn mean_of_rewards(rewards: &[f64]) -> f64 {
+    mean(rewards).unwrap_or(0.0)
+}
+
 fn rewards(trial: &Trial) -> Vec<f64> {
     trial.trades.iter().filter_map(|trade| trade.r).collect()
 }

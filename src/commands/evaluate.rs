@@ -1,0 +1,138 @@
+//! `evaluate`: a model on the range that was held out, beside flat, hold, random and sma-cross.
+//!
+//! - Every use of a held-out range is counted in the training's journal: a range that is looked at often is no test.
+
+use super::Verdict;
+use crate::cli::{Cli, Evaluate, Format};
+use crate::learning::data::{Data, Wanted};
+use crate::learning::record::{TrainingJournal, told};
+use crate::output;
+use daybook_inference::tensors::write_whole;
+use daybook_inference::{Model, timeframes_of};
+use daybook_train::evaluate::{Comparison, Measures};
+use daybook_train::winner::WinnerRecord;
+use daybook_vocabulary::{Date, Evaluation, Event, Hash, ModelNumber};
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// What `evaluation.json` holds: the candidate's record, and all that was measured.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// What `promote` compares with the winner's.
+    pub record: WinnerRecord,
+    /// First session.
+    pub from: String,
+    /// Last session.
+    pub to: String,
+    /// How often this training was evaluated, this time included.
+    pub uses: usize,
+    /// The model beside the others.
+    pub comparison: Comparison,
+}
+
+/// Name of the evaluation in a training's folder.
+pub const EVALUATION: &str = "evaluation.json";
+
+pub fn run(cli: &Cli, arguments: &Evaluate) -> Verdict {
+    let folder = &arguments.model;
+    let path = folder.join(daybook_replay::learned::MODEL_FILE);
+    let model = Arc::new(Model::read(&path)?);
+    let (from, to) = dates_of(arguments, &model)?;
+    let timeframes = timeframes_of(model.network.shape())?;
+    let symbols = if arguments.symbols.is_empty() { &model.facts.symbols } else { &arguments.symbols };
+    let wanted = Wanted {
+        journals: &arguments.journal,
+        symbols,
+        timeframes: &timeframes,
+        dates: (Some(from), Some(to)),
+        set: &arguments.set,
+    };
+    let data = Data::open(cli, &wanted)?;
+    let bar = output::progress(data.candles(), "inputs");
+    let mut progress = |inputs: u64| bar.set_position(inputs);
+    if let (Some(count), Some(out)) = (arguments.dump_decisions, &arguments.out) {
+        bar.set_message("dumping");
+        let dumped = data.dump(&model, count, out, &mut progress);
+        bar.finish_and_clear();
+        let (found, hash) = dumped?;
+        output::line(format_args!("{found} decisions of {} symbols in {} ({hash})", symbols.len(), out.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    bar.set_message("evaluating");
+    let comparison = data.compare(Arc::clone(&model), &path, model.facts.seed, &mut progress);
+    bar.finish_and_clear();
+    let comparison = comparison?;
+    let uses = told(folder).map_or(0, |told| told.evaluations.len()) + 1;
+    let record = WinnerRecord {
+        avg_reward: comparison.model.avg_reward,
+        evaluated_at: output::now_for_people(),
+        steps: model.facts.steps,
+        model_hash: model.hash.clone(),
+    };
+    let evaluated = Evaluated { record, from: from.to_string(), to: to.to_string(), uses, comparison };
+    write_down(folder, &model, &data.content(), &evaluated)?;
+    if cli.format == Format::Json {
+        output::json(&evaluated)?;
+    } else {
+        print(&evaluated);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn dates_of(arguments: &Evaluate, model: &Model) -> Result<(Date, Date), Box<dyn Error>> {
+    if let Some(dates) = arguments.holdout {
+        return Ok(dates);
+    }
+    let recorded = model.facts.lineage.get("holdout").and_then(|text| text.split_once(".."));
+    let (from, to) = recorded.ok_or("the model was trained without a range held out: give --holdout DATE..DATE")?;
+    Ok((from.parse()?, to.parse()?))
+}
+
+fn write_down(folder: &Path, model: &Model, content: &[String], evaluated: &Evaluated) -> Result<(), Box<dyn Error>> {
+    let mut text = serde_json::to_string_pretty(evaluated)?;
+    text.push('\n');
+    write_whole(&folder.join(EVALUATION), text.as_bytes())?;
+    let measured = &evaluated.comparison.model;
+    let event = Evaluation {
+        model: model.hash.parse().map_err(|_| "a model's hash has 64 digits")?,
+        steps: model.facts.steps,
+        data: Hash(*blake3::hash(content.join(" ").as_bytes()).as_bytes()),
+        decisions: measured.actions.iter().sum(),
+        actions: measured.actions,
+        avg_reward: ModelNumber::new(measured.avg_reward as f32).ok_or("the average reward is no number")?,
+        report: serde_json::to_string(&evaluated.comparison)?,
+    };
+    let mut journal = TrainingJournal::open(folder)?;
+    journal.append(model.facts.steps, &Event::Evaluation(event), true)?;
+    journal.close()?;
+    super::train::write_report(folder, Some(&evaluated.comparison))
+}
+
+fn print(evaluated: &Evaluated) {
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
+    output::line(format_args!("{} to {}, evaluated {} times", evaluated.from, evaluated.to, evaluated.uses));
+    output::line(
+        "who          trades     avg R     MAE R  % of MFE  shortfall  adherence    Sharpe           net  BUY/SELL/HOLD",
+    );
+    let row = |one: &Measures| {
+        let [buy, sell, hold] = one.actions;
+        output::line(format_args!(
+            "{:<12} {:>6} {:>9} {:>9} {:>9} {:>10} {:>10} {:>9} {:>13.2}  {buy}/{sell}/{hold}",
+            one.name,
+            one.trades,
+            number(one.reward.map(|reward| reward.mean)),
+            number(one.mae_r),
+            number(one.mfe_captured),
+            number(one.shortfall),
+            number(one.adherence),
+            number(one.sharpe),
+            one.net
+        ));
+    };
+    row(&evaluated.comparison.model);
+    evaluated.comparison.others.iter().for_each(row);
+    output::line(&evaluated.comparison.verdict);
+}

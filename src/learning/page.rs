@@ -1,0 +1,155 @@
+//! The report of a training: curves of loss, Q, exploration, reward and action mix, and the evaluation, as one page.
+//!
+//! - Everything is in the file: no script, no font, nothing is loaded from elsewhere.
+//! - Curves are drawn from the training's journal, thinned to what a screen can show.
+
+use super::record::Told;
+use daybook_train::evaluate::{Comparison, Measures};
+use daybook_vocabulary::TrainingStep;
+use std::fmt::Write as _;
+
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 180.0;
+const POINTS: usize = 640;
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#222}\
+    h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .3rem}svg{width:100%;height:auto;background:#fafafa}\
+    text{font:11px system-ui,sans-serif;fill:#666}table{border-collapse:collapse;width:100%}\
+    td,th{padding:.2rem .5rem;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}\
+    @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}svg{background:#222}td,th{border-color:#444}}";
+
+/// A named curve and its colour.
+struct Curve<'a> {
+    name: &'a str,
+    colour: &'a str,
+    points: Vec<(f64, f64)>,
+}
+
+/// The page.
+pub fn page(title: &str, facts: &[(String, String)], told: &Told, comparison: Option<&Comparison>) -> String {
+    let mut html = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{0}</title><style>{STYLE}</style><h1>{0}</h1>",
+        escape(title)
+    );
+    html.push_str("<table>");
+    for (name, value) in facts {
+        let _ = write!(html, "<tr><td>{}</td><td>{}</td></tr>", escape(name), escape(value));
+    }
+    html.push_str("</table>");
+    let curve = |name, colour, of: &dyn Fn(&TrainingStep) -> f64| Curve { name, colour, points: points(told, of) };
+    let blue = "#2b6cb0";
+    chart(&mut html, "Loss (mean Huber)", &[curve("loss", blue, &|step| step.loss.value().into())]);
+    chart(&mut html, "Q of the actions taken", &[curve("Q", blue, &|step| step.q.value().into())]);
+    chart(&mut html, "Reward of the batch, R", &[curve("reward", blue, &|step| step.reward.value().into())]);
+    chart(&mut html, "Gradient norm", &[curve("norm", blue, &|step| step.gradient_norm.value().into())]);
+    chart(&mut html, "Exploration ε", &[curve("ε", blue, &|step| step.epsilon.0 as f64 / 1e8)]);
+    let share = |step: &TrainingStep, action: usize| {
+        step.actions[action] as f64 / step.actions.iter().sum::<u64>().max(1) as f64
+    };
+    let mix = [("BUY", "#2f855a"), ("SELL", "#c53030"), ("HOLD", "#718096")].into_iter().enumerate();
+    let mix: Vec<Curve> =
+        mix.map(|(action, (name, colour))| curve(name, colour, &|step| share(step, action))).collect();
+    chart(&mut html, "Action mix of the greedy policy", &mix);
+    let held = told.evaluations.iter().map(|(step, reward)| (*step as f64, *reward)).collect::<Vec<_>>();
+    if !held.is_empty() {
+        let curve = Curve { name: "average reward", colour: blue, points: held };
+        chart(&mut html, "Held-out average reward, R a trade", &[curve]);
+    }
+    if let Some(comparison) = comparison {
+        table(&mut html, comparison);
+    }
+    html.push_str("</html>\n");
+    html
+}
+
+fn points(told: &Told, of: &dyn Fn(&TrainingStep) -> f64) -> Vec<(f64, f64)> {
+    let every = told.steps.len().div_ceil(POINTS).max(1);
+    let all: Vec<(f64, f64)> = told.steps.values().map(|step| (step.step as f64, of(step))).collect();
+    let mean = |part: &[(f64, f64)]| {
+        let count = part.len() as f64;
+        (part[part.len() - 1].0, part.iter().map(|point| point.1).sum::<f64>() / count)
+    };
+    all.chunks(every).map(mean).collect()
+}
+
+fn chart(html: &mut String, title: &str, curves: &[Curve]) {
+    let _ = write!(html, "<h2>{}</h2>", escape(title));
+    let all = || curves.iter().flat_map(|curve| &curve.points);
+    let bounds = |of: fn(&(f64, f64)) -> f64| {
+        all().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+    };
+    let ((left, right), (low, high)) = (bounds(|point| point.0), bounds(|point| point.1));
+    if !(low.is_finite() && high.is_finite()) {
+        html.push_str("<p>nothing was recorded</p>");
+        return;
+    }
+    let (wide, tall) = ((right - left).max(1e-12), (high - low).max(1e-12));
+    let place = |point: &(f64, f64)| {
+        let x = 50.0 + (point.0 - left) / wide * (WIDTH - 60.0);
+        let y = HEIGHT - 20.0 - (point.1 - low) / tall * (HEIGHT - 35.0);
+        format!("{x:.1},{y:.1}")
+    };
+    let _ = write!(
+        html,
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\"><text x=\"2\" y=\"20\">{high:.4}</text>\
+         <text x=\"2\" y=\"{}\">{low:.4}</text><text x=\"50\" y=\"{}\">step {left}</text>\
+         <text x=\"{}\" y=\"{}\" text-anchor=\"end\">{right}</text>",
+        escape(title),
+        HEIGHT - 20.0,
+        HEIGHT - 4.0,
+        WIDTH - 5.0,
+        HEIGHT - 4.0
+    );
+    for (index, curve) in curves.iter().enumerate() {
+        let line: Vec<String> = curve.points.iter().map(place).collect();
+        let (colour, name) = (curve.colour, escape(curve.name));
+        if let [only] = curve.points.as_slice() {
+            let at = place(only);
+            let (x, y) = at.split_once(',').unwrap_or(("0", "0"));
+            let _ = write!(html, "<circle cx=\"{x}\" cy=\"{y}\" r=\"3\" fill=\"{colour}\"/>");
+        }
+        let _ = write!(
+            html,
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{}\"/>\
+             <text x=\"{}\" y=\"12\" style=\"fill:{colour}\">{name}</text>",
+            line.join(" "),
+            60 + index * 60
+        );
+    }
+    html.push_str("</svg>");
+}
+
+fn table(html: &mut String, comparison: &Comparison) {
+    let number =
+        |value: Option<f64>, digits: usize| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"));
+    let _ = write!(
+        html,
+        "<h2>On the range held out</h2><p>{}</p><table><tr><th>who</th><th>trades</th><th>avg R</th><th>MAE R</th>\
+         <th>% of MFE</th><th>shortfall %</th><th>adherence %</th><th>net</th><th>Sharpe</th><th>BUY/SELL/HOLD</th></tr>",
+        escape(&comparison.verdict)
+    );
+    let mut row = |one: &Measures| {
+        let [buy, sell, hold] = one.actions;
+        let _ = write!(
+            html,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.2}</td><td>{}</td>\
+             <td>{buy}/{sell}/{hold}</td></tr>",
+            escape(&one.name),
+            one.trades,
+            number(one.reward.map(|reward| reward.mean), 4),
+            number(one.mae_r, 3),
+            number(one.mfe_captured, 1),
+            number(one.shortfall, 1),
+            number(one.adherence, 1),
+            one.net,
+            number(one.sharpe, 2)
+        );
+    };
+    row(&comparison.model);
+    comparison.others.iter().for_each(&mut row);
+    html.push_str("</table>");
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
