@@ -160,6 +160,9 @@ fn a_refused_order_is_explained_and_an_unknown_one_is_not() {
     assert_eq!((&told["intent"]["verdict"], &told["state"]), (&"insufficient-cash".into(), &"refused".into()));
     assert_eq!(told["steps"], Value::Array(Vec::new()));
     assert_eq!(told["run"]["settings"]["cash"], "100");
+    let refusal = &told["refusal"];
+    assert_eq!(refusal["limit"], "100");
+    assert_eq!(raw(&refusal["observed"]), 10 * raw(&told["intent"]["reference"]), "ten at the last price");
     let orders = summary["orders"].as_u64().unwrap();
     let range = format!("its orders are 1 to {orders}");
     for unknown in [0, orders + 1, u64::MAX] {
@@ -168,6 +171,30 @@ fn a_refused_order_is_explained_and_an_unknown_one_is_not() {
     desk.backtest("none", &["--set", "slow=5000"]);
     desk.fails(&["explain", "none", "1"], &["no order at all"]);
     desk.fails(&["explain", "m", "1"], &["not of a session"]);
+}
+
+/// RL-17: an order of a policy is explained by its decision, and its round trip by what it is measured by.
+#[test]
+fn an_order_of_a_policy_is_explained_by_its_decision() {
+    let desk = Desk::new();
+    let set = ["--strategy", "policy-momentum", "--set", "risk.capital_per_ticker=20000"];
+    let arguments = [&["backtest", "--journal", "m", "--out", "run"][..], &set].concat();
+    let summary = desk.json(&arguments);
+    assert!(summary["trades"].as_u64().unwrap() > 5, "{summary}");
+    let decisions = desk.daybook(&["journal", "cat", "run", "--kind", "decision", "--format", "json"]);
+    let decisions = String::from_utf8(decisions.stdout).expect("text");
+    let decisions: Vec<Value> = decisions.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let entered = |line: &&Value| line["ruling"].as_str().unwrap().starts_with("enter");
+    let first = decisions.iter().find(entered).expect("an entry");
+    let told = desk.json(&["explain", "run", "1"]);
+    assert_eq!((&told["decision"]["seq"], &told["decision"]["decision"]["model"]), (&first["seq"], &first["model"]));
+    assert_eq!(told["intent"]["reason"], told["decision"]["decision"]["ruling"]);
+    let measures = &told["trades"][0]["trade"]["measures"];
+    assert_eq!(measures["decision"], told["decision"]["decision"]["decision"]);
+    assert!(measures["stop"].is_string(), "{measures}");
+    let text = String::from_utf8_lossy(&desk.daybook(&["explain", "run", "1"]).stdout).into_owned();
+    assert!(text.contains("ruled enter-") && text.contains("MAE in R") && text.contains("rules broken"), "{text}");
+    assert_eq!(desk.json(&["audit", "run"])["verdict"], "equal");
 }
 
 #[test]

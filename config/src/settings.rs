@@ -128,6 +128,9 @@ settings! {
     "risk.max_deviation_bps" risk_max_deviation_bps: Option<BasisPoints> = "none", Results,
         "Farthest limit or stop price of an entry from the last price, in basis points.",
         expects "basis points above 0, or none" if |bps| bps.is_none_or(|bps| bps.0 > 0);
+    "risk.max_slippage_bps" risk_max_slippage_bps: Option<BasisPoints> = "none", Results,
+        "Market orders that enter go out as limits so far beyond the last price, in basis points; exits stay market orders.",
+        expects "basis points above 0, or none" if |bps| bps.is_none_or(|bps| bps.0 > 0);
     "risk.max_order_quantity" risk_max_order_quantity: Option<Quantity> = "none", Results,
         "Largest quantity of an order that enters.",
         expects "a quantity above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);

@@ -14,8 +14,8 @@ use crate::plan::Plan;
 use crate::recorded::Recorded;
 use daybook_journal::{Entries, Frame, Index, JournalError, SledIndex, catch_up};
 use daybook_vocabulary::{
-    Candle, Cause, Event, Hash, InputJournal, Instrument, Interval, Kind, Money, Nanos, OrderId, OrderIntent,
-    OrderState, Payload, Quantity, SessionMode, Side, TradeClosed, Verdict,
+    Candle, Cause, Decision, Event, Hash, InputJournal, Instrument, Interval, Kind, Money, Nanos, OrderId, OrderIntent,
+    OrderState, Payload, Quantity, RiskVerdict, SessionMode, Side, TradeClosed, Verdict,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -42,6 +42,12 @@ pub struct Explanation {
     pub time: Nanos,
     /// The intent, with the gate's verdict.
     pub intent: OrderIntent,
+    /// Why the gate refused it, with the numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<RiskVerdict>,
+    /// The policy's decision it came of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecidedBy>,
     /// The candle it was decided on.
     pub candle: SeenCandle,
     /// The last bars the strategy had seen of the instrument.
@@ -58,6 +64,15 @@ pub struct Explanation {
     pub trades: Vec<TradeOf>,
     /// What the whole session depends on.
     pub run: RunFacts,
+}
+
+/// A policy's decision, and where it lies.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DecidedBy {
+    /// Sequence number in the session's journal.
+    pub seq: u64,
+    /// The decision: the policy's raw values, the hashes of its model and features, and what the rules made of them.
+    pub decision: Decision,
 }
 
 /// What the header of the run says.
@@ -189,6 +204,8 @@ pub fn explain(
         symbol: instrument.symbol.clone(),
         seq: found.seq,
         time: found.time,
+        refusal: found.refusal(recorded)?,
+        decision: found.decision(recorded)?,
         candle,
         seen,
         charges: steps.iter().filter_map(|step| step.charges).sum(),
@@ -217,6 +234,51 @@ struct Found {
     time: Nanos,
     stream: u32,
     intent: OrderIntent,
+}
+
+impl Found {
+    /// The numbers of a refusal: the frame behind the intent.
+    fn refusal(&self, recorded: &Recorded) -> Result<Option<RiskVerdict>, ReplayError> {
+        if self.intent.verdict == Verdict::Approved || self.seq + 1 >= recorded.journal.head().frames {
+            return Ok(None);
+        }
+        let frame = recorded.journal.frame(self.seq + 1)?;
+        let frame = frame.frame();
+        if frame.kind != Kind::RiskVerdict.number() {
+            return Ok(None);
+        }
+        match decode(&recorded.path, frame)? {
+            Event::RiskVerdict(verdict) if verdict.order == self.intent.order => Ok(Some(verdict)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The decision of the same slice about the same instrument, looked for backwards in doubling steps as far as the
+    /// slice reaches: all of its decisions come before its first intent.
+    fn decision(&self, recorded: &Recorded) -> Result<Option<DecidedBy>, ReplayError> {
+        let mut back = 64;
+        loop {
+            let from = self.seq.saturating_sub(back).max(recorded.outputs);
+            let mut found = None;
+            let mut cursor = recorded.journal.cursor(from).until(self.seq);
+            let mut first = None;
+            while let Some(frame) = cursor.next()? {
+                first.get_or_insert(frame.time);
+                let same = frame.time == self.time.0 && frame.stream == self.stream;
+                if same
+                    && frame.kind == Kind::Decision.number()
+                    && let Event::Decision(decision) = decode(&recorded.path, frame)?
+                {
+                    found = Some(DecidedBy { seq: frame.seq, decision });
+                }
+            }
+            let slice_is_whole = from == recorded.outputs || first.is_none_or(|time| time < self.time.0);
+            if found.is_some() || slice_is_whole {
+                return Ok(found);
+            }
+            back *= 2;
+        }
+    }
 }
 
 /// Finds the intent of an order: in the index where there is one, else by reading.

@@ -28,7 +28,20 @@ fn print(explained: &Explanation) {
     line(format_args!("  decided    {}  seq {}", explained.time, explained.seq));
     line(format_args!("  because    {}", if intent.reason.is_empty() { "-" } else { intent.reason.as_str() }));
     line(format_args!("  reference  {}  verdict {}", intent.reference, intent.verdict));
+    if let Some(refusal) = &explained.refusal {
+        line(format_args!("  refused    allowed {}, met {}", refusal.limit, refusal.observed));
+    }
     line(format_args!("  outcome    {}, {} of {} filled", explained.state, explained.filled, intent.quantity));
+    if let Some(by) = &explained.decision {
+        let decision = &by.decision;
+        let [buy, sell, hold] = decision.q;
+        line(format_args!(
+            "  decision   {} (seq {}): {} with confidence {}, ruled {}",
+            decision.decision, by.seq, decision.action, decision.confidence, decision.ruling
+        ));
+        line(format_args!("      values BUY {buy}, SELL {sell}, HOLD {hold}"));
+        line(format_args!("      model {}, features {}", decision.model, decision.features));
+    }
     line("decided on the candle");
     candle(&explained.candle);
     seen(&explained.seen);
@@ -140,6 +153,27 @@ fn trade(of: &TradeOf) {
     line(format_args!(
         "      {} to {}, {} bars, gross {}, charges {}, net {}, seq {}",
         trade.entry_time, trade.exit_time, trade.bars, trade.gross, trade.fees, of.net, of.seq
+    ));
+    let Some(measures) = trade.measures else { return };
+    let told = |name: &str, value: Option<String>| value.map(|value| format!(", {name} {value}")).unwrap_or_default();
+    line(format_args!(
+        "      highest {}, lowest {}{}{}{}{}{}",
+        measures.high,
+        measures.low,
+        told("first stop", measures.stop.map(|stop| stop.to_string())),
+        told("R", trade.r_multiple().map(|ratio| ratio.to_string())),
+        told("MAE in R", trade.mae_r().map(|ratio| ratio.to_string())),
+        told("% of MFE captured", trade.mfe_captured().map(|ratio| ratio.to_string())),
+        told("shortfall %", trade.shortfall().map(|ratio| ratio.to_string())),
+    ));
+    let broken: Vec<_> = measures.rules.broken().collect();
+    let broken = if broken.is_empty() { "none".to_owned() } else { broken.join(", ") };
+    line(format_args!(
+        "      charges in {}, out {}; slippage in {}, out {}; rules broken: {broken}",
+        trade.fees - measures.exit_fees,
+        measures.exit_fees,
+        measures.entry_slippage,
+        measures.exit_slippage
     ));
 }
 

@@ -169,20 +169,8 @@ fn fly(
     })?;
     let run = &arguments.session;
     let resumed_frames = paper.resumed_frames;
-    let (mut intents, mut fills, mut trades) = (0u64, 0u64, 0u64);
-    let mut ear = |time: Nanos, output: &Output| match &output.body {
-        Conclusion::Intent(intent) => {
-            intents += 1;
-            tracing::info!(%time, order = %intent.order, side = %intent.side, verdict = %intent.verdict, "intent");
-        }
-        Conclusion::Fill(fill) => {
-            fills += 1;
-            tracing::info!(%time, order = %fill.order, side = %fill.side, price = %fill.price, "fill on paper");
-        }
-        Conclusion::Trade(_) => trades += 1,
-        Conclusion::Alarm(alarm) => tracing::warn!(%time, code = %alarm.code, text = %alarm.text, "alarm"),
-        _ => {}
-    };
+    let mut said = Said::default();
+    let mut ear = |time: Nanos, output: &Output| said.hear(time, output);
     let mut flight = Flight {
         words: &words,
         dropped: &dropped,
@@ -204,15 +192,41 @@ fn fly(
         flat: !matches!(flown, Flown::Stopped { flat: false }),
         resumed_frames,
         bars,
-        intents,
-        fills,
-        trades,
+        intents: said.intents,
+        fills: said.fills,
+        trades: said.trades,
         equity: equity.to_string(),
         dropped: dropped.load(Ordering::Relaxed),
         official,
         frames: head.frames,
         content: head.content.to_string(),
     })
+}
+
+/// What the core concluded, counted and logged.
+#[derive(Default)]
+struct Said {
+    intents: u64,
+    fills: u64,
+    trades: u64,
+}
+
+impl Said {
+    fn hear(&mut self, time: Nanos, output: &Output) {
+        match &output.body {
+            Conclusion::Intent(intent) => {
+                self.intents += 1;
+                tracing::info!(%time, order = %intent.order, side = %intent.side, verdict = %intent.verdict, "intent");
+            }
+            Conclusion::Fill(fill) => {
+                self.fills += 1;
+                tracing::info!(%time, order = %fill.order, side = %fill.side, price = %fill.price, "fill on paper");
+            }
+            Conclusion::Trade(_) => self.trades += 1,
+            Conclusion::Alarm(alarm) => tracing::warn!(%time, code = %alarm.code, text = %alarm.text, "alarm"),
+            _ => {}
+        }
+    }
 }
 
 /// Compares the session's bars with the broker's candles. That they cannot be had spoils nothing.

@@ -278,6 +278,58 @@ fn the_hours_of_the_rules() {
     assert_eq!(bench.held(0), 0, "and no entry after it");
 }
 
+/// RL-27: an entry never fills beyond the guard price.
+#[test]
+fn an_entry_slips_no_further_than_the_guard() {
+    let script = vec![vec![says(Action::Buy, 60)]];
+    let mut bench = Bench::new(1, script, &[("capital_per_ticker", "1000"), ("max_slippage_bps", "100")]);
+    bench.all("100", "101", "99", "100");
+    // It opens at 101.5, beyond 101: the day's order waits, and nothing is decided on top of it.
+    bench.all("101.5", "102", "101.05", "101.5");
+    assert_eq!((bench.held(0), bench.rulings()), (0, vec![Ruling::Pending]));
+    bench.all("101.5", "102", "100", "101");
+    assert_eq!(bench.held(0), 10, "it came back");
+    let fill = bench.said.iter().find_map(|output| match &output.body {
+        Conclusion::Fill(fill) => Some(fill.price.to_string()),
+        _ => None,
+    });
+    assert_eq!(fill.as_deref(), Some("101"));
+}
+
+/// RL-35: the session's loss in R, realised and open; locked until the next session, everything left.
+#[test]
+fn a_session_that_loses_so_many_r_is_over() {
+    let buy = vec![vec![says(Action::Buy, 60)]; 40];
+    let set = [("capital_per_ticker", "1000"), ("daily_max_loss_r", "1.5"), ("trailing_stop_r", "9")];
+    let mut bench = Bench::new(1, buy, &set);
+    bench.all("100", "101", "99", "100");
+    bench.all("100", "101", "99", "100");
+    // In at 100 with a stop at 96; stopped there: one R.
+    bench.all("100", "100", "95.5", "96");
+    assert_eq!((bench.trades().len(), bench.trades()[0].r_multiple().unwrap().to_string().as_str()), (1, "-1"));
+    let trips = |bench: &Bench| {
+        let moved = bench.said.iter().filter_map(|output| match &output.body {
+            Conclusion::Limit(moved) => Some((moved.limit, moved.allowed.to_string(), moved.observed)),
+            _ => None,
+        });
+        moved.collect::<Vec<_>>()
+    };
+    assert!(trips(&bench).is_empty());
+    bench.all("96", "96", "96", "96");
+    assert!(bench.held(0) > 0, "entered again");
+    // An open loss of more than half an R is enough now.
+    bench.all("96", "96", "93", "93");
+    let met = trips(&bench);
+    assert_eq!((met.len(), met[0].0, met[0].1.as_str()), (1, LimitKind::DailyLossR, "1.5"));
+    assert!(met[0].2 >= Ratio(150_000_000).into());
+    bench.all("93", "93", "93", "93");
+    assert_eq!((bench.held(0), bench.trades()[1].exit_reason.as_str()), (0, "daily-loss-r"));
+    for _ in 0..5 {
+        bench.all("93", "93", "93", "93");
+    }
+    assert_eq!((bench.held(0), trips(&bench).len()), (0, 1), "locked, and told once");
+}
+
 #[test]
 fn what_cannot_be_entered_is_told() {
     let buy = vec![vec![says(Action::Buy, 60)]; 3];

@@ -146,7 +146,7 @@ impl Core {
         out: &mut Outbox,
     ) -> Option<Order> {
         let meta = &self.setup.instruments[id.index()];
-        let request = terms::settled(request, self.state.books[id.index()].last, meta.tick);
+        let request = terms::settled(self.guarded(id, request), self.state.books[id.index()].last, meta.tick);
         let judged = match fault {
             Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
             None => self.judge(id, &request, closed),

@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::orders::{Order, OrderRequest};
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
 use crate::risk::gate::{self, Case, Risk, free_margin};
-use crate::risk::{Lock, RiskLimits, TradingHours};
+use crate::risk::{Lock, RiskLimits, TradingHours, guard_price};
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::{DAY, SECOND};
 use daybook_vocabulary::{
@@ -68,6 +68,22 @@ impl Core {
         let anytime = TradingHours { start: Nanos::MIN, end: Nanos::MAX, hard_end: Nanos::MAX };
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
         self.state.session.map_or(anytime, |session| self.limits.hours(&session, interval))
+    }
+
+    /// A market order that enters, as a limit at the guard price where slippage is limited; every other order as it is.
+    /// Where there is no such price, the order stays and the gate says what is wrong with it.
+    #[inline]
+    pub(super) fn guarded(&self, id: InstrumentId, request: OrderRequest) -> OrderRequest {
+        let Some(bps) = self.limits.max_slippage_bps else { return request };
+        let book = &self.state.books[id.index()];
+        let enters = book.position.closing(request.side, request.quantity) != request.quantity;
+        if request.order_type != OrderType::Market || !enters || book.bars == 0 {
+            return request;
+        }
+        match guard_price(request.side, book.last, bps, self.setup.instruments[id.index()].tick) {
+            Some(limit) => OrderRequest { order_type: OrderType::Limit, limit: Some(limit), ..request },
+            None => request,
+        }
     }
 
     /// Why the limits do not let a fill open what it would open; what it closes always may.

@@ -9,7 +9,7 @@ use daybook_config::Settings;
 use daybook_config::TimeOfDay;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::SECOND;
-use daybook_vocabulary::{BasisPoints, Interval, Money, Nanos, Quantity, Ratio};
+use daybook_vocabulary::{BasisPoints, Interval, Money, Nanos, Price, Quantity, Ratio, Side};
 
 /// Every limit of an account, and what a policy trades with. Names are those of the settings under `risk.`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct RiskLimits {
     pub max_age_seconds: Option<u32>,
     /// Farthest limit or stop price of an entry from the last price.
     pub max_deviation_bps: Option<BasisPoints>,
+    /// How far beyond the last price a market order that enters may fill: it goes out as a limit there.
+    pub max_slippage_bps: Option<BasisPoints>,
     /// Largest quantity of an order that enters.
     pub max_order_quantity: Option<Quantity>,
     /// Largest value of an order that enters.
@@ -87,6 +89,7 @@ impl RiskLimits {
             hard_trading_end: settings.risk_hard_trading_end,
             max_age_seconds: settings.risk_max_age_seconds,
             max_deviation_bps: settings.risk_max_deviation_bps,
+            max_slippage_bps: settings.risk_max_slippage_bps,
             max_order_quantity: settings.risk_max_order_quantity,
             max_order_value: settings.risk_max_order_value,
             max_position_quantity: settings.risk_max_position_quantity,
@@ -141,6 +144,18 @@ impl RiskLimits {
             hard_end: until(self.hard_trading_end),
         }
     }
+}
+
+/// RL-27: the worst price at which a market order of a side may fill, so many basis points beyond the last price and on
+/// the tick, rounded towards that price. Nothing where that is no price.
+pub fn guard_price(side: Side, last: Price, bps: BasisPoints, tick: Price) -> Option<Price> {
+    let away = i128::from(last.0) * i128::from(bps.0) / (10_000 * i128::from(SCALE));
+    let step = i128::from(tick.0.max(1));
+    let guard = match side {
+        Side::Buy => (i128::from(last.0) + away) / step * step,
+        Side::Sell => (i128::from(last.0) - away + step - 1) / step * step,
+    };
+    i64::try_from(guard).ok().filter(|guard| *guard > 0).map(Price)
 }
 
 /// What a session allows when.

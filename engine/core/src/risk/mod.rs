@@ -17,6 +17,7 @@ mod limits;
 mod state;
 
 pub use gate::CHECKS;
+pub use limits::guard_price;
 pub(crate) use limits::percent_up;
 pub use limits::{RiskLimits, TradingHours};
 pub use state::{Day, Lock, RiskState};
