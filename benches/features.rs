@@ -1,6 +1,7 @@
 //! Feature figures: bars through feature specification v1 on one core, and through a few indicators.
 //!
 //! - The market is seeded; bars are in memory, so that what is measured is the computation.
+//! - Time is this process's CPU time on one thread.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use daybook_features::spec::FeatureStream;
@@ -8,6 +9,22 @@ use daybook_features::{Bar, Session, parse_indicators};
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::time::{HOUR, MINUTE};
 use daybook_vocabulary::{Candle, Date, Interval, Nanos, Price, Quantity};
+use rustix::time::{ClockId, clock_gettime};
+use std::hint::black_box;
+use std::time::Duration;
+
+/// CPU time of `times` calls.
+fn timed<T>(times: u64, mut call: impl FnMut() -> T) -> Duration {
+    let cpu = || {
+        let now = clock_gettime(ClockId::ProcessCPUTime);
+        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+    };
+    let before = cpu();
+    (0..times).for_each(|_| {
+        black_box(call());
+    });
+    cpu() - before
+}
 
 /// A year and a half of 5-minute bars, 75 a session.
 fn market() -> Vec<(Session, Candle)> {
@@ -62,20 +79,18 @@ fn features(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("features");
     group.throughput(Throughput::Elements(bars.len() as u64)).sample_size(20);
     group.bench_function("specification v1", |bencher| {
-        bencher.iter(|| {
+        let once = || {
             let mut stream = FeatureStream::new();
-            let mut sum = 0.0;
-            for (session, candle) in &bars {
-                if let Some(row) = stream.push(&Bar { candle, session }) {
-                    sum += row[0];
-                }
-            }
-            sum
-        });
+            bars.iter()
+                .filter_map(|(session, candle)| stream.push(&Bar { candle, session }))
+                .map(|row| row[0])
+                .sum::<f32>()
+        };
+        bencher.iter_custom(|times| timed(times, once));
     });
     for list in ["rsi(14),atr(14),macd(12,26,9)", "sma(200)", "median(20)", "bollinger(20)"] {
         group.bench_function(list, |bencher| {
-            bencher.iter(|| {
+            let once = || {
                 let mut indicators = parse_indicators(list).expect("a list of indicators");
                 let mut sum = 0.0;
                 for (session, candle) in &bars {
@@ -85,7 +100,8 @@ fn features(criterion: &mut Criterion) {
                     }
                 }
                 sum
-            });
+            };
+            bencher.iter_custom(|times| timed(times, once));
         });
     }
     group.finish();

@@ -240,6 +240,36 @@ settings! {
     "exchange.expiries" exchange_expiries: BySymbol<Date> = "none", Results,
         "Last trading dates of single symbols.",
         expects "SYMBOL:date, several with commas such as NIFTY26NOVFUT:2026-11-24, or none";
+    "learn.steps" learn_steps: u64 = "500000", Surroundings,
+        "Updates of the network (a model's own file says what it was trained with, as for every key of learn).",
+        expects "a whole number";
+    "learn.batch_size" learn_batch_size: u64 = "512", Surroundings,
+        "Decision times per update.",
+        expects "a whole number from 1 to 1048576" if |count| (1..=1 << 20).contains(count);
+    "learn.lr" learn_lr: Ratio = "0.0003", Surroundings,
+        "Learning rate of AdamW.",
+        expects "a number above 0 and at most 1" if |rate| (1..=SCALE).contains(&rate.0);
+    "learn.weight_decay" learn_weight_decay: Ratio = "0.0001", Surroundings,
+        "Weight decay of AdamW.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.gamma" learn_gamma: Ratio = "0.99", Surroundings,
+        "Worth of the next decision's value.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.clip" learn_clip: Ratio = "1", Surroundings,
+        "The largest norm of a gradient.",
+        expects "a number above 0" if |norm| norm.0 > 0;
+    "learn.target_every" learn_target_every: u64 = "1000", Surroundings,
+        "Updates between hard copies to the target network.",
+        expects "a whole number from 1" if |steps| *steps > 0;
+    "learn.epsilon_start" learn_epsilon_start: Ratio = "0.1", Surroundings,
+        "Exploration at the start.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.epsilon_end" learn_epsilon_end: Ratio = "0.01", Surroundings,
+        "Exploration at the end.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.epsilon_steps" learn_epsilon_steps: u64 = "50000", Surroundings,
+        "Updates until exploration is at its end.",
+        expects "a whole number";
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";

@@ -12,6 +12,7 @@ mod atr;
 mod bollinger;
 mod dema;
 mod ema;
+mod gathered;
 mod log_return;
 mod macd;
 mod median;
@@ -32,6 +33,7 @@ pub use atr::{Atr, true_range};
 pub use bollinger::Bollinger;
 pub use dema::Dema;
 pub use ema::{Ema, Seed};
+pub use gathered::{Gathered, Period};
 pub use log_return::LogReturn;
 pub use macd::Macd;
 pub use median::Median;
@@ -157,24 +159,41 @@ pub struct Named {
     pub columns: Vec<String>,
     /// What computes them.
     pub indicator: AnyIndicator,
+    /// What gathers bars for it, where it is of whole days or weeks.
+    pub gathered: Option<Gathered>,
 }
 
 impl Named {
+    /// Learns a closed bar.
+    #[inline]
+    pub fn observe(&mut self, bar: &Bar<'_>) {
+        match &mut self.gathered {
+            None => self.indicator.observe(bar),
+            Some(gathered) => gathered.push(bar, |whole| self.indicator.observe(whole)),
+        }
+    }
+
+    /// The output of that column; nothing while there are too few bars.
+    #[inline]
+    pub fn read(&self, output: usize) -> Option<f64> {
+        self.indicator.read(output)
+    }
+
     /// What an indicator gives for each of `bars`: one column per output, a value per bar. The batch form of every
     /// indicator; it is the streaming form, fed from the first bar on.
     pub fn batch(mut self, bars: &[Bar<'_>]) -> Vec<Vec<Option<f64>>> {
         let mut columns = vec![Vec::with_capacity(bars.len()); self.columns.len()];
         for bar in bars {
-            self.indicator.observe(bar);
+            self.observe(bar);
             for (output, column) in columns.iter_mut().enumerate() {
-                column.push(self.indicator.read(output));
+                column.push(self.read(output));
             }
         }
         columns
     }
 }
 
-/// Reads a list of indicators.
+/// Reads a list of indicators, each of the bars that come in, or of whole days (`@1d`) or weeks (`@1w`) of them.
 ///
 /// ```
 /// let list = daybook_features::parse_indicators("rsi(14), macd(12,26,9), atr(14, simple)").unwrap();
@@ -186,7 +205,7 @@ pub fn parse_indicators(text: &str) -> Result<Vec<Named>, FeatureError> {
     let mut list: Vec<Named> = Vec::new();
     let mut rest = text.trim();
     loop {
-        let end = rest.find(['(', ',']).unwrap_or(rest.len());
+        let end = rest.find(['(', ',', '@']).unwrap_or(rest.len());
         let name = rest[..end].trim();
         if name.is_empty() {
             return Err(syntax(format!("a name is missing before '{}'", &rest[end..])));
@@ -198,7 +217,15 @@ pub fn parse_indicators(text: &str) -> Result<Vec<Named>, FeatureError> {
             inside = &opened[..close];
             rest = opened[close + 1..].trim_start();
         }
-        let one = named(name, inside)?;
+        let mut period = None;
+        if let Some(given) = rest.strip_prefix('@') {
+            let end = given.find(',').unwrap_or(given.len());
+            let word = given[..end].trim().to_lowercase();
+            let known = Period::ALL.into_iter().find(|(known, _)| *known == word);
+            period = Some(known.ok_or_else(|| syntax(format!("'@{word}' is no period, there are @1d and @1w")))?);
+            rest = &given[end..];
+        }
+        let one = named(name, inside, period)?;
         if let Some(column) = one.columns.iter().find(|column| list.iter().any(|known| known.columns.contains(column)))
         {
             return Err(FeatureError::Twice { column: column.clone() });
@@ -212,7 +239,7 @@ pub fn parse_indicators(text: &str) -> Result<Vec<Named>, FeatureError> {
     }
 }
 
-fn named(name: &str, inside: &str) -> Result<Named, FeatureError> {
+fn named(name: &str, inside: &str, period: Option<(&str, Period)>) -> Result<Named, FeatureError> {
     let name = name.to_lowercase();
     let inside = inside.trim().to_lowercase();
     let given: Vec<&str> = if inside.is_empty() { Vec::new() } else { inside.split(',').map(str::trim).collect() };
@@ -223,8 +250,13 @@ fn named(name: &str, inside: &str) -> Result<Named, FeatureError> {
         // A column's name is a word in every tool.
         stem.extend(argument.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }));
     }
+    if let Some((word, _)) = period {
+        stem.push('_');
+        stem.push_str(word);
+    }
     let column = |suffix: &&str| if suffix.is_empty() { stem.clone() } else { format!("{stem}_{suffix}") };
-    Ok(Named { columns: indicator.outputs().iter().map(column).collect(), indicator })
+    let gathered = period.map(|(_, period)| Gathered::new(period));
+    Ok(Named { columns: indicator.outputs().iter().map(column).collect(), indicator, gathered })
 }
 
 #[cfg(test)]
@@ -240,6 +272,9 @@ mod tests {
         let list = parse_indicators(" RSI(14) ,sma( 20 ),obv, ema(9,recursive) ").unwrap();
         let columns: Vec<_> = list.iter().flat_map(|one| one.columns.clone()).collect();
         assert_eq!(columns, ["rsi_14", "sma_20", "obv", "ema_9_recursive"]);
+        let weekly = parse_indicators("rsi(14)@1w, rsi(14), obv@1d").unwrap();
+        let columns: Vec<_> = weekly.iter().flat_map(|one| one.columns.clone()).collect();
+        assert_eq!(columns, ["rsi_14_1w", "rsi_14", "obv_1d"]);
         assert_eq!(list[0].indicator, AnyIndicator::Rsi(Rsi::new(14)));
     }
 
@@ -249,6 +284,7 @@ mod tests {
         assert!(message("rsi(14) sma(20)").contains("a comma is missing before 'sma(20)'"));
         assert!(message("rsi(14),,sma(20)").contains("a name is missing"));
         assert!(message("").contains("a name is missing"));
+        assert!(message("rsi(14)@1h").contains("'@1h' is no period, there are @1d and @1w"));
         assert!(message("rsi(14),rsi(14)").contains("rsi_14 is asked for twice"));
         assert!(message("bolinger(20)").contains("did you mean bollinger?"));
         assert!(!message("xyzzy").contains("did you mean"), "a wrong guess is worse than none");

@@ -80,8 +80,8 @@ impl Computing {
         match self {
             Self::Indicators(list) => {
                 for one in list {
-                    one.indicator.observe(bar);
-                    row.extend((0..one.columns.len()).map(|output| one.indicator.read(output)));
+                    one.observe(bar);
+                    row.extend((0..one.columns.len()).map(|output| one.read(output)));
                 }
             }
             Self::Specification(stream) => match stream.push(bar) {

@@ -15,7 +15,8 @@ use daybook_core::policy::{Policy, PolicyFeatures, PolicyRunner};
 use daybook_core::risk::RiskLimits;
 use daybook_core::{Core, Setup};
 use daybook_features::Timeframe;
-use daybook_train::memory::{Epsilon, Exploring, Memory, MemoryError, MemoryFold, Span};
+pub use daybook_train::memory::Epsilon;
+use daybook_train::memory::{Exploring, Memory, MemoryError, MemoryFold, Span};
 use daybook_vocabulary::{Date, Nanos};
 use std::path::PathBuf;
 

@@ -418,8 +418,8 @@ fn a_lock_survives_a_restart_and_not_its_session() {
     let mut tried = 0;
     for seed in worlds::seeds(200) {
         let world = World::lasting(seed, 4);
-        let mut limits = RiskLimits::default();
-        limits.daily_max_loss = Some(Money((world.cash.0 / 2_000).max(1)));
+        let daily_max_loss = Some(Money((world.cash.0 / 2_000).max(1)));
+        let limits = RiskLimits { daily_max_loss, ..RiskLimits::default() };
         let core = || world.core(world.scripted()).with_risk(limits.clone());
         let mut whole = core();
         for (number, step) in world.steps.iter().enumerate() {

@@ -4,7 +4,7 @@ Not part of `cargo test`, which needs neither Python nor packages. To run it:
 
     daybook simulate --journal m5 --date 2025-06-10 --start 10:00 --port 9010 --fresh
     pip install kiteconnect==5.2.2
-    TZ=Asia/Kolkata python adapters/tests/kiteconnect.py http://127.0.0.1:9010
+    TZ=Asia/Kolkata python adapters/tests/official_client.py http://127.0.0.1:9010
 
 The journal holds RELIANCE, TCS and IDEA around that date. Exit code 1 when a check failed.
 """
@@ -134,7 +134,7 @@ check("auction instruments", kite.get_auction_instruments() == []); pace()
 check("trigger range", kite.trigger_range("BUY", "NSE:RELIANCE")["NSE:RELIANCE"]["instrument_token"] == 738561)
 time.sleep(1)
 sts = [u["status"] for u in updates]; check("order messages", "COMPLETE" in sts and "CANCELLED" in sts and "OPEN" in sts, sts)
-check("ticks move", len({t["exchange_timestamp"] for t in ticks if t["instrument_token"] == 738561}) > 1, len(ticks))
+check("ticks move", len({t.get("exchange_timestamp") for t in ticks if t["instrument_token"] == 738561}) > 1, len(ticks))
 kws.close(); time.sleep(0.3)
 expired = []
 kite.set_session_expiry_hook(lambda: expired.append(1))
