@@ -8,7 +8,7 @@
 //! - Nothing here reads the ambient environment: it is handed in (see [`Sources::ambient`]).
 
 use crate::error::ConfigError;
-use crate::exchange::{BySymbol, LimitFill, OffTick, Product, TradingTime, WrongSide};
+use crate::exchange::{BySymbol, LimitFill, Liquidity, OffTick, Product, TradingTime, WrongSide};
 use crate::fees::FeeSchedule;
 use crate::nearest::nearest;
 use crate::slippage::SlippageModel;
@@ -112,7 +112,16 @@ settings! {
         expects "a whole number from 1 to 10000, or none" if |share| share.is_none_or(|bps| (1..=10_000).contains(&bps));
     "exchange.slippage" exchange_slippage: SlippageModel = "none", Results,
         "How far each leg fills from its reference price, against the trader: a model and its number, or none.",
-        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N or sqrt-impact:N";
+        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N, sqrt-impact:N, percent:N:N, asset-class:NAME, order-type:N:N:N, size-sqrt:N:N, participation:N:N:N, adv-linear:N:N, adv-sqrt:N, adv-power:N:N or spread:N";
+    "exchange.adv_sessions" exchange_adv_sessions: u32 = "20", Results,
+        "Sessions whose mean volume is an instrument's average daily volume, for models that want one.",
+        expects "a whole number from 1 to 250" if |sessions| (1..=250).contains(sessions);
+    "exchange.liquidity" exchange_liquidity: Liquidity = "volume", Results,
+        "How much a candle has to trade: a share of its volume, or a pool of its own.",
+        expects "volume, constant:QUANTITY, or depleting:QUANTITY:BPS (what comes back with each candle)";
+    "exchange.liquidity_caps" exchange_liquidity_caps: BySymbol<Quantity> = "none", Results,
+        "Most that single symbols have to trade on a candle.",
+        expects "SYMBOL:quantity, several with commas, or none";
     "risk.safe_trading_start" risk_safe_trading_start: Option<TimeOfDay> = "none", Results,
         "No entry before this time of day of the exchange; bars of a day know no hour.",
         expects "a time of day such as 09:20, or none";
