@@ -45,6 +45,8 @@ pub enum Command {
     Ingest(Ingest),
     /// Get history from the broker into a journal: what is missing, and no more.
     Fetch(Fetch),
+    /// Trade a live market on paper: the broker's quotes, our own exchange; nothing is sent.
+    Trade(Trade),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
@@ -154,6 +156,50 @@ pub struct Fetch {
     /// The journal; made when it is not there.
     #[arg(long, value_name = "DIR")]
     pub journal: PathBuf,
+}
+
+/// Arguments of `trade`. Without warm-up from history: a strategy begins with the day's first bars.
+#[derive(Debug, Args)]
+pub struct Trade {
+    /// Fill on our own exchange and send nothing. The only mode there is yet, so it may be left out.
+    #[arg(long)]
+    pub paper: bool,
+    /// The strategy; `backtest --strategy help` lists them.
+    #[arg(long, value_name = "NAME")]
+    pub strategy: String,
+    /// A parameter of the strategy, or a setting by its dotted name.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Symbols, separated by commas.
+    #[arg(long, required = true, value_delimiter = ',', value_name = "A,B")]
+    pub symbols: Vec<String>,
+    /// Length of the bars that are decided on.
+    #[arg(long, default_value = "5m")]
+    pub interval: Interval,
+    /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// How long stragglers are waited for after the end of a bar.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2_000)]
+    pub slice_grace_ms: u32,
+    /// Whose clock is followed: `broker` (of a simulated one on this machine, the default there) or `system`.
+    #[arg(long, value_enum)]
+    pub clock: Option<Clock>,
+    /// The broker; plain http for a simulated one on this machine.
+    #[arg(long, value_name = "URL", default_value = "https://api.kite.trade")]
+    pub broker_url: String,
+    /// Directory of the session; the same again on the same day takes it up.
+    #[arg(long, value_name = "RUN")]
+    pub session: PathBuf,
+}
+
+/// A clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Clock {
+    /// The simulated broker's.
+    Broker,
+    /// This machine's.
+    System,
 }
 
 /// Order of day and month.

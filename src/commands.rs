@@ -2,6 +2,7 @@
 
 mod audit;
 mod backtest;
+mod broker;
 mod compare;
 mod config;
 mod demo;
@@ -14,6 +15,7 @@ mod ingest;
 mod journal;
 mod promote;
 mod simulate;
+mod trade;
 mod train;
 mod verify;
 
@@ -32,6 +34,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Demo(arguments) => demo::run(cli, arguments),
         Command::Ingest(arguments) => ingest::run(cli, arguments),
         Command::Fetch(arguments) => fetch::run(cli, arguments),
+        Command::Trade(arguments) => trade::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),
         Command::Explain(arguments) => explain::run(cli, arguments),

@@ -29,7 +29,7 @@ pub mod ticker;
 pub mod ticks;
 pub mod values;
 
-pub use blocking::BlockingKite;
+pub use blocking::{BlockingKite, Streaming};
 pub use client::{BACKOFF, BrokerClock, JITTER, Kite, LastPrices, Margins};
 pub use error::{ErrorKind, KiteError, Refused};
 pub use secret::{Secret, scrub, write_private};

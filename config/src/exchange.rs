@@ -4,6 +4,8 @@
 //! - This file knows no rule of trading; the core does.
 
 use crate::value::{NONE, Value};
+use daybook_vocabulary::decimal::SCALE;
+use daybook_vocabulary::{BasisPoints, Quantity};
 use std::collections::BTreeMap;
 
 macro_rules! choices {
@@ -66,6 +68,40 @@ choices! {
         Delivery = "delivery",
         /// The broker squares them off before the session ends.
         Intraday = "intraday",
+    }
+}
+
+/// How much there is to trade on a candle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Liquidity {
+    /// What the candle's volume and the participation cap allow.
+    #[default]
+    Volume,
+    /// The same on every candle.
+    Constant(Quantity),
+    /// A pool that orders empty; with each candle a part of its size comes back.
+    Depleting(Quantity, BasisPoints),
+}
+
+impl Value for Liquidity {
+    fn read(text: &str) -> Option<Self> {
+        let size = |text: &str| text.parse().ok().filter(|size: &Quantity| size.0 > 0);
+        match text.split(':').collect::<Vec<_>>()[..] {
+            ["volume"] => Some(Self::Volume),
+            ["constant", most] => size(most).map(Self::Constant),
+            ["depleting", most, back] => {
+                let back = back.parse().ok().filter(|bps: &BasisPoints| (0..=10_000 * SCALE).contains(&bps.0))?;
+                Some(Self::Depleting(size(most)?, back))
+            }
+            _ => None,
+        }
+    }
+    fn print(&self) -> String {
+        match self {
+            Self::Volume => "volume".to_owned(),
+            Self::Constant(most) => format!("constant:{most}"),
+            Self::Depleting(most, back) => format!("depleting:{most}:{back}"),
+        }
     }
 }
 

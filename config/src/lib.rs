@@ -25,11 +25,11 @@ mod value;
 
 pub use calendar::{Calendar, Day, Session, Window};
 pub use error::ConfigError;
-pub use exchange::{BySymbol, LimitFill, OffTick, Product, TradingTime, WrongSide};
+pub use exchange::{BySymbol, LimitFill, Liquidity, OffTick, Product, TradingTime, WrongSide};
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
 pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};
-pub use slippage::SlippageModel;
+pub use slippage::{AssetClass, SlippageModel};
 pub use sources::Sources;
 pub use ticks::TickTable;
 pub use time_of_day::TimeOfDay;

@@ -8,7 +8,7 @@
 //! - Nothing here reads the ambient environment: it is handed in (see [`Sources::ambient`]).
 
 use crate::error::ConfigError;
-use crate::exchange::{BySymbol, LimitFill, OffTick, Product, TradingTime, WrongSide};
+use crate::exchange::{BySymbol, LimitFill, Liquidity, OffTick, Product, TradingTime, WrongSide};
 use crate::fees::FeeSchedule;
 use crate::nearest::nearest;
 use crate::slippage::SlippageModel;
@@ -112,7 +112,16 @@ settings! {
         expects "a whole number from 1 to 10000, or none" if |share| share.is_none_or(|bps| (1..=10_000).contains(&bps));
     "exchange.slippage" exchange_slippage: SlippageModel = "none", Results,
         "How far each leg fills from its reference price, against the trader: a model and its number, or none.",
-        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N or sqrt-impact:N";
+        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N, sqrt-impact:N, percent:N:N, asset-class:NAME, order-type:N:N:N, size-sqrt:N:N, participation:N:N:N, adv-linear:N:N, adv-sqrt:N, adv-power:N:N or spread:N";
+    "exchange.adv_sessions" exchange_adv_sessions: u32 = "20", Results,
+        "Sessions whose mean volume is an instrument's average daily volume, for models that want one.",
+        expects "a whole number from 1 to 250" if |sessions| (1..=250).contains(sessions);
+    "exchange.liquidity" exchange_liquidity: Liquidity = "volume", Results,
+        "How much a candle has to trade: a share of its volume, or a pool of its own.",
+        expects "volume, constant:QUANTITY, or depleting:QUANTITY:BPS (what comes back with each candle)";
+    "exchange.liquidity_caps" exchange_liquidity_caps: BySymbol<Quantity> = "none", Results,
+        "Most that single symbols have to trade on a candle.",
+        expects "SYMBOL:quantity, several with commas, or none";
     "risk.safe_trading_start" risk_safe_trading_start: Option<TimeOfDay> = "none", Results,
         "No entry before this time of day of the exchange; bars of a day know no hour.",
         expects "a time of day such as 09:20, or none";
@@ -231,6 +240,36 @@ settings! {
     "exchange.expiries" exchange_expiries: BySymbol<Date> = "none", Results,
         "Last trading dates of single symbols.",
         expects "SYMBOL:date, several with commas such as NIFTY26NOVFUT:2026-11-24, or none";
+    "learn.steps" learn_steps: u64 = "500000", Surroundings,
+        "Updates of the network (a model's own file says what it was trained with, as for every key of learn).",
+        expects "a whole number";
+    "learn.batch_size" learn_batch_size: u64 = "512", Surroundings,
+        "Decision times per update.",
+        expects "a whole number from 1 to 1048576" if |count| (1..=1 << 20).contains(count);
+    "learn.lr" learn_lr: Ratio = "0.0003", Surroundings,
+        "Learning rate of AdamW.",
+        expects "a number above 0 and at most 1" if |rate| (1..=SCALE).contains(&rate.0);
+    "learn.weight_decay" learn_weight_decay: Ratio = "0.0001", Surroundings,
+        "Weight decay of AdamW.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.gamma" learn_gamma: Ratio = "0.99", Surroundings,
+        "Worth of the next decision's value.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.clip" learn_clip: Ratio = "1", Surroundings,
+        "The largest norm of a gradient.",
+        expects "a number above 0" if |norm| norm.0 > 0;
+    "learn.target_every" learn_target_every: u64 = "1000", Surroundings,
+        "Updates between hard copies to the target network.",
+        expects "a whole number from 1" if |steps| *steps > 0;
+    "learn.epsilon_start" learn_epsilon_start: Ratio = "0.1", Surroundings,
+        "Exploration at the start.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.epsilon_end" learn_epsilon_end: Ratio = "0.01", Surroundings,
+        "Exploration at the end.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.epsilon_steps" learn_epsilon_steps: u64 = "50000", Surroundings,
+        "Updates until exploration is at its end.",
+        expects "a whole number";
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";

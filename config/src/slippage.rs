@@ -7,12 +7,63 @@
 use crate::error::ConfigError;
 use crate::nearest::nearest_first;
 use daybook_vocabulary::decimal::SCALE;
-use daybook_vocabulary::{BasisPoints, Price};
+use daybook_vocabulary::{BasisPoints, Price, Quantity, Ratio};
 use std::fmt;
 
 /// How models are written, for messages and lists.
-pub const MODELS: [&str; 6] =
-    ["none", "bps:N", "half-spread:N", "volume-share:N", "volume-share-squared:N", "sqrt-impact:N"];
+pub const MODELS: [&str; 15] = [
+    "none",
+    "bps:N",
+    "half-spread:N",
+    "volume-share:N",
+    "volume-share-squared:N",
+    "sqrt-impact:N",
+    "percent:N:N",
+    "asset-class:equity",
+    "order-type:N:N:N",
+    "size-sqrt:N:N",
+    "participation:N:N:N",
+    "adv-linear:N:N",
+    "adv-sqrt:N",
+    "adv-power:N:0.625",
+    "spread:0.5",
+];
+
+/// Kinds of instruments, for tables that differ by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssetClass {
+    /// Shares.
+    Equity,
+    /// Futures.
+    Future,
+    /// Options.
+    Option,
+    /// Currencies.
+    Fx,
+    /// Coins.
+    Crypto,
+}
+
+impl AssetClass {
+    /// Every class.
+    pub const ALL: [Self; 5] = [Self::Equity, Self::Future, Self::Option, Self::Fx, Self::Crypto];
+
+    /// Its name.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Equity => "equity",
+            Self::Future => "future",
+            Self::Option => "option",
+            Self::Fx => "fx",
+            Self::Crypto => "crypto",
+        }
+    }
+
+    /// The class of that name.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.word() == text)
+    }
+}
 
 /// How far a fill moves against the trader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +81,25 @@ pub enum SlippageModel {
     VolumeShareSquared(BasisPoints),
     /// So many basis points when all of the candle's volume is taken; less by the square root of the share.
     SqrtImpact(BasisPoints),
+    /// So many basis points of the reference price, and never less than a price difference.
+    Percent(BasisPoints, Price),
+    /// The usual basis points of a kind of instrument.
+    AssetClass(AssetClass),
+    /// Basis points of market orders, of limit orders, and of stops of any kind.
+    OrderType(BasisPoints, BasisPoints, BasisPoints),
+    /// So many basis points for so much; less by the square root of the size.
+    SizeRoot(BasisPoints, Quantity),
+    /// Basis points, and more in proportion to the share of the candle's volume, and to its square root. The share
+    /// counts up to a tenth.
+    Participation(BasisPoints, BasisPoints, BasisPoints),
+    /// Basis points, and more in proportion to the share of the average daily volume.
+    AverageLinear(BasisPoints, BasisPoints),
+    /// So many basis points when an average day's volume is taken; less by the square root of the share.
+    AverageRoot(BasisPoints),
+    /// The same by a power of the share, in eighths.
+    AveragePower(BasisPoints, u8),
+    /// So much of half the quoted spread, from the middle of the quote; 1 is the other side of it.
+    Spread(Ratio),
 }
 
 impl SlippageModel {
@@ -54,6 +124,13 @@ impl SlippageModel {
             "volume-share" => bps().map(Self::VolumeShare),
             "volume-share-squared" => bps().map(Self::VolumeShareSquared),
             "sqrt-impact" => bps().map(Self::SqrtImpact),
+            "asset-class" => AssetClass::named(number)
+                .map(Self::AssetClass)
+                .ok_or_else(|| fault("after the colon comes equity, future, option, fx or crypto".into())),
+            "percent" | "order-type" | "size-sqrt" | "participation" | "adv-linear" | "adv-sqrt" | "adv-power"
+            | "spread" => {
+                Self::of_several(name, number).ok_or_else(|| fault(format!("write it like {}", Self::like(name))))
+            }
             "half-spread" => {
                 let price = number.parse().ok().filter(|price: &Price| price.0 > 0);
                 price
@@ -61,6 +138,55 @@ impl SlippageModel {
                     .ok_or_else(|| fault("after the colon comes half the spread, a price above 0 such as 0.05".into()))
             }
             _ => Err(fault(format!("there is no such model: use one of {}", nearest_first(text, MODELS).join(", ")))),
+        }
+    }
+
+    /// Models with several numbers, or with numbers of their own kind.
+    fn of_several(name: &str, numbers: &str) -> Option<Self> {
+        let parts: Vec<&str> = numbers.split(':').collect();
+        let bps = |index: usize| {
+            parts.get(index)?.parse().ok().filter(|bps: &BasisPoints| (0..=10_000 * SCALE).contains(&bps.0))
+        };
+        let some = |bps: BasisPoints| Some(bps).filter(|bps| bps.0 > 0);
+        let read = match (name, parts.len()) {
+            ("percent", 2) => Self::Percent(some(bps(0)?)?, parts[1].parse().ok().filter(|least: &Price| least.0 > 0)?),
+            ("order-type", 3) => Self::OrderType(bps(0)?, bps(1)?, bps(2)?),
+            ("size-sqrt", 2) => {
+                Self::SizeRoot(some(bps(0)?)?, parts[1].parse().ok().filter(|size: &Quantity| size.0 > 0)?)
+            }
+            ("participation", 3) => Self::Participation(bps(0)?, bps(1)?, bps(2)?),
+            ("adv-linear", 2) => Self::AverageLinear(bps(0)?, some(bps(1)?)?),
+            ("adv-sqrt", 1) => Self::AverageRoot(some(bps(0)?)?),
+            ("adv-power", 2) => {
+                let power: Ratio = parts[1].parse().ok()?;
+                let eighths = (power.0 % (SCALE / 8) == 0).then_some(power.0 / (SCALE / 8))?;
+                Self::AveragePower(
+                    some(bps(0)?)?,
+                    u8::try_from(eighths).ok().filter(|eighths| (1..=16).contains(eighths))?,
+                )
+            }
+            ("spread", 1) => Self::Spread(parts[0].parse().ok().filter(|part: &Ratio| (1..=SCALE).contains(&part.0))?),
+            _ => return None,
+        };
+        // What would do nothing is written `none`.
+        let nothing = [
+            Self::OrderType(BasisPoints::ZERO, BasisPoints::ZERO, BasisPoints::ZERO),
+            Self::Participation(BasisPoints::ZERO, BasisPoints::ZERO, BasisPoints::ZERO),
+        ];
+        (!nothing.contains(&read)).then_some(read)
+    }
+
+    /// An example of a model, for messages.
+    fn like(name: &str) -> &'static str {
+        match name {
+            "percent" => "percent:10:0.001 (basis points, and the least price difference)",
+            "order-type" => "order-type:10:1:5 (basis points of market, limit and stop orders)",
+            "size-sqrt" => "size-sqrt:12.5:1000 (basis points for a quantity)",
+            "participation" => "participation:1:100:0 (basis points; per share of volume; per root of it)",
+            "adv-linear" => "adv-linear:1:1000 (basis points; per share of an average day's volume)",
+            "adv-sqrt" => "adv-sqrt:100 (basis points for an average day's volume)",
+            "adv-power" => "adv-power:100:0.625 (basis points; a power from 0.125 to 2 in eighths)",
+            _ => "spread:0.5 (the part of half the spread that is paid, above 0 and at most 1)",
         }
     }
 }
@@ -74,6 +200,17 @@ impl fmt::Display for SlippageModel {
             Self::VolumeShare(bps) => write!(out, "volume-share:{bps}"),
             Self::VolumeShareSquared(bps) => write!(out, "volume-share-squared:{bps}"),
             Self::SqrtImpact(bps) => write!(out, "sqrt-impact:{bps}"),
+            Self::Percent(bps, least) => write!(out, "percent:{bps}:{least}"),
+            Self::AssetClass(class) => write!(out, "asset-class:{}", class.word()),
+            Self::OrderType(market, limit, stop) => write!(out, "order-type:{market}:{limit}:{stop}"),
+            Self::SizeRoot(bps, size) => write!(out, "size-sqrt:{bps}:{size}"),
+            Self::Participation(base, linear, root) => write!(out, "participation:{base}:{linear}:{root}"),
+            Self::AverageLinear(base, slope) => write!(out, "adv-linear:{base}:{slope}"),
+            Self::AverageRoot(bps) => write!(out, "adv-sqrt:{bps}"),
+            Self::AveragePower(bps, eighths) => {
+                write!(out, "adv-power:{bps}:{}", Ratio(i64::from(*eighths) * (SCALE / 8)))
+            }
+            Self::Spread(part) => write!(out, "spread:{part}"),
         }
     }
 }
@@ -111,6 +248,18 @@ mod tests {
             "volume-share:0",
             "sqrt-impact:much",
             "linear:5",
+            "percent:5",
+            "percent:0:1",
+            "asset-class:land",
+            "order-type:0:0:0",
+            "order-type:1:2",
+            "size-sqrt:5:0",
+            "participation:1:2:3:4",
+            "adv-linear:1:0",
+            "adv-power:5:0.6",
+            "adv-power:5:3",
+            "spread:0",
+            "spread:1.5",
         ] {
             let message = SlippageModel::parse(bad).unwrap_err().to_string();
             assert!(message.contains(&format!("'{bad}'")), "{message}");
@@ -119,7 +268,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken_or_refused(text in "[a-z:0-9.-]{0,30}") {
+        fn any_text_is_taken_or_refused(text in "((bps|percent|order-type|size-sqrt|participation|adv-(linear|sqrt|power)|spread)(:[0-9.]{1,6}){1,4})|[a-z:0-9.-]{0,30}") {
             if let Ok(model) = SlippageModel::parse(&text) {
                 prop_assert_eq!(SlippageModel::parse(&model.to_string()).unwrap(), model);
             }

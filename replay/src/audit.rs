@@ -12,7 +12,7 @@ use crate::recorded::Recorded;
 use crate::session::{Progress, Saved};
 use daybook_core::{Core, Input, Outbox, Output};
 use daybook_journal::{Cursor, Frame, Journal, Snapshots};
-use daybook_vocabulary::{Hash, InstrumentId, Nanos, PayloadBuffer, SessionHeader};
+use daybook_vocabulary::{Hash, InstrumentId, Kind, Nanos, PayloadBuffer, SessionHeader};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -208,7 +208,7 @@ impl<'a> AuditSink<'a> {
     /// What the last step owes the journal; an error where anything else differs.
     pub(crate) fn owed(mut self, path: &Path) -> Result<Vec<Output>, ReplayError> {
         if self.difference.is_none()
-            && let Some(extra) = self.cursor.next()?
+            && let Some(extra) = next_spoken(&mut self.cursor)?
         {
             self.difference = Some(difference(path, Some(extra), None)?);
         }
@@ -257,7 +257,7 @@ impl<'a> AuditSink<'a> {
 
     fn finish(mut self, same_binary: bool) -> Result<AuditReport, ReplayError> {
         if self.difference.is_none()
-            && let Some(extra) = self.cursor.next()?
+            && let Some(extra) = next_spoken(&mut self.cursor)?
         {
             self.difference = Some(difference(&self.recorded.path, Some(extra), None)?);
         }
@@ -278,7 +278,7 @@ impl Sink for AuditSink<'_> {
         if input.cause.rank != 0 || !self.recorded.holds_its_inputs() {
             return Ok(true);
         }
-        let Some(frame) = self.cursor.next()? else { return Ok(false) };
+        let Some(frame) = next_spoken(&mut self.cursor)? else { return Ok(false) };
         if frame.seq == input.cause.seq {
             return Ok(true);
         }
@@ -299,6 +299,16 @@ impl Sink for AuditSink<'_> {
         (self.progress)(core.counts().inputs);
         Ok(())
     }
+}
+
+/// The next frame that the core was told or said: notes on the feed are neither. They stand between steps.
+fn next_spoken(cursor: &mut Cursor) -> Result<Option<Frame<'_>>, ReplayError> {
+    while cursor.advance()? {
+        if cursor.frame().kind != Kind::FeedState.number() {
+            return Ok(Some(cursor.frame()));
+        }
+    }
+    Ok(None)
 }
 
 fn difference(path: &Path, recorded: Option<Frame<'_>>, derived: Option<Frame<'_>>) -> Result<Difference, ReplayError> {

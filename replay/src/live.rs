@@ -1,7 +1,8 @@
 //! A session on a live market: what the core is told is journaled before the core hears it.
 //!
 //! ```text
-//! clock, feed ─► pilot.rs (sessions, slices) ─►
+//! wires ─► prints.rs ─► queue ─► flight.rs (the core's thread) ─►
+//!         pilot.rs: sessions, slices ─►
 //!         recorder.rs: append input ─► core.step ─► append outputs ─► batch, or sync where something is to be sent
 //! restart: recorded.rs ─► core.step ─► compare with what stands there ─► go on
 //! ```
@@ -9,8 +10,16 @@
 //! - The journal of a live session is the session: restarting is replaying it, auditing is replaying it and comparing.
 //! - The core passes on nothing that is not appended.
 
+mod flight;
+mod official;
+mod paper;
 mod pilot;
+mod prints;
 mod recorder;
 
+pub use flight::{Flight, Flown, QUEUE_WORDS, Word};
+pub use official::{OfficialReport, Unlike, compare_with_official};
+pub use paper::{PaperOptions, PaperSession};
 pub use pilot::{Course, Ear, Pilot, Stage};
+pub use prints::Prints;
 pub use recorder::{Heard, Recorder};

@@ -26,39 +26,39 @@ pub struct Train {
     /// Timeframes and how many bars of each a decision sees, the shortest first.
     #[arg(long, default_value = "5m:256,15m:128", value_delimiter = ',', value_name = "T:L", value_parser = lookback)]
     pub timeframes: Vec<(String, usize)>,
-    /// Updates of the network, those of earlier sittings included.
-    #[arg(long, default_value_t = 500_000)]
-    pub steps: u64,
-    /// Decision times per update.
-    #[arg(long, default_value_t = 512)]
-    pub batch_size: usize,
+    /// Updates of the network, those of earlier sittings included; the setting `learn.steps` when not given.
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Decision times per update; the setting `learn.batch_size` when not given.
+    #[arg(long)]
+    pub batch_size: Option<usize>,
     /// Decision times that a thread works on at once, or `auto`: as many as memory allows.
     #[arg(long, default_value = "8", value_name = "N|auto")]
     pub micro_batch: String,
-    /// Learning rate of AdamW.
-    #[arg(long, default_value_t = 3e-4)]
-    pub lr: f64,
-    /// Weight decay of AdamW.
-    #[arg(long, default_value_t = 1e-4)]
-    pub weight_decay: f64,
-    /// Worth of the next decision's value.
-    #[arg(long, default_value_t = 0.99)]
-    pub gamma: f64,
-    /// The largest norm of a gradient.
-    #[arg(long, default_value_t = 1.0)]
-    pub clip: f64,
-    /// Updates between hard copies to the target network.
-    #[arg(long, default_value_t = 1_000, value_name = "N")]
-    pub target_every: u64,
-    /// Exploration at the start.
-    #[arg(long, default_value_t = 0.10)]
-    pub epsilon_start: f64,
-    /// Exploration at the end.
-    #[arg(long, default_value_t = 0.01)]
-    pub epsilon_end: f64,
-    /// Steps until exploration is at its end.
-    #[arg(long, default_value_t = 50_000, value_name = "N")]
-    pub epsilon_steps: u64,
+    /// Learning rate of AdamW; the setting `learn.lr` when not given.
+    #[arg(long, allow_hyphen_values = true)]
+    pub lr: Option<f64>,
+    /// Weight decay of AdamW; the setting `learn.weight_decay` when not given.
+    #[arg(long, allow_hyphen_values = true)]
+    pub weight_decay: Option<f64>,
+    /// Worth of the next decision's value; the setting `learn.gamma` when not given.
+    #[arg(long, allow_hyphen_values = true)]
+    pub gamma: Option<f64>,
+    /// The largest norm of a gradient; the setting `learn.clip` when not given.
+    #[arg(long, allow_hyphen_values = true)]
+    pub clip: Option<f64>,
+    /// Updates between hard copies to the target network; the setting `learn.target_every` when not given.
+    #[arg(long, value_name = "N")]
+    pub target_every: Option<u64>,
+    /// Exploration at the start; the setting `learn.epsilon_start` when not given.
+    #[arg(long, allow_hyphen_values = true)]
+    pub epsilon_start: Option<f64>,
+    /// Exploration at the end; the setting `learn.epsilon_end` when not given.
+    #[arg(long, allow_hyphen_values = true)]
+    pub epsilon_end: Option<f64>,
+    /// Steps until exploration is at its end; the setting `learn.epsilon_steps` when not given.
+    #[arg(long, value_name = "N")]
+    pub epsilon_steps: Option<u64>,
     /// How decision times are drawn from the memory.
     #[arg(long, value_enum, default_value_t = Draws::Uniform)]
     pub sampling: Draws,

@@ -9,6 +9,7 @@ use crate::learning::data::{Data, Wanted};
 use crate::learning::record::{TrainingJournal, as_training_error, told};
 use crate::learning::{page, sensor};
 use crate::output;
+use daybook_config::Settings;
 use daybook_features::spec::{FEATURE_SPEC_VERSION, Scaler as Fitted};
 use daybook_features::{FEATURES, feature_spec_hash};
 use daybook_inference::{Model, ModelFacts, Scaler, Shape, timeframes_of};
@@ -19,7 +20,8 @@ use daybook_train::network::{Example, Learner};
 use daybook_train::run::{Ended, RunPlan, Saved, Watcher, run as run_training};
 use daybook_train::thermal::{Heat, Sensor};
 use daybook_train::{Dataset, StepRecord, TrainError, TrainSettings, Trainer};
-use daybook_vocabulary::{Event, Hash, TrainingStarted};
+use daybook_vocabulary::decimal::SCALE;
+use daybook_vocabulary::{Event, Hash, Ratio, TrainingStarted};
 use indicatif::ProgressBar;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -28,7 +30,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
-    let settings = settings_of(arguments);
+    let resolved = super::settings(cli, arguments.set.clone())?.settings;
+    let settings = settings_of(arguments, &resolved);
     settings.check()?;
     let pairs: Vec<(&str, usize)> = arguments.timeframes.iter().map(|(name, bars)| (name.as_str(), *bars)).collect();
     let shape = Shape::new(FEATURES, &pairs)?;
@@ -55,7 +58,7 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
         return Err("the phases after `train` need a range that is held out: give --holdout DATE..DATE".into());
     }
     std::fs::create_dir_all(&arguments.out).map_err(|error| format!("{}: {error}", arguments.out.display()))?;
-    let memory = Arc::new(populate(arguments, &data, &wanted)?);
+    let memory = Arc::new(populate(arguments, &settings, &data, &wanted)?);
     describe(&memory);
     let sampling = if arguments.sampling == Draws::Uniform { Sampling::Uniform } else { Sampling::PRIORITISED };
     let mut learned_from = TrainingSet::new(Arc::clone(&memory), training, sampling)?;
@@ -67,7 +70,8 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
     if arguments.phase < Phase::Train {
         return Ok(ExitCode::SUCCESS);
     }
-    let job = Job { arguments, settings, shape, threads, facts: facts_of(arguments, &data, &memory, training) };
+    let steps = arguments.steps.unwrap_or(resolved.learn_steps);
+    let job = Job { arguments, steps, settings, shape, threads, facts: facts_of(arguments, &data, &memory, training) };
     let ended = job.train(&mut learned_from, &fitted)?;
     if ended != Ended::Finished {
         return Ok(ExitCode::FAILURE);
@@ -96,18 +100,20 @@ fn after(cli: &Cli, arguments: &Train) -> Verdict {
     Ok(ExitCode::SUCCESS)
 }
 
-fn settings_of(arguments: &Train) -> TrainSettings {
+/// What the flags say, else the settings.
+fn settings_of(arguments: &Train, settings: &Settings) -> TrainSettings {
+    let number = |flag: Option<f64>, setting: Ratio| flag.unwrap_or(setting.0 as f64 / SCALE as f64);
     TrainSettings {
-        batch_size: arguments.batch_size,
+        batch_size: arguments.batch_size.unwrap_or(usize::try_from(settings.learn_batch_size).unwrap_or(usize::MAX)),
         micro_batch: arguments.micro_batch.parse().unwrap_or(if arguments.micro_batch == "auto" { 1 } else { 0 }),
-        lr: arguments.lr,
-        weight_decay: arguments.weight_decay,
-        gamma: arguments.gamma,
-        clip: arguments.clip,
-        target_every: arguments.target_every,
-        epsilon_start: arguments.epsilon_start,
-        epsilon_end: arguments.epsilon_end,
-        epsilon_steps: arguments.epsilon_steps,
+        lr: number(arguments.lr, settings.learn_lr),
+        weight_decay: number(arguments.weight_decay, settings.learn_weight_decay),
+        gamma: number(arguments.gamma, settings.learn_gamma),
+        clip: number(arguments.clip, settings.learn_clip),
+        target_every: arguments.target_every.unwrap_or(settings.learn_target_every),
+        epsilon_start: number(arguments.epsilon_start, settings.learn_epsilon_start),
+        epsilon_end: number(arguments.epsilon_end, settings.learn_epsilon_end),
+        epsilon_steps: arguments.epsilon_steps.unwrap_or(settings.learn_epsilon_steps),
         seed: arguments.seed,
     }
 }
@@ -125,14 +131,17 @@ fn check_memory(shape: &Shape, symbols: usize, settings: &TrainSettings, threads
     }
 }
 
-fn populate(arguments: &Train, data: &Data, wanted: &Wanted<'_>) -> Result<Memory, Box<dyn Error>> {
+fn populate(
+    arguments: &Train,
+    settings: &TrainSettings,
+    data: &Data,
+    wanted: &Wanted<'_>,
+) -> Result<Memory, Box<dyn Error>> {
     let explore = arguments.explore.as_ref().map(|path| daybook_replay::learned::open(&path.to_string_lossy()));
     let explore = explore.transpose()?.map(|found| (Arc::new(found.model), found.path));
     let epsilon = match &explore {
         None => Epsilon::RANDOM,
-        Some(_) => {
-            Epsilon { first: arguments.epsilon_start, last: arguments.epsilon_end, over: arguments.epsilon_steps }
-        }
+        Some(_) => Epsilon { first: settings.epsilon_start, last: settings.epsilon_end, over: settings.epsilon_steps },
     };
     let bar = output::progress(data.candles(), "inputs");
     bar.set_message("memory");
@@ -186,6 +195,7 @@ fn facts_of(arguments: &Train, data: &Data, memory: &Memory, training: Span) -> 
 /// A training, ready to begin.
 struct Job<'a> {
     arguments: &'a Train,
+    steps: u64,
     settings: TrainSettings,
     shape: Shape,
     threads: usize,
@@ -204,13 +214,13 @@ impl Job<'_> {
         let mut journal = TrainingJournal::open(&arguments.out)?;
         journal.append(trainer.step_number(), &self.started(&trainer, set, &binary)?, true)?;
         let plan = RunPlan {
-            until: arguments.steps,
+            until: self.steps,
             checkpoint_every: arguments.checkpoint_every,
             checkpoint,
             model: arguments.out.join(daybook_replay::learned::MODEL_FILE),
             binary,
         };
-        let bar = output::progress(arguments.steps, "steps");
+        let bar = output::progress(self.steps, "steps");
         bar.set_position(trainer.step_number());
         bar.reset_eta();
         let stop = arguments.out.join("stop");

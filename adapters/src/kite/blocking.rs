@@ -4,16 +4,23 @@
 //! - Several threads may call at once; each waits for its own answer, and all share the rate buckets.
 //! - Must never: be called from inside a runtime; it would wait for itself.
 
-use super::client::{BrokerClock, Kite};
+use super::client::Kite;
 use super::error::KiteError;
 use super::history::Page;
+use super::instruments::Instruments;
 use super::secret::Secret;
 use super::session::{Credentials, Login, Session, SessionEvent};
+use super::ticker::{self, FeedEvent, FeedLimits, Subscriptions};
 use super::ticks::Token;
 use daybook_vocabulary::{Interval, Nanos};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Between two looks at a clock that is followed.
+const CLOCK_EVERY: Duration = Duration::from_secs(2);
 
 /// A client with a runtime of its own.
 pub struct BlockingKite {
@@ -78,8 +85,80 @@ impl BlockingKite {
         self.runtime.block_on(self.kite.history(token, interval, from, to))
     }
 
-    /// The simulated broker's clock; none where the broker has none.
-    pub fn broker_clock(&self) -> Result<Option<BrokerClock>, KiteError> {
-        self.runtime.block_on(self.kite.broker_clock())
+    /// The day's list of all instruments of an exchange.
+    pub fn instruments(&self, exchange: &str) -> Result<Instruments, KiteError> {
+        self.runtime.block_on(self.kite.instruments(Some(exchange)))
+    }
+
+    /// Streams what is wanted until the listener answers false or what this returns is dropped. The listener is called
+    /// on the thread of the wires: it must not wait.
+    pub fn stream(
+        &self,
+        wanted: Subscriptions,
+        limits: FeedLimits,
+        listener: impl FnMut(FeedEvent) -> bool + Send + 'static,
+    ) -> Result<Streaming, KiteError> {
+        let parts = ticker::divide(&wanted).map_err(|reason| KiteError::Feed { reason })?;
+        // One listener hears all connections, one at a time.
+        let listener = Arc::new(Mutex::new(listener));
+        let mut streaming = Streaming { tasks: Vec::new(), wanted: Vec::new() };
+        for part in parts {
+            let (sender, receiver) = watch::channel(part);
+            let (kite, listener) = (self.kite.clone(), listener.clone());
+            streaming.wanted.push(sender);
+            streaming.tasks.push(self.runtime.spawn(async move {
+                let listen = |event| {
+                    let mut listener = listener.lock().unwrap_or_else(PoisonError::into_inner);
+                    (*listener)(event)
+                };
+                ticker::run(&kite, limits, receiver, listen).await;
+            }));
+        }
+        let kite = self.kite.clone();
+        // A clock that is followed is looked at again and again: the broker may have stood still.
+        streaming.tasks.push(self.runtime.spawn(async move {
+            while !matches!(kite.follow_clock().await, Ok(None)) {
+                tokio::time::sleep(CLOCK_EVERY).await;
+            }
+        }));
+        Ok(streaming)
+    }
+
+    /// Calls back for each SIGINT (`sigint`) and SIGTERM (`sigterm`), which then no longer end the process.
+    pub fn on_signal(&self, mut heard: impl FnMut(&'static str) + Send + 'static) -> Result<(), KiteError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _inside = self.runtime.enter();
+        let listen = |kind| signal(kind).map_err(|source| KiteError::File { path: "signals".into(), source });
+        let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        self.runtime.spawn(async move {
+            loop {
+                let source = tokio::select! {
+                    _ = interrupt.recv() => "sigint",
+                    _ = terminate.recv() => "sigterm",
+                };
+                heard(source);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// A stream that goes until this is dropped.
+pub struct Streaming {
+    tasks: Vec<JoinHandle<()>>,
+    /// Kept: without its sender a receiver only knows what was wanted last.
+    wanted: Vec<watch::Sender<Subscriptions>>,
+}
+
+impl Streaming {
+    /// Connections.
+    pub const fn connections(&self) -> usize {
+        self.wanted.len()
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }

@@ -129,6 +129,11 @@ impl Kite {
         self.pace.now()
     }
 
+    /// How long `nanos` nanoseconds of that time are in the world's.
+    pub fn outside(&self, nanos: i64) -> Duration {
+        self.pace.outside(nanos)
+    }
+
     /// Where the session stands, after looking at the clock.
     pub fn session(&self) -> Session {
         let now = self.pace.now();
@@ -320,9 +325,16 @@ impl Kite {
         Ok(())
     }
 
-    /// The simulated broker's clock, asked again.
-    pub async fn broker_clock(&self) -> Result<Option<BrokerClock>, KiteError> {
-        simulated_clock(self.transport.as_ref(), &self.address, Duration::ZERO).await
+    /// Asks for the simulated broker's clock again, and follows it; none where the broker has none.
+    pub async fn follow_clock(&self) -> Result<Option<BrokerClock>, KiteError> {
+        if !self.address.is_loopback() {
+            return Ok(None);
+        }
+        let clock = simulated_clock(self.transport.as_ref(), &self.address, Duration::ZERO).await?;
+        if let Some(clock) = clock {
+            self.pace.correct(clock.now, clock.speed_milli);
+        }
+        Ok(clock)
     }
 
     async fn list<T: for<'de> Deserialize<'de>>(&self, call: &Call) -> Result<(Vec<T>, Vec<BadRow>), KiteError> {

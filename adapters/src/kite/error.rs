@@ -77,6 +77,12 @@ pub enum KiteError {
         /// Why.
         reason: String,
     },
+    /// The feed cannot stream what is wanted.
+    #[error("{reason}: name fewer symbols")]
+    Feed {
+        /// Why.
+        reason: String,
+    },
     /// The day's orders are used up.
     #[error("the day's orders are used up (the broker takes 5,000); nothing more can be sent today")]
     DayIsFull,

@@ -25,6 +25,14 @@ pub trait Pace: Send + Sync {
     fn sleep_outside(&self, nanos: i64) -> Boxed<'_, ()>;
     /// A number from 0 to `below - 1`.
     fn chance(&self, below: u64) -> u64;
+    /// Takes note of a broker's clock, where it is followed.
+    fn correct(&self, theirs: Nanos, speed_milli: u64) {
+        let _ = (theirs, speed_milli);
+    }
+    /// How long `nanos` nanoseconds of this time are in the world's.
+    fn outside(&self, nanos: i64) -> Duration {
+        duration(nanos)
+    }
 }
 
 /// The world's time.
@@ -86,13 +94,6 @@ impl BrokerPace {
         Self { anchor: Mutex::new(anchor), chance: Chance::new(theirs.0.cast_unsigned()) }
     }
 
-    /// Corrects it by what they told again. Time does not step back: a lead is slept off.
-    pub fn correct(&self, theirs: Nanos, speed_milli: u64) {
-        let known = self.now();
-        let anchor = Anchor { theirs: theirs.max(known), ours: instant_now(), speed_milli };
-        *self.anchor.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = anchor;
-    }
-
     fn anchor(&self) -> Anchor {
         *self.anchor.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -106,13 +107,24 @@ impl Pace for BrokerPace {
     }
 
     fn sleep(&self, nanos: i64) -> Boxed<'_, ()> {
+        Box::pin(tokio::time::sleep(self.outside(nanos)))
+    }
+
+    /// Corrects it by what they told again. Time does not step back: a lead is kept until they have caught up.
+    fn correct(&self, theirs: Nanos, speed_milli: u64) {
+        let known = self.now();
+        let anchor = Anchor { theirs: theirs.max(known), ours: instant_now(), speed_milli };
+        *self.anchor.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = anchor;
+    }
+
+    fn outside(&self, nanos: i64) -> Duration {
         // Where their time stands still, ours is all there is to wait in.
         let speed = match self.anchor().speed_milli {
             0 => 1_000,
             speed => speed,
         };
         let ours = u128::from(nanos.max(0).cast_unsigned()) * 1_000 / u128::from(speed);
-        Box::pin(tokio::time::sleep(duration(i64::try_from(ours).unwrap_or(i64::MAX))))
+        duration(i64::try_from(ours).unwrap_or(i64::MAX))
     }
 
     fn sleep_outside(&self, nanos: i64) -> Boxed<'_, ()> {

@@ -108,6 +108,16 @@ pub enum CoreError {
         /// The model.
         model: &'static str,
     },
+    /// A model without its input, whatever it is.
+    #[error("an order would fill in the candle {cause}, and the slippage model '{model}' has no {input}")]
+    NoInput {
+        /// The candle.
+        cause: Cause,
+        /// The model.
+        model: &'static str,
+        /// What it misses, and what to do.
+        input: &'static str,
+    },
     /// The fee schedule does not reach back to a session.
     #[error("{0}")]
     Fees(String),
@@ -221,7 +231,9 @@ impl Core {
 
     /// The same core, whose fills slip by a model. Like the setup it is not state: a restored core is told again.
     pub fn with_slippage(self, choice: SlippageModel) -> Self {
-        Self { slippage: slippage::model(choice), ..self }
+        let mut core = Self { slippage: slippage::model(choice), ..self };
+        core.heed();
+        core
     }
 
     /// How much has happened.
@@ -264,7 +276,7 @@ impl Core {
         self.state.now = input.time;
         match input.body {
             Body::Candle(instrument, candle) => self.on_candle(input.cause, instrument, candle, out)?,
-            Body::Print(instrument, print) => self.on_print(input.cause, instrument, print, out)?,
+            Body::Print(instrument, traded) => self.on_print(input.cause, instrument, traded, out)?,
             Body::Quote(instrument, quote) => self.on_quote(input.cause, instrument, quote, out),
             Body::Depth(instrument, depth) => self.on_depth(input.cause, instrument, depth, out),
             Body::Slice(_) => self.on_slice(out),

@@ -5,9 +5,9 @@
 //! - Values that differ by symbol are looked up once, here; the path of a candle indexes vectors.
 
 use crate::input::SessionHours;
-use daybook_config::{LimitFill, OffTick, Product, Settings, TradingTime, WrongSide};
+use daybook_config::{LimitFill, Liquidity, OffTick, Product, Settings, TradingTime, WrongSide};
 use daybook_vocabulary::time::{MINUTE, SECOND};
-use daybook_vocabulary::{Instrument, Money, Nanos, Price};
+use daybook_vocabulary::{Instrument, Money, Nanos, Price, Quantity};
 
 /// What exchange and broker ask of orders, and when orders trade.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,6 +30,12 @@ pub struct ExchangeRules {
     pub answer: i64,
     /// When instruments expire; empty where none does.
     pub expiries: Vec<Nanos>,
+    /// How much there is to trade on a candle.
+    pub liquidity: Liquidity,
+    /// Most there is of single instruments; empty where none has a cap of its own.
+    pub caps: Vec<Quantity>,
+    /// Sessions whose mean volume is the average daily volume; 0 for twenty.
+    pub adv_sessions: u32,
 }
 
 /// The broker's way of ending a day.
@@ -63,6 +69,9 @@ impl ExchangeRules {
             Some(date) => date.next().midnight() + -zone,
             None => Nanos::MAX,
         };
+        let cap = |instrument: &Instrument| {
+            settings.exchange_liquidity_caps.get(&instrument.symbol).copied().unwrap_or(Quantity(i64::MAX))
+        };
         let square_off = (settings.exchange_product == Product::Intraday).then(|| SquareOff {
             after_midnight: i64::from(settings.exchange_square_off.seconds()) * SECOND - zone,
             fee: settings.exchange_square_off_fee,
@@ -81,6 +90,12 @@ impl ExchangeRules {
                 true => Vec::new(),
                 false => instruments.iter().map(expiry).collect(),
             },
+            liquidity: settings.exchange_liquidity,
+            caps: match settings.exchange_liquidity_caps.is_empty() {
+                true => Vec::new(),
+                false => instruments.iter().map(cap).collect(),
+            },
+            adv_sessions: settings.exchange_adv_sessions,
         }
     }
 
@@ -93,9 +108,14 @@ impl ExchangeRules {
             || !self.expiries.is_empty()
     }
 
+    /// There is less to trade than the candle says.
+    pub fn limits_liquidity(&self) -> bool {
+        self.liquidity != Liquidity::Volume || !self.caps.is_empty()
+    }
+
     /// Something may happen at a candle before orders trade on it.
     pub const fn acts(&self) -> bool {
-        self.square_off.is_some() || self.latency > 0
+        self.square_off.is_some() || self.latency > 0 || matches!(self.liquidity, Liquidity::Depleting(..))
     }
 
     /// Orders do not trade on every candle.

@@ -10,14 +10,19 @@
 //!
 //! The volume is that of the whole candle, as in other engines: it prices a fill, no decision ever sees it early.
 
+mod average;
 mod fixed;
+mod percent;
+mod quoted;
+mod size;
 mod spread;
 mod square_root;
+mod tables;
 mod volume_share;
 
 use daybook_config::SlippageModel;
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
-use daybook_vocabulary::{BasisPoints, Price, Quantity, Side};
+use daybook_vocabulary::{BasisPoints, OrderType, Price, Quantity, Side};
 
 /// The whole of a price, in units of 1e-8 of a basis point; no impact is larger.
 const WHOLE: i128 = 10_000 * SCALE as i128;
@@ -33,6 +38,25 @@ pub struct SlippageInput {
     pub quantity: Quantity,
     /// Volume of the candle it fills in; zero when there was none, or nobody said.
     pub volume: Quantity,
+    /// How its order is priced.
+    pub order_type: OrderType,
+    /// The instrument's average daily volume; zero when it is not known.
+    pub average: Quantity,
+    /// Half the spread of the quote it fills against, where there is one.
+    pub half_spread: Option<Price>,
+}
+
+/// What a model cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Nothing but the leg itself.
+    Nothing,
+    /// The volume of the candle.
+    Volume,
+    /// The average daily volume.
+    Average,
+    /// A quote.
+    Quote,
 }
 
 /// Where a leg fills by a model, before tick and limit.
@@ -47,7 +71,12 @@ pub trait Slippage: Send {
     /// Its name in fills and reports.
     fn name(&self) -> &'static str;
 
-    /// Where the leg fills; nothing when what the model needs is missing.
+    /// What it cannot do without.
+    fn wants(&self) -> Want {
+        Want::Nothing
+    }
+
+    /// Where the leg fills; nothing when what the model wants is missing.
     fn price(&self, leg: &SlippageInput) -> Option<SlippedPrice>;
 }
 
@@ -60,6 +89,15 @@ pub fn model(choice: SlippageModel) -> Option<Box<dyn Slippage>> {
         SlippageModel::VolumeShare(bps) => Box::new(volume_share::VolumeShare(bps)),
         SlippageModel::VolumeShareSquared(bps) => Box::new(volume_share::VolumeShareSquared(bps)),
         SlippageModel::SqrtImpact(bps) => Box::new(square_root::SquareRoot(bps)),
+        SlippageModel::Percent(bps, least) => Box::new(percent::Percent(bps, least)),
+        SlippageModel::AssetClass(class) => Box::new(tables::ByClass(class)),
+        SlippageModel::OrderType(market, limit, stop) => Box::new(tables::ByOrder(market, limit, stop)),
+        SlippageModel::SizeRoot(bps, whole) => Box::new(size::SizeRoot(bps, whole)),
+        SlippageModel::Participation(base, linear, root) => Box::new(size::Participation(base, linear, root)),
+        SlippageModel::AverageLinear(base, slope) => Box::new(average::Linear(base, slope)),
+        SlippageModel::AverageRoot(bps) => Box::new(average::Power(bps, 4)),
+        SlippageModel::AveragePower(bps, eighths) => Box::new(average::Power(bps, eighths)),
+        SlippageModel::Spread(part) => Box::new(quoted::Spread(part)),
     })
 }
 
@@ -128,7 +166,16 @@ mod tests {
 
     pub(super) fn leg(side: Side, reference: &str, quantity: i64, volume: i64) -> SlippageInput {
         let (quantity, volume) = (Quantity::from_units(quantity), Quantity::from_units(volume));
-        SlippageInput { side, reference: reference.parse().unwrap(), quantity, volume }
+        let reference = reference.parse().unwrap();
+        SlippageInput {
+            side,
+            reference,
+            quantity,
+            volume,
+            order_type: OrderType::Market,
+            average: Quantity::ZERO,
+            half_spread: None,
+        }
     }
 
     pub(super) fn price(choice: &str, leg: &SlippageInput) -> Option<String> {
@@ -144,6 +191,13 @@ mod tests {
             bps().prop_map(SlippageModel::VolumeShare),
             bps().prop_map(SlippageModel::VolumeShareSquared),
             bps().prop_map(SlippageModel::SqrtImpact),
+            bps().prop_map(|bps| SlippageModel::Percent(bps, Price(7))),
+            bps().prop_map(|bps| SlippageModel::SizeRoot(bps, Quantity(1_000))),
+            bps().prop_map(|bps| SlippageModel::Participation(BasisPoints(1), bps, bps)),
+            bps().prop_map(|bps| SlippageModel::AverageLinear(BasisPoints(1), bps)),
+            (bps(), 1u8..=16).prop_map(|(bps, eighths)| SlippageModel::AveragePower(bps, eighths)),
+            (1..=SCALE).prop_map(|part| SlippageModel::Spread(daybook_vocabulary::Ratio(part))),
+            Just(SlippageModel::AssetClass(daybook_config::AssetClass::Option)),
         ]
     }
 
@@ -163,7 +217,15 @@ mod tests {
             let (side, reference) = (if buy { Side::Buy } else { Side::Sell }, Price(reference));
             let limit = if buy { reference.0.saturating_add(room) } else { (reference.0 - room).max(1) };
             let limit = limited.then_some(Price(limit));
-            let leg = SlippageInput { side, reference, quantity: Quantity(quantity), volume: Quantity(volume) };
+            let leg = SlippageInput {
+                side,
+                reference,
+                quantity: Quantity(quantity),
+                volume: Quantity(volume),
+                order_type: OrderType::Market,
+                average: Quantity(volume),
+                half_spread: Some(Price(volume)),
+            };
             let model = model(choice).unwrap();
             let price = slip(&*model, &leg, Price(tick), limit).unwrap();
             prop_assert_eq!(slip(&*model, &leg, Price(tick), limit), Some(price), "reading changes nothing");
@@ -193,7 +255,10 @@ mod tests {
             let model = model(choice).unwrap();
             let at = |quantity: i64, volume: i64| {
                 let (quantity, volume) = (Quantity(quantity), Quantity(volume));
-                model.price(&SlippageInput { side: Side::Buy, reference: Price(price), quantity, volume }).unwrap().price
+                let (order_type, half_spread) = (OrderType::Stop, Some(Price(9)));
+                let (side, reference, average) = (Side::Buy, Price(price), volume);
+                let leg = SlippageInput { side, reference, quantity, volume, order_type, average, half_spread };
+                model.price(&leg).unwrap().price
             };
             let larger = quantity.saturating_add(more);
             prop_assert!(at(larger, volume) >= at(quantity, volume));
@@ -222,7 +287,8 @@ mod tests {
         let model = model(SlippageModel::parse("bps:10000").unwrap()).unwrap();
         let at = |reference: i64, tick: i64| {
             let one = Quantity(1);
-            let leg = SlippageInput { side: Side::Sell, reference: Price(reference), quantity: one, volume: one };
+            let leg =
+                SlippageInput { reference: Price(reference), quantity: one, volume: one, ..leg(Side::Sell, "1", 1, 1) };
             slip(&*model, &leg, Price(tick), None).unwrap().0
         };
         assert_eq!((at(1_000, 7), at(3, 7), at(1_000, 0), at(1, 0)), (7, 3, 1, 1));

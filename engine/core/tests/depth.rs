@@ -5,7 +5,7 @@
 
 mod worlds;
 
-use daybook_config::{LimitFill, fees::FeeSchedule};
+use daybook_config::{LimitFill, SlippageModel, fees::FeeSchedule};
 use daybook_core::{
     Body, Bracket, Conclusion, Core, CoreError, ExchangeRules, Input, Level, OrderRequest, Outbox, Output, Request,
     Setup, Slice,
@@ -160,6 +160,23 @@ fn quotes_fill_at_bid_and_ask() {
     assert_eq!(fills(&it.book(&book))[0].2, 15);
     let third = quote(&it, 120, 100);
     assert!(it.step(Body::Quote(X, &third)).unwrap().is_empty(), "the book drives now");
+}
+
+/// BT-15: half the way from the middle of the quote to its other side, by the quote that stands when it fills.
+#[test]
+fn a_spread_is_paid_in_part() {
+    for (model, bought) in [("spread:0.5", 105), ("spread:1", 110)] {
+        let mut it = Market::new(vec![place(market(Side::Buy, 5))], ExchangeRules::default());
+        it.core = it.core.with_slippage(SlippageModel::parse(model).unwrap());
+        let quote =
+            |it: &Market, low: i64| Quote::new(it.now, (Price(low), Quantity(10)), (Price(low + 20), Quantity(10)));
+        let first = quote(&it, 500);
+        it.step(Body::Quote(X, &first)).unwrap();
+        it.decide(510);
+        let second = quote(&it, 90);
+        let filled = fills(&it.step(Body::Quote(X, &second)).unwrap());
+        assert_eq!(filled, [(1, Side::Buy, 5, bought, 100, "spread".to_owned())], "the quote of the decision is gone");
+    }
 }
 
 /// Limits, stops and trailing stops against books and prints.

@@ -5,8 +5,8 @@
 
 mod worlds;
 
-use daybook_config::SlippageModel;
-use daybook_core::{Conclusion, CoreError, OrderRequest, Outbox, Request};
+use daybook_config::{Liquidity, SlippageModel};
+use daybook_core::{Conclusion, CoreError, ExchangeRules, OrderRequest, Outbox, Request};
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::time::MINUTE;
 use daybook_vocabulary::{
@@ -142,6 +142,11 @@ fn every_model_moves_both_legs() {
         ("volume-share:20", "1000.5", "5", "1099.45", "5"),
         ("volume-share-squared:160", "1001", "10", "1098.9", "10"),
         ("sqrt-impact:20", "1001", "10", "1098.9", "10"),
+        ("percent:10:1.05", "1001.05", "10.5", "1098.9", "10"),
+        ("asset-class:option", "1000.5", "5", "1099.45", "5"),
+        ("order-type:10:1:5", "1001", "10", "1098.9", "10"),
+        ("size-sqrt:10:250", "1001", "10", "1098.9", "10"),
+        ("participation:1:40:0", "1000.5", "5", "1099.45", "5"),
     ];
     for (model, bought, bought_bps, sold, sold_bps) in table {
         let world = world(model, ROUND_TRIP, orders(&[buy(250), sell(250)]));
@@ -171,7 +176,7 @@ fn a_position_that_is_never_left_has_slipped_too() {
 #[test]
 fn a_model_without_its_input_is_an_error() {
     let silent: &[Bar] = &[ROUND_TRIP[0], ((1_000, 1_010, 990, 1_005), 0)];
-    for model in ["volume-share:20", "volume-share-squared:20", "sqrt-impact:20"] {
+    for model in ["volume-share:20", "volume-share-squared:20", "sqrt-impact:20", "participation:1:100:0"] {
         let world = world(model, silent, orders(&[buy(250)]));
         let name = world.slippage.to_string().split(':').next().unwrap().to_owned();
         let error = play(&world).unwrap_err();
@@ -185,6 +190,63 @@ fn a_model_without_its_input_is_an_error() {
     for model in ["none", "bps:10", "half-spread:0.05"] {
         assert_eq!(play(&world(model, silent, orders(&[buy(250)]))).unwrap().fills.len(), 1, "{model} needs no volume");
     }
+}
+
+/// Models of an average day's volume: the mean of whole sessions, and an error before there is one (BT-11, BT-18, BT-39).
+#[test]
+fn an_average_day_is_a_whole_one() {
+    let day = |number: i64, bars: &[Bar]| {
+        let hours = worlds::session(number);
+        let mut steps = vec![Step::Opened { hours }];
+        for (minute, bar) in bars.iter().enumerate() {
+            let Step::Candle { cause, candle, .. } = candle(minute as i64, bar) else { unreachable!() };
+            let open_time = hours.open + minute as i64 * MINUTE;
+            let candle = Candle::new(CandleParts { open_time, ..candle.parts() });
+            let (cause, time) = (Cause { seq: cause.seq + 100 * number as u64, ..cause }, open_time + MINUTE);
+            steps.push(Step::Candle { cause, time, instrument: 0, candle, late: false });
+            steps.push(Step::Slice { time });
+        }
+        steps.push(Step::Closed { time: hours.close });
+        steps
+    };
+    let flat: Bar = ((1_000, 1_000, 1_000, 1_000), 5_000);
+    // 10,000 and 20,000 on whole days: at the third a mean of 15,000; what the third has traded does not count.
+    let steps = [day(0, &[flat; 2]), day(1, &[flat; 4]), day(2, &[flat; 3])].concat();
+    let quiet = vec![Vec::new(); 6];
+    let script = [quiet, orders(&[buy(150), sell(150)])].concat();
+    // A hundredth of the day: 1 + 1,000 × 0.01, √0.01 × 100, 0.01 × 100.
+    let table =
+        [("adv-linear:1:1000", "1001.1", "11"), ("adv-sqrt:100", "1001", "10"), ("adv-power:100:1", "1000.1", "1")];
+    for (model, bought, bps) in table {
+        let world = World { steps: steps.clone(), script: script.clone(), ..world(model, ROUND_TRIP, Vec::new()) };
+        let played = play(&world).unwrap();
+        let name = model.split(':').next().unwrap().to_owned();
+        assert_eq!(played.legs()[0], ("1000".to_owned(), bought.to_owned(), bps.to_owned(), name.clone()), "{model}");
+        assert_eq!(played.trades.len(), 1, "{model}");
+        let early = World { script: orders(&[buy(150)]), ..world };
+        let error = play(&early).unwrap_err();
+        assert!(matches!(error, CoreError::NoInput { cause, model, .. } if cause.seq == 1 && model == name), "{error}");
+    }
+    let spread = world("spread:0.5", ROUND_TRIP, orders(&[buy(150)]));
+    assert!(play(&spread).unwrap_err().to_string().contains("has no quote"), "candles have none");
+}
+
+/// BT-40: as much on every candle, or a pool that comes back by a tenth; what orders take and what is left add up.
+#[test]
+fn liquidity_runs_out_and_comes_back() {
+    let flat: Bar = ((1_000, 1_000, 1_000, 1_000), 5_000);
+    let filled = |liquidity, caps: Vec<Quantity>| {
+        let world = world("none", &[flat; 9], orders(&[buy(150)]));
+        let rules = ExchangeRules { liquidity, caps, ..ExchangeRules::default() };
+        let played = play(&World { rules, ..world }).unwrap();
+        played.fills.iter().map(|fill| fill.quantity.0 / units(1).0).collect::<Vec<_>>()
+    };
+    let tenth = "1000".parse().unwrap();
+    assert_eq!(filled(Liquidity::Volume, Vec::new()), [150]);
+    assert_eq!(filled(Liquidity::Constant(units(60)), Vec::new()), [60, 60, 30]);
+    assert_eq!(filled(Liquidity::Constant(units(60)), vec![units(40)]), [40, 40, 40, 30]);
+    // A hundred at first, then ten with every candle: never more than was there and came back.
+    assert_eq!(filled(Liquidity::Depleting(units(100), tenth), Vec::new()), [100, 10, 10, 10, 10, 10]);
 }
 
 /// A candle whose price stood still without volume saw no trade: nothing fills, the order waits.

@@ -7,6 +7,7 @@
 use crate::candle::{Bar, Candle};
 use crate::change::{OrderModified, RequestRefused, StopTightened};
 use crate::decision::Decision;
+use crate::feed::FeedState;
 use crate::header::{Fetched, Quarantine, RunEnded, RunStarted, SessionHeader, SessionHeaderV1, SessionHeaderV2};
 use crate::instrument::Instrument;
 use crate::learning::{CheckpointWritten, Evaluation, Promotion, TrainingStarted, TrainingStep};
@@ -144,6 +145,8 @@ events! {
     11 SessionClosed(SessionClosed) "session-closed",
     /// A decision point.
     12 SliceTaken(SliceTaken) "slice",
+    /// A feed was connected, lost or overrun.
+    13 FeedState(FeedState) "feed-state",
     /// A range that a broker was asked for, whole.
     16 Fetched(Fetched) "fetched",
     /// A command of the operator.
@@ -289,6 +292,7 @@ archived!(
     Instrument 1,
     Quarantine 1,
     Fetched 1,
+    FeedState 1,
     OrderIntent 2,
     OrderUpdate 1,
     Fill 1,

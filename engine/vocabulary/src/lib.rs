@@ -22,6 +22,7 @@ pub mod change;
 pub mod decimal;
 pub mod decision;
 pub mod event;
+mod feed;
 pub mod header;
 pub mod instrument;
 pub mod label;
@@ -40,6 +41,7 @@ pub use candle::{Bar, Candle};
 pub use change::{OrderModified, RequestKind, RequestRefused, StopTightened};
 pub use decision::{Action, Decision, ModelNumber, Ruling};
 pub use event::{DecodeError, Event, Kind, Payload, PayloadBuffer};
+pub use feed::{FeedChange, FeedState};
 pub use header::{
     Fetched, InputFilter, InputJournal, Parent, Quarantine, RunEnded, RunStarted, Series, SessionHeader, SessionMode,
 };

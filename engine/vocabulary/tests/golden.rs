@@ -8,13 +8,13 @@ use daybook_vocabulary::VenueEntry;
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
     Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, CheckpointWritten, Command, Date,
-    Decision, Depth, Evaluation, Event, Fetched, Fill, Hash, InputFilter, InputJournal, Instrument, InstrumentId,
-    Interval, Kind, Label, LimitChange, LimitKind, LimitMoved, Measure, ModelNumber, Money, Nanos, OperatorCommand,
-    OrderEvent, OrderId, OrderIntent, OrderModified, OrderState, OrderType, OrderUpdate, Parent, PayloadBuffer, Price,
-    Promotion, Quantity, Quarantine, Quote, Ratio, RequestKind, RequestRefused, RiskVerdict, RulesFollowed, Ruling,
-    RunEnded, RunStarted, Series, SessionClosed, SessionHeader, SessionMode, SessionOpened, Side, SliceTaken,
-    StateDigest, StopTightened, TimeInForce, TradeClosed, TradeMeasures, TradePrint, Trail, TrainingStarted,
-    TrainingStep, Verdict,
+    Decision, Depth, Evaluation, Event, FeedChange, FeedState, Fetched, Fill, Hash, InputFilter, InputJournal,
+    Instrument, InstrumentId, Interval, Kind, Label, LimitChange, LimitKind, LimitMoved, Measure, ModelNumber, Money,
+    Nanos, OperatorCommand, OrderEvent, OrderId, OrderIntent, OrderModified, OrderState, OrderType, OrderUpdate,
+    Parent, PayloadBuffer, Price, Promotion, Quantity, Quarantine, Quote, Ratio, RequestKind, RequestRefused,
+    RiskVerdict, RulesFollowed, Ruling, RunEnded, RunStarted, Series, SessionClosed, SessionHeader, SessionMode,
+    SessionOpened, Side, SliceTaken, StateDigest, StopTightened, TimeInForce, TradeClosed, TradeMeasures, TradePrint,
+    Trail, TrainingStarted, TrainingStep, Verdict,
 };
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -181,7 +181,18 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
             assert!(align_of::<rkyv::Archived<$payload>>() <= 8, "{} in the journal", stringify!($payload));
         )*};
     }
-    archived!(SessionHeader, RunStarted, RunEnded, Instrument, Fetched, Quarantine, OrderIntent, OrderUpdate, Fill);
+    archived!(
+        SessionHeader,
+        RunStarted,
+        RunEnded,
+        Instrument,
+        Fetched,
+        FeedState,
+        Quarantine,
+        OrderIntent,
+        OrderUpdate,
+        Fill
+    );
     archived!(SessionOpened, SessionClosed, SliceTaken);
     archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
     archived!(OrderModified, StopTightened, RequestRefused, VenueEntry);
@@ -237,6 +248,15 @@ fn candle() -> Candle {
 
 fn instrument() -> Instrument {
     Instrument { market: "nse".into(), symbol: "RELIANCE".into(), tick: Price(5_000_000), lot: Quantity(100_000_000) }
+}
+
+fn feed_state() -> FeedState {
+    FeedState {
+        change: FeedChange::Connected,
+        gap_since: Some(Nanos(1_749_526_200_000_000_000)),
+        dropped: 7,
+        reason: "silent for 5000 ms".to_owned(),
+    }
 }
 
 fn venue_entry() -> VenueEntry {
@@ -312,6 +332,7 @@ fn example(kind: Kind) -> Event {
         Kind::RunEnded => Event::RunEnded(run_ended()),
         Kind::Instrument => Event::Instrument(instrument()),
         Kind::Candle => Event::Candle(candle()),
+        Kind::FeedState => Event::FeedState(feed_state()),
         Kind::Fetched => Event::Fetched(fetched()),
         Kind::Quarantine => Event::Quarantine(Quarantine {
             file: hash(4),
@@ -324,6 +345,13 @@ fn example(kind: Kind) -> Event {
         }
         Kind::TradePrint => Event::TradePrint(TradePrint::new(Nanos(-6), Price(100), Quantity(8))),
         Kind::Depth => Event::Depth(depth()),
+        _ => concluded(kind),
+    }
+}
+
+/// The same for what the core concludes, and what came later.
+fn concluded(kind: Kind) -> Event {
+    match kind {
         Kind::Bar => Event::Bar(Bar::new(CAUSE, candle())),
         Kind::OrderIntent => Event::OrderIntent(order_intent()),
         Kind::OrderUpdate => Event::OrderUpdate(OrderUpdate {
@@ -386,6 +414,7 @@ fn example(kind: Kind) -> Event {
         Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten | Kind::Evaluation | Kind::Promotion => {
             example_of_learning(kind)
         }
+        _ => unreachable!("{kind} has its example above"),
     }
 }
 

@@ -117,6 +117,11 @@ impl Pilot {
         self.stage
     }
 
+    /// When the session opens and when its continuous trading ends.
+    pub fn session(&self) -> (Nanos, Nanos) {
+        (self.session.open(), self.session.close())
+    }
+
     /// The recorder, to commit and to look at the core.
     pub const fn recorder(&mut self) -> &mut Recorder {
         &mut self.recorder
@@ -125,6 +130,11 @@ impl Pilot {
     /// Ends the session, whatever the stage.
     pub fn end(self, seal: Option<&SealKey>) -> Result<Head, ReplayError> {
         self.recorder.end(seal)
+    }
+
+    /// Leaves the session as it stands, to be taken up again.
+    pub fn leave(self) -> Result<Head, ReplayError> {
+        self.recorder.leave()
     }
 
     fn is_due(&self, now: Nanos) -> bool {

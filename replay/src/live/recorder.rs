@@ -13,8 +13,8 @@ use crate::session::{append, append_output};
 use daybook_core::{Body, Core, Input, NO_STREAM, Outbox, Output, SessionHours, Slice};
 use daybook_journal::{Durable, Head, SealKey, Writer};
 use daybook_vocabulary::{
-    Candle, Cause, Date, Depth, Instrument, InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer, Quote,
-    SessionClosed, SessionHeader, SessionOpened, SliceTaken, TradePrint,
+    Candle, Cause, Date, Depth, FeedState, Instrument, InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer,
+    Quote, SessionClosed, SessionHeader, SessionOpened, SliceTaken, TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -178,6 +178,18 @@ impl Recorder {
         self.core.step(&input, &mut self.out)?;
         self.write_outputs()?;
         Ok(self.out.outputs())
+    }
+
+    /// Journals what the core is not told: what became of the feed. A replay steps over it.
+    pub fn note(&mut self, time: Nanos, state: &FeedState) -> Result<(), ReplayError> {
+        self.now = time.max(self.now);
+        append(&mut self.writer, &mut self.buffer, self.now, NO_STREAM.0, state)
+    }
+
+    /// Leaves the session as it stands, all of it durable: it can be taken up again.
+    pub fn leave(mut self) -> Result<Head, ReplayError> {
+        self.writer.sync()?;
+        Ok(self.writer.close()?)
     }
 
     /// Closes the batch: a reader sees it, a crash of the machine may still take it.

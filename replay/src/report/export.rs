@@ -294,7 +294,7 @@ pub(super) const fn cause_cells(cause: Cause) -> [Cell<'static>; 2] {
 const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
     match kind {
         Kind::Candle | Kind::Bar => &[],
-        Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded | Kind::Fetched => &[("json", Utf8)],
+        Kind::SessionHeader | Kind::RunStarted | Kind::RunEnded | Kind::Fetched | Kind::FeedState => &[("json", Utf8)],
         Kind::Quote | Kind::TradePrint | Kind::Depth => &[("json", Utf8)],
         Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten => &[("json", Utf8)],
         Kind::Evaluation | Kind::Promotion => &[("json", Utf8)],

@@ -6,7 +6,7 @@
 //! - Does not judge the session: an event about an order that is unknown or over changes nothing and is counted.
 
 use super::contract::ContractNotes;
-use super::measures::{broken, measures};
+use super::measures::{Measured, broken, measures};
 use super::series::Histogram;
 use super::statistics::{self, CurveAccumulator, TradeAccumulator};
 use super::summary::Summary;
@@ -14,8 +14,8 @@ use super::tables::Tables;
 use super::{EventAt, ReportError, ReportOptions, RunFacts};
 use daybook_features::columns::{Cell, Written};
 use daybook_vocabulary::{
-    Account, Alarm, Charges, Date, Event, Fill, Kind, Money, Nanos, OrderIntent, OrderState, OrderUpdate, Price,
-    Quantity, SessionHeader, Side, TradeClosed, Verdict, decimal,
+    Account, Alarm, Charges, Date, Event, Fill, Kind, LimitChange, Money, Nanos, OrderIntent, OrderState, OrderUpdate,
+    Price, Quantity, SessionHeader, Side, TradeClosed, Verdict, decimal,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -34,6 +34,10 @@ pub(super) struct Findings {
     pub(super) curve: CurveAccumulator,
     pub(super) trades: TradeAccumulator,
     pub(super) trade_bars: u64,
+    /// What trades are measured by.
+    pub(super) measured: Measured,
+    /// Limits that tripped.
+    pub(super) tripped: u64,
     /// Net returns of trades.
     pub(super) trade_returns: Histogram,
     /// Returns of sessions.
@@ -133,6 +137,8 @@ impl Fold {
             curve: CurveAccumulator::new(facts.initial_cash, facts.sessions_per_year),
             trades: TradeAccumulator::default(),
             trade_bars: 0,
+            measured: Measured::default(),
+            tripped: 0,
             trade_returns: Histogram::new(),
             session_returns: Histogram::new(),
             sessions: Vec::new(),
@@ -172,6 +178,10 @@ impl Fold {
             }
             Event::Alarm(alarm) => {
                 self.alarm(alarm);
+                Ok(())
+            }
+            Event::LimitMoved(moved) => {
+                self.findings.tripped += u64::from(moved.change == LimitChange::Tripped);
                 Ok(())
             }
             _ => Ok(()),
@@ -279,6 +289,7 @@ impl Fold {
             return Err(overflow(at.seq, "the results of trades"));
         }
         findings.trade_bars = findings.trade_bars.saturating_add(trade.bars);
+        findings.measured.add(trade);
         if let Some(value) = net_return {
             findings.trade_returns.push(value);
         }

@@ -58,6 +58,50 @@ pub(super) fn measures<'a>(trade: &TradeClosed, broken: &'a str) -> [Cell<'a>; 1
     ]
 }
 
+/// A mean of ratios, kept exactly until it is shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Mean {
+    sum: i128,
+    count: u64,
+}
+
+impl Mean {
+    fn add(&mut self, ratio: Option<Ratio>) {
+        if let Some(ratio) = ratio {
+            self.sum += i128::from(ratio.0);
+            self.count += 1;
+        }
+    }
+
+    /// For people; nothing where no trade had the ratio.
+    pub(super) fn value(self) -> Option<f64> {
+        (self.count > 0).then(|| Money(self.sum).to_f64() / self.count as f64)
+    }
+}
+
+/// What all trades together are measured by.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Measured {
+    /// R multiples.
+    pub(super) r: Mean,
+    /// Adverse excursions in R.
+    pub(super) mae_r: Mean,
+    /// Shortfalls in percent of the risk.
+    pub(super) shortfall: Mean,
+    /// Plan adherence in percent.
+    pub(super) adherence: Mean,
+}
+
+impl Measured {
+    /// Adds a closed trade.
+    pub(super) fn add(&mut self, trade: &TradeClosed) {
+        self.r.add(trade.r_multiple());
+        self.mae_r.add(trade.mae_r());
+        self.shortfall.add(trade.shortfall());
+        self.adherence.add(trade.adherence());
+    }
+}
+
 /// Several lists of columns as one.
 pub(super) const fn joined<const A: usize, const B: usize, const N: usize>(
     first: [(&'static str, ColumnType); A],

@@ -7,6 +7,7 @@
 use super::chart::TradeChart;
 use super::fold::{Findings, InstrumentFindings, NotableTrade};
 use super::format::{Style, date, escape, float, moment, percent, ratio, signed_percent};
+use super::measures::Mean;
 use super::picture;
 use super::series::Histogram;
 use super::{RunFacts, Summary};
@@ -211,6 +212,7 @@ impl Page<'_> {
         let mean_bars = (summary.trades > 0).then(|| findings.trade_bars as f64 / summary.trades as f64);
         let expectancy = (summary.trades > 0).then(|| findings.trades.won - findings.trades.lost);
         let expectancy = expectancy.and_then(|total| total.times_ratio(1, summary.trades.into()));
+        let number = |mean: Mean, digits| mean.value().map_or_else(|| "—".to_owned(), |value| float(value, digits));
         let tiles = [
             ("Final equity", style.tile_money(summary.final_equity), ""),
             ("CAGR", signed_percent(summary.cagr, 2), tone_of(summary.cagr)),
@@ -227,6 +229,11 @@ impl Page<'_> {
                 expectancy.map_or("", tone),
             ),
             ("Bars held, mean", mean_bars.map_or_else(|| "—".to_owned(), |bars| float(bars, 1)), ""),
+            ("R, mean", number(findings.measured.r, 2), ""),
+            ("Against it in R, mean", number(findings.measured.mae_r, 2), ""),
+            ("Shortfall %, mean", number(findings.measured.shortfall, 1), ""),
+            ("Plan adherence %", number(findings.measured.adherence, 1), ""),
+            ("Limits tripped", style.count(findings.tripped), ""),
             ("Costs", style.tile_money(summary.fees_total), ""),
             ("Exposure", percent(summary.exposure, 1), ""),
             ("Turnover", summary.turnover.map_or_else(|| "—".to_owned(), |times| format!("{}×", float(times, 1))), ""),

@@ -144,7 +144,8 @@ impl Core {
         let closed = self.state.now >= session.close;
         let reserved = self.judge(id, &request, closed).map_err(|refusal| refusal.verdict)?;
         let decided = arrives.max(order.decided);
-        let reduces = book.position.closing(order.side, request.quantity) == request.quantity;
+        // An exit stays one: what the limits allowed as a way out must not become a way in.
+        let reduces = order.reduces || book.position.closing(order.side, request.quantity) == request.quantity;
         Ok(Order { quantity, limit: request.limit, stop: request.stop, reserved, decided, reduces, ..*order })
     }
 

@@ -13,7 +13,7 @@ use crate::ledger::{Ledger, collateral};
 use crate::orders::{Order, OrderRequest, Request};
 use crate::outbox::{Conclusion, Outbox};
 use crate::risk::gate::{self, Refusal};
-use crate::slippage::{SlippageInput, in_basis_points, slip};
+use crate::slippage::{SlippageInput, Want, in_basis_points, slip};
 use crate::terms;
 use daybook_config::fees::FeeInput;
 use daybook_vocabulary::{
@@ -257,6 +257,9 @@ impl Core {
         if let Some(bps) = self.setup.participation_bps {
             walk.left = self.tradable(walk.id, walk.candle, bps);
         }
+        let pool = if self.rules.limits_liquidity() { self.pool(walk.id) } else { Quantity(i64::MAX) };
+        walk.left = walk.left.min(pool);
+        let begins = walk.left;
         let path = if ticked { &[][..] } else { &Phase::PATH };
         for &phase in path {
             let before = working.len();
@@ -268,6 +271,9 @@ impl Core {
         }
         if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
             self.walk_phase(Phase::Close, &mut walk, working, out)?;
+        }
+        if pool != Quantity(i64::MAX) {
+            self.empty(walk.id, begins - walk.left);
         }
         Ok(())
     }
@@ -347,9 +353,14 @@ impl Core {
     /// The slippage model misses the volume. Where the price stood still, nothing traded and the order waits on; where
     /// it moved, there was volume and nobody said how much: going on would mean to guess.
     fn nothing_traded(&self, cause: Cause, candle: &Candle) -> Result<(), CoreError> {
-        match &self.slippage {
-            Some(model) if candle.high() != candle.low() => Err(CoreError::NoVolume { cause, model: model.name() }),
-            _ => Ok(()),
+        let Some(model) = &self.slippage else { return Ok(()) };
+        let missing = |input| Err(CoreError::NoInput { cause, model: model.name(), input });
+        match model.wants() {
+            Want::Nothing => Ok(()),
+            Want::Volume if candle.high() == candle.low() => Ok(()),
+            Want::Volume => Err(CoreError::NoVolume { cause, model: model.name() }),
+            Want::Average => missing("average daily volume: it is known after the first whole session, so begin later"),
+            Want::Quote => missing("quote: supply quotes or books, or choose half-spread:N"),
         }
     }
 
@@ -406,7 +417,15 @@ impl Core {
         }
         let Some(model) = &self.slippage else { return Some(trade.reference) };
         let Trade { reference, quantity, volume, .. } = *trade;
-        let leg = SlippageInput { side: order.side, reference, quantity, volume };
+        let leg = SlippageInput {
+            side: order.side,
+            reference,
+            quantity,
+            volume,
+            order_type: order.order_type,
+            average: self.state.venue.average(trade.id),
+            half_spread: None,
+        };
         let mut limit = order.limit;
         // Nothing trades outside the band, whatever an order moves.
         if let Some((low, high)) = self.band_of(trade.id, reference) {

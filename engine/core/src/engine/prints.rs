@@ -20,23 +20,23 @@ impl Core {
         &mut self,
         cause: Cause,
         id: InstrumentId,
-        print: &TradePrint,
+        traded: &TradePrint,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
         let Some(session) = self.state.session else { return Ok(()) };
-        let at = print.exchange_time();
-        if !print.is_sound() || at < session.open || at >= session.close {
+        let at = traded.exchange_time();
+        if !traded.is_sound() || at < session.open || at >= session.close {
             return Ok(());
         }
         self.state.prints = true;
         self.state.cause = cause;
         let timeframe = self.timeframe();
-        let candle = as_candle(print);
+        let candle = as_candle(traded);
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
         if !book.working.is_empty() {
             if self.is_ticked(id) {
-                self.work_print(cause, id, print, out);
+                self.work_print(cause, id, traded, out);
             } else {
                 self.work(cause, id, &candle, &session, out)?;
             }
@@ -82,17 +82,17 @@ impl Core {
 }
 
 /// It lasts no time: none is known to be the session's last, so orders for the close do not take it for that.
-fn as_candle(print: &TradePrint) -> Candle {
+fn as_candle(traded: &TradePrint) -> Candle {
     let interval = Interval(0);
-    let price = print.price();
+    let price = traded.price();
     Candle::new(CandleParts {
-        open_time: print.exchange_time(),
+        open_time: traded.exchange_time(),
         interval,
         open: price,
         high: price,
         low: price,
         close: price,
-        volume: print.quantity(),
+        volume: traded.quantity(),
         revises: false,
     })
 }

@@ -7,7 +7,7 @@
 //!   slippage that a fill reports, or the best price where only one side is quoted.
 //! - What was taken stays taken: as long as a level stands unchanged in the next book, nobody has put more there.
 //! - A limit that rests is filled by prints beyond it, or at it by setting, for no more than was printed.
-//! - Stops trigger on the price they would trade at, bid for a sale and ask for a buy, or on a print. A trailing stop
+//! - Stops trigger on the price they would trade at, bid for a sale and ask for a buy, or on a traded. A trailing stop
 //!   follows bid or ask at once: of two ticks it is known which came first.
 //! - Nothing fills outside the session, against a crossed book, or in a book sent before the order was there.
 
@@ -17,6 +17,7 @@ use crate::exchange::Phase;
 use crate::input::SessionHours;
 use crate::orders::{Order, Trigger};
 use crate::outbox::{Conclusion, Outbox};
+use crate::slippage::{SlippageInput, Want, slip};
 use daybook_config::LimitFill;
 use daybook_vocabulary::{
     Alarm, Cause, Depth, InstrumentId, Label, Nanos, OrderEvent, OrderType, Price, Quantity, Quote, Side,
@@ -202,8 +203,10 @@ impl Core {
                 continue;
             }
             let reference = book.depth.mid().unwrap_or(price);
-            let trade =
-                Trade::at(book.cause, book.id, (reference, price), quantity, self.state.now, book.driver.model());
+            let (filled_at, model) =
+                self.improved(book, &working[place], quantity).unwrap_or((price, book.driver.model()));
+            let order = &mut working[place];
+            let trade = Trade::at(book.cause, book.id, (reference, filled_at), quantity, self.state.now, model);
             let closing = self.state.books[book.id.index()].position.closing(side, quantity);
             let trade = self.fill(trade, order, out).expect("a level has all that its price needs");
             if trade.quantity.is_zero() {
@@ -213,6 +216,24 @@ impl Core {
             let filled = working[place];
             self.after_fill(&filled, trade, closing, (Phase::Open, book.sent), working, out);
         }
+    }
+
+    /// Where the model says that a quote is not paid in full.
+    fn improved(&self, book: &Book<'_>, order: &Order, quantity: Quantity) -> Option<(Price, &'static str)> {
+        let model =
+            self.slippage.as_ref().filter(|model| book.driver == Driver::Quotes && model.wants() == Want::Quote)?;
+        let (reference, touch) = (book.depth.mid()?, book.depth.against(order.side)[0].price());
+        let leg = SlippageInput {
+            side: order.side,
+            reference,
+            quantity,
+            volume: Quantity::ZERO,
+            order_type: order.order_type,
+            average: Quantity::ZERO,
+            half_spread: Some(Price((touch.0 - reference.0).abs())),
+        };
+        let price = slip(&**model, &leg, self.setup.instruments[book.id.index()].tick, order.limit)?;
+        Some((price, model.name()))
     }
 
     fn note_taken(&mut self, id: InstrumentId, side: Side, price: Price, stood: Quantity, quantity: Quantity) {
@@ -253,11 +274,11 @@ impl Core {
     }
 
     /// A print triggers stops and fills limits that rest; what it triggers trades against the next book.
-    pub(super) fn work_print(&mut self, cause: Cause, id: InstrumentId, print: &TradePrint, out: &mut Outbox) {
-        let sent = if print.exchange_time().0 > 0 { print.exchange_time() } else { self.state.now };
-        let share = |bps: u32| Quantity((i128::from(print.quantity().0) * i128::from(bps) / 10_000) as i64);
+    pub(super) fn work_print(&mut self, cause: Cause, id: InstrumentId, traded: &TradePrint, out: &mut Outbox) {
+        let sent = if traded.exchange_time().0 > 0 { traded.exchange_time() } else { self.state.now };
+        let share = |bps: u32| Quantity((i128::from(traded.quantity().0) * i128::from(bps) / 10_000) as i64);
         let lot = self.setup.instruments[id.index()].lot;
-        let mut left = self.setup.participation_bps.map_or(print.quantity(), share).round_down_to(lot);
+        let mut left = self.setup.participation_bps.map_or(traded.quantity(), share).round_down_to(lot);
         let mut working = std::mem::take(&mut self.state.books[id.index()].working);
         let mut index = 0;
         while index < working.len() {
@@ -268,14 +289,14 @@ impl Core {
                 continue;
             }
             if let (Some(stop), Trigger::Armed) = (order.stop, order.trigger) {
-                if reached(order.side, print.price(), stop) {
+                if reached(order.side, traded.price(), stop) {
                     order.trigger = Trigger::Active;
                 }
                 continue;
             }
             let Some(limit) = order.limit.filter(|_| order.time_in_force != TimeInForce::Fok) else { continue };
-            let beyond = if order.side == Side::Buy { print.price() < limit } else { print.price() > limit };
-            let at = self.rules.limit_fill == LimitFill::Touch && print.price() == limit;
+            let beyond = if order.side == Side::Buy { traded.price() < limit } else { traded.price() > limit };
+            let at = self.rules.limit_fill == LimitFill::Touch && traded.price() == limit;
             let quantity = order.remaining().min(left);
             if !(beyond || at) || quantity.0 <= 0 {
                 continue;

@@ -18,13 +18,15 @@ use crate::ledger::Book;
 use crate::orders::{Order, OrderChange, OrderRequest};
 use crate::outbox::{Conclusion, Outbox};
 use crate::rules::{ExchangeRules, band};
-use daybook_config::{OffTick, TradingTime, WrongSide};
+use crate::slippage::Want;
+use daybook_config::{Liquidity, OffTick, TradingTime, WrongSide};
+use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{
     Alarm, Candle, Cause, InstrumentId, Label, Nanos, OrderEvent, OrderId, OrderModified, OrderState, OrderUpdate,
-    Price, RequestKind, Side, Verdict,
+    Price, Quantity, RequestKind, Side, Verdict,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// What the venue remembers; nothing where the rules ask for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -37,8 +39,31 @@ pub(super) struct VenueState {
     pub(super) under_way: Vec<UnderWay>,
     /// Numbers that clients have used in this session.
     pub(super) clients: BTreeSet<u64>,
+    /// What is left of the pools that orders empty, by instrument; empty where there are none.
+    pub(super) pools: Vec<Quantity>,
+    /// Volumes of sessions, by instrument, where a model asks for their mean.
+    pub(super) volumes: Vec<Volumes>,
     /// What ticks have left behind, by instrument; empty until the session brings one.
     pub(super) ticks: Vec<TickState>,
+}
+
+/// Volumes of an instrument's sessions: the present one so far, and the last whole ones.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Volumes {
+    today: i128,
+    past: VecDeque<i128>,
+}
+
+impl VenueState {
+    /// The average daily volume; zero where it is not known, or nobody asked for it.
+    #[inline]
+    pub(super) fn average(&self, id: InstrumentId) -> Quantity {
+        let Some(volumes) = self.volumes.get(id.index()).filter(|volumes| !volumes.past.is_empty()) else {
+            return Quantity::ZERO;
+        };
+        let mean = volumes.past.iter().sum::<i128>() / volumes.past.len() as i128;
+        Quantity(i64::try_from(mean).unwrap_or(i64::MAX))
+    }
 }
 
 /// A request under way.
@@ -65,16 +90,63 @@ impl Core {
         let venue = &mut self.state.venue;
         venue.previous.resize(if rules.bands.is_empty() { 0 } else { count }, Price::ZERO);
         venue.answered.resize(if rules.answer > 0 { count } else { 0 }, Nanos::MIN);
+        let begins = match rules.liquidity {
+            Liquidity::Depleting(most, _) => vec![most; count],
+            _ => Vec::new(),
+        };
+        if venue.pools.len() != begins.len() {
+            venue.pools = begins;
+        }
         self.screens = rules.screens();
-        self.acts = rules.acts();
         self.rules = rules;
+        self.heed();
         self
+    }
+
+    /// What has to be done at a candle before orders trade on it follows from the rules and from the slippage model.
+    pub(super) fn heed(&mut self) {
+        let averages = self.slippage.as_ref().is_some_and(|model| model.wants() == Want::Average);
+        let count = if averages { self.setup.instruments.len() } else { 0 };
+        self.state.venue.volumes.resize(count, Volumes::default());
+        self.acts = self.rules.acts() || averages;
+    }
+
+    /// How much there is to trade on a candle, the participation cap aside.
+    pub(super) fn pool(&self, id: InstrumentId) -> Quantity {
+        let cap = self.rules.caps.get(id.index()).copied().unwrap_or(Quantity(i64::MAX));
+        let pool = match self.rules.liquidity {
+            Liquidity::Volume => Quantity(i64::MAX),
+            Liquidity::Constant(most) => most,
+            Liquidity::Depleting(..) => self.state.venue.pools[id.index()],
+        };
+        pool.min(cap).round_down_to(self.setup.instruments[id.index()].lot)
+    }
+
+    /// Takes from the pool what orders have taken.
+    pub(super) fn empty(&mut self, id: InstrumentId, taken: Quantity) {
+        if let Some(pool) = self.state.venue.pools.get_mut(id.index()) {
+            *pool -= taken;
+            assert!(pool.0 >= 0, "nobody takes more than there is");
+        }
     }
 
     /// A session begins: bands follow from the last prices, numbers of clients may be used again.
     pub(super) fn open_venue(&mut self) {
         for (previous, book) in self.state.venue.previous.iter_mut().zip(&self.state.books) {
             *previous = book.last;
+        }
+        let most = match self.rules.adv_sessions {
+            0 => 20,
+            sessions => sessions as usize,
+        };
+        for volumes in &mut self.state.venue.volumes {
+            // A session in which the instrument had no candle is none of its own.
+            if volumes.today > 0 {
+                volumes.past.push_back(std::mem::take(&mut volumes.today));
+                while volumes.past.len() > most {
+                    volumes.past.pop_front();
+                }
+            }
         }
         self.state.venue.clients.clear();
         self.state.venue.ticks.clear();
@@ -149,6 +221,15 @@ impl Core {
         session: &SessionHours,
         out: &mut Outbox,
     ) {
+        if let Some(volumes) = self.state.venue.volumes.get_mut(id.index()) {
+            volumes.today += i128::from(candle.volume().0);
+        }
+        if let (Some(pool), Liquidity::Depleting(most, back)) =
+            (self.state.venue.pools.get_mut(id.index()), self.rules.liquidity)
+        {
+            let back = i128::from(most.0) * i128::from(back.0) / (10_000 * i128::from(SCALE));
+            *pool = Quantity(i64::try_from(i128::from(pool.0) + back).unwrap_or(i64::MAX)).min(most);
+        }
         if !self.state.venue.under_way.is_empty() {
             self.arrive(Some(id), candle.open_time(), out);
         }

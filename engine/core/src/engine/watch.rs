@@ -128,6 +128,10 @@ impl Core {
 
     /// Looks at the account, once a slice.
     pub(super) fn watch(&mut self, session: &SessionHours, out: &mut Outbox) {
+        // What warms a strategy up trades nothing, so there is nothing to watch.
+        if session.open < self.setup.decide_from {
+            return;
+        }
         let equity = self.state.ledger.equity();
         self.state.risk.peak = self.state.risk.peak.max(equity);
         for limit in [

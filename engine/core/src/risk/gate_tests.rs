@@ -134,7 +134,9 @@ fn lock() -> Lock {
 /// Every limit alone, at its border and one lot beyond.
 #[test]
 fn each_limit_refuses_beyond_its_border_only() {
-    let cases: &[(&[(&str, &str)], i64, &str, &str)] = &[
+    /// Settings, the most that passes, and what is said to that and to one lot more.
+    type Border<'a> = (&'a [(&'a str, &'a str)], i64, &'a str, &'a str);
+    let cases: &[Border<'_>] = &[
         (&[("max_order_quantity", "20")], 20, "approved 2000", "order-quantity 20 25"),
         (&[("max_order_value", "2000")], 20, "approved 2000", "order-value 2000 2500"),
         (&[("max_position_quantity", "20")], 20, "approved 2000", "position-quantity 20 25"),

@@ -6,7 +6,7 @@
 //! - The span is the candle the leg fills in, so N is about the volatility of one candle.
 //! - Without volume there is no share, hence no answer.
 
-use super::{Slippage, SlippageInput, SlippedPrice, divided_up, moved_by};
+use super::{Slippage, SlippageInput, SlippedPrice, Want, divided_up, moved_by};
 use daybook_vocabulary::BasisPoints;
 use daybook_vocabulary::decimal::SCALE;
 
@@ -16,6 +16,10 @@ pub struct SquareRoot(pub BasisPoints);
 impl Slippage for SquareRoot {
     fn name(&self) -> &'static str {
         "sqrt-impact"
+    }
+
+    fn wants(&self) -> Want {
+        Want::Volume
     }
 
     fn price(&self, leg: &SlippageInput) -> Option<SlippedPrice> {

@@ -7,7 +7,7 @@
 //!   a share of 2.5 %. How much may fill at all is the participation cap's business, not the model's.
 //! - Without volume there is no share, hence no answer.
 
-use super::{Slippage, SlippageInput, SlippedPrice, WHOLE, divided_up, moved_by};
+use super::{Slippage, SlippageInput, SlippedPrice, WHOLE, Want, divided_up, moved_by};
 use daybook_vocabulary::BasisPoints;
 
 /// Basis points at a share of one, in proportion to the share.
@@ -21,6 +21,10 @@ impl Slippage for VolumeShare {
         "volume-share"
     }
 
+    fn wants(&self) -> Want {
+        Want::Volume
+    }
+
     fn price(&self, leg: &SlippageInput) -> Option<SlippedPrice> {
         Some(moved_by(leg, shared(leg, self.0.0.into())?))
     }
@@ -29,6 +33,10 @@ impl Slippage for VolumeShare {
 impl Slippage for VolumeShareSquared {
     fn name(&self) -> &'static str {
         "volume-share-squared"
+    }
+
+    fn wants(&self) -> Want {
+        Want::Volume
     }
 
     fn price(&self, leg: &SlippageInput) -> Option<SlippedPrice> {

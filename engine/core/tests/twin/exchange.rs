@@ -398,7 +398,7 @@ impl<'a> Naive<'a> {
             let inner = |limit: i128| if request.side == Side::Buy { limit.min(high) } else { limit.max(low) };
             limit = Some(limit.map_or(end, inner));
         }
-        super::slipped(self.world.slippage, request.side, (reference, size, volume), tick, limit)
+        super::slipped(self.world.slippage, (request.side, request.order_type), (reference, size, volume), tick, limit)
     }
 
     /// Fills an order and says how much of it.

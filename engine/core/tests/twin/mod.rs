@@ -9,7 +9,7 @@ pub mod exchange;
 pub mod trades;
 
 use daybook_config::SlippageModel;
-use daybook_vocabulary::{Candle, Price, Side, Trail};
+use daybook_vocabulary::{Candle, OrderType, Price, Side, Trail};
 
 const UNIT: i128 = 100_000_000;
 
@@ -17,7 +17,7 @@ const UNIT: i128 = 100_000_000;
 /// limit. Nothing where the model misses the volume.
 pub fn slipped(
     model: SlippageModel,
-    side: Side,
+    (side, order_type): (Side, OrderType),
     (reference, size, volume): (i128, i128, i128),
     tick: i128,
     limit: Option<i128>,
@@ -25,6 +25,15 @@ pub fn slipped(
     let whole = 10_000 * UNIT;
     let up = |value: i128, divisor: i128| (value + divisor - 1) / divisor;
     let share = |bps: i128| (volume > 0).then(|| up(bps * size, volume).min(whole));
+    // The smallest whole number whose square is enough, bit by bit from above.
+    let root_up = |square: i128| {
+        let below = (0..62).rev().fold(0i128, |root, bit| {
+            let larger = root + (1i128 << bit);
+            if larger * larger < square { larger } else { root }
+        });
+        if square == 0 { 0 } else { below + 1 }
+    };
+    let fine = UNIT * UNIT;
     let mut half = 0;
     let bps = match model {
         SlippageModel::None => return Some(reference),
@@ -37,13 +46,38 @@ pub fn slipped(
         SlippageModel::VolumeShareSquared(bps) => share(share(bps.0.into())?)?,
         SlippageModel::SqrtImpact(bps) => {
             let under = share(0).map(|_| up(size * UNIT * UNIT, volume))?;
-            // The smallest whole number whose square is enough, bit by bit from above.
-            let root = (0..62).rev().fold(0, |root, bit| {
-                let larger = root + (1i128 << bit);
-                if larger * larger < under { larger } else { root }
-            }) + 1;
-            up(i128::from(bps.0) * root, UNIT).min(whole)
+            up(i128::from(bps.0) * root_up(under), UNIT).min(whole)
         }
+        SlippageModel::Percent(bps, least) => {
+            half = i128::from(least.0).max(up(reference * i128::from(bps.0), whole));
+            0
+        }
+        SlippageModel::AssetClass(class) => match class.word() {
+            "equity" => UNIT,
+            "future" => 2 * UNIT,
+            "option" => 5 * UNIT,
+            "fx" => UNIT / 2,
+            _ => 10 * UNIT,
+        },
+        SlippageModel::OrderType(market, limit, stop) => match order_type {
+            OrderType::Limit => limit.0.into(),
+            OrderType::Stop | OrderType::StopLimit | OrderType::TrailingStop => stop.0.into(),
+            _ => market.0.into(),
+        },
+        SlippageModel::SizeRoot(bps, full) => {
+            let part = up(size * fine, full.0.into()).min(100 * fine);
+            up(i128::from(bps.0) * root_up(part * fine), fine).min(whole)
+        }
+        SlippageModel::Participation(base, linear, root) => {
+            let part = share(0).map(|_| up(size * fine, volume).min(fine / 10))?;
+            let of = |bps: i64, part: i128| up(i128::from(bps) * part, fine);
+            (i128::from(base.0) + of(linear.0, part) + of(root.0, root_up(part * fine))).min(whole)
+        }
+        // They want what the worlds do not have; they have worlds of their own.
+        SlippageModel::AverageLinear(..)
+        | SlippageModel::AverageRoot(_)
+        | SlippageModel::AveragePower(..)
+        | SlippageModel::Spread(_) => return None,
     };
     let impact = up(reference * bps, whole) + half;
     Some(match side {

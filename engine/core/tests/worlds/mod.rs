@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use daybook_config::fees::FeeSchedule;
-use daybook_config::{LimitFill, OffTick, SlippageModel, WrongSide};
+use daybook_config::{AssetClass, LimitFill, OffTick, SlippageModel, WrongSide};
 use daybook_core::strategy::{Strategy, View};
 use daybook_core::{
     Body, Bracket, Conclusion, Core, CoreError, ExchangeRules, Input, Level, OrderChange, OrderRequest, Outbox, Output,
@@ -184,15 +184,27 @@ impl World {
         let mut world = Self::plain(seed, sessions);
         let random = &mut Random::new(seed ^ 0x0051_1e5a);
         let bps = BasisPoints(random.pick(&[1, 5 * SCALE, 73 * SCALE / 10, 400 * SCALE, 10_000 * SCALE]));
-        world.slippage = match random.range(0, 9) {
+        world.slippage = match random.range(0, 14) {
             0 => SlippageModel::Bps(bps),
             1 => SlippageModel::HalfSpread(Price(random.pick(&[1, 9, SCALE / 20, 7 * SCALE]))),
             2 => SlippageModel::VolumeShare(bps),
             3 => SlippageModel::VolumeShareSquared(bps),
             4 => SlippageModel::SqrtImpact(bps),
+            5 => SlippageModel::Percent(bps, Price(random.pick(&[1, SCALE / 100]))),
+            6 => SlippageModel::AssetClass(random.pick(&AssetClass::ALL)),
+            7 => SlippageModel::OrderType(bps, BasisPoints(1), BasisPoints(9 * SCALE)),
+            8 => SlippageModel::SizeRoot(bps, Quantity(random.pick(&[1, 7 * SCALE, 1_000 * SCALE]))),
+            9 => SlippageModel::Participation(BasisPoints(SCALE), bps, BasisPoints(random.pick(&[0, 3 * SCALE]))),
             _ => SlippageModel::None,
         };
-        if matches!(world.slippage, SlippageModel::None | SlippageModel::Bps(_) | SlippageModel::HalfSpread(_)) {
+        let by_volume = matches!(
+            world.slippage,
+            SlippageModel::VolumeShare(_)
+                | SlippageModel::VolumeShareSquared(_)
+                | SlippageModel::SqrtImpact(_)
+                | SlippageModel::Participation(..)
+        );
+        if !by_volume {
             return world;
         }
         for step in &mut world.steps {
@@ -507,7 +519,10 @@ impl Seen {
         }
         expected.push("left in the candle of the entry".into());
         expected.extend(["trade SELL", "bar", "account", "open "].map(String::from));
-        for model in ["bps", "half-spread", "volume-share", "volume-share-squared", "sqrt-impact"] {
+        let stateless = ["percent", "asset-class", "order-type", "size-sqrt", "participation"];
+        for model in
+            ["bps", "half-spread", "volume-share", "volume-share-squared", "sqrt-impact"].iter().chain(&stateless)
+        {
             expected.push(format!("slipped {model}"));
         }
         let missing: Vec<_> = expected.iter().filter(|words| !self.words.contains(*words)).collect();

@@ -1,0 +1,161 @@
+//! A session on paper: real quotes, our own exchange, nothing sent to anyone.
+//!
+//! - `RUN/journal` is the session. Started again on the same day it is replayed, compared and gone on with; on another
+//!   day, under other settings, or after its end it is refused.
+//! - The header holds all that changes a result; the journal holds what was heard. So audit needs nothing else.
+//! - Must never: send an order, or begin a session over one that is there.
+
+use super::pilot::{Course, Pilot};
+use super::recorder::Recorder;
+use crate::catalog::Selection;
+use crate::error::ReplayError;
+use crate::history::Range;
+use crate::plan::Plan;
+use crate::recorded::Recorded;
+use crate::report::Manifest;
+use daybook_config::{Calendar, calendar::Day};
+use daybook_journal::{Head, Journal, Options, SealKey, Writer};
+use daybook_vocabulary::{Date, Hash, InputFilter, Instrument, Interval, Nanos, SessionHeader, SessionMode};
+use std::path::{Path, PathBuf};
+
+/// What a session is told once.
+#[derive(Debug, Clone)]
+pub struct PaperOptions {
+    /// Strategy, parameters and settings.
+    pub plan: Plan,
+    /// The instruments, in order of symbol: their place is their id.
+    pub instruments: Vec<Instrument>,
+    /// Length of the bars that are decided on.
+    pub interval: Interval,
+    /// When sessions open and close.
+    pub calendar: Calendar,
+    /// How long after a bar's end its stragglers are waited for, in nanoseconds.
+    pub grace: i64,
+    /// Directory of the session.
+    pub run: PathBuf,
+    /// Hash of the executable.
+    pub binary: Hash,
+}
+
+/// A session that is flown.
+pub struct PaperSession {
+    /// Its pilot.
+    pub pilot: Pilot,
+    /// Frames that were there before: of an earlier start of the same day.
+    pub resumed_frames: u64,
+    run: PathBuf,
+}
+
+impl PaperSession {
+    /// Refuses what cannot be flown, before anyone is asked for anything: a session that is over, or of something else.
+    pub fn check(run: &Path) -> Result<(), ReplayError> {
+        if run.join("manifest.json").exists() {
+            return Err(not_a_run(run, "the session is over; choose another --session"));
+        }
+        let is_other = run.exists() && !run.join("journal").is_dir();
+        let is_empty = std::fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
+        if is_other && !is_empty {
+            return Err(not_a_run(run, "it holds something else; choose another --session"));
+        }
+        Ok(())
+    }
+
+    /// Begins the session of `now`'s date, or takes it up. Nothing on a day without trading.
+    pub fn open(options: &PaperOptions, now: Nanos) -> Result<Option<Self>, ReplayError> {
+        Self::check(&options.run)?;
+        let date = options.calendar.date_of(now);
+        if !matches!(options.calendar.require(date)?, Day::Session(_)) {
+            return Ok(None);
+        }
+        let journal = options.run.join("journal");
+        let course = Course {
+            calendar: options.calendar.clone(),
+            interval: options.interval,
+            grace: options.grace,
+            subscribed: options.instruments.len(),
+        };
+        let begun = journal.exists() && Journal::open(&journal)?.head().frames > 0;
+        let (recorder, resumed_frames) =
+            if begun { take_up(options, &journal, date)? } else { (begin(options, &journal, now)?, 0) };
+        let run = options.run.clone();
+        Ok(Pilot::new(recorder, course, now)?.map(|pilot| Self { pilot, resumed_frames, run }))
+    }
+
+    /// Ends the session for good: its last digest, its seal, its manifest.
+    pub fn end(self, seal: Option<&SealKey>) -> Result<Head, ReplayError> {
+        let head = self.pilot.end(seal)?;
+        Manifest::write(&self.run, &[]).map_err(|error| ReplayError::Report(error.to_string()))?;
+        Ok(head)
+    }
+
+    /// Leaves it as it stands, to be taken up again.
+    pub fn leave(self) -> Result<Head, ReplayError> {
+        self.pilot.leave()
+    }
+}
+
+fn selection(options: &PaperOptions) -> Selection {
+    Selection { instruments: options.instruments.clone(), interval: options.interval }
+}
+
+fn filter(options: &PaperOptions) -> Result<InputFilter, ReplayError> {
+    Ok(InputFilter {
+        symbols: options.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
+        interval: options.interval,
+        from: None,
+        to: None,
+        warmup: options.plan.build(&selection(options), 1)?.warmup(),
+    })
+}
+
+fn begin(options: &PaperOptions, journal: &Path, now: Nanos) -> Result<Recorder, ReplayError> {
+    let filter = filter(options)?;
+    let range = Range::of_dates(&options.calendar, None, None);
+    let core = options.plan.core(&selection(options), &filter, range)?;
+    let header = SessionHeader {
+        mode: SessionMode::Paper,
+        binary: options.binary,
+        config: options.plan.hash(),
+        calendar: options.calendar.hash(),
+        strategy: options.plan.strategy.clone(),
+        settings: options.plan.written(),
+        seed: options.plan.settings.seed,
+        inputs: Vec::new(),
+        filter,
+        parent: None,
+        ancestors: Vec::new(),
+    };
+    std::fs::create_dir_all(&options.run).map_err(ReplayError::file(&options.run))?;
+    let writer = Writer::open_or_create(journal, Options::session())?;
+    Recorder::begin(journal.to_owned(), writer, &header, &options.instruments, now, core)
+}
+
+fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Recorder, u64), ReplayError> {
+    // The lock first: a second daemon stops here. What a crash left is mended by opening.
+    let writer = Writer::open(journal, Options::session())?;
+    let recorded = Recorded::open(journal)?;
+    let begun = options.calendar.date_of(Nanos(recorded.journal.frame(0)?.frame().time));
+    if begun != date {
+        let reason = format!("the session is of {begun}, and today is {date}; choose another --session");
+        return Err(not_a_run(&options.run, &reason));
+    }
+    let header = &recorded.header;
+    let same = header.strategy == options.plan.strategy
+        && header.settings == options.plan.written()
+        && header.filter == filter(options)?
+        && recorded.instruments == options.instruments
+        && header.calendar == options.calendar.hash();
+    if !same {
+        let reason =
+            "it was begun with another strategy, other settings or other symbols; give the same, or another --session";
+        return Err(not_a_run(&options.run, reason));
+    }
+    let range = Range::of_dates(&options.calendar, None, None);
+    let core = options.plan.core(&selection(options), &header.filter, range)?;
+    let frames = recorded.journal.head().frames;
+    Ok((Recorder::resume(&recorded, writer, core)?, frames))
+}
+
+fn not_a_run(run: &Path, reason: &str) -> ReplayError {
+    ReplayError::NotARun { run: run.to_owned(), reason: reason.to_owned() }
+}

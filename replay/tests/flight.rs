@@ -1,0 +1,234 @@
+//! A day on paper, flown in a moment: feeds that are lost, queues that overrun, stops, restarts, refusals.
+
+use crossbeam::channel::{Sender, bounded};
+use daybook_config::{Calendar, Settings, Sources};
+use daybook_journal::Journal;
+use daybook_replay::live::{Flight, Flown, PaperOptions, PaperSession, Word};
+use daybook_replay::{Plan, Recorded, audit};
+use daybook_vocabulary::time::SECOND;
+use daybook_vocabulary::{
+    Command, Event, FeedChange, FeedState, Hash, Instrument, InstrumentId, Nanos, Price, Quantity, TradePrint,
+};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+const BINARY: Hash = Hash([7; 32]);
+const OPEN: &str = "2025-06-10T09:15:00+05:30";
+
+fn options(run: &Path) -> PaperOptions {
+    let settings = Settings::resolve(Sources::default()).unwrap().settings;
+    let parameters = [("fast", "2"), ("slow", "5"), ("quantity", "3")];
+    let parameters: BTreeMap<_, _> = parameters.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let instrument = |symbol: &str| Instrument {
+        market: "nse".to_owned(),
+        symbol: symbol.to_owned(),
+        tick: Price(5_000_000),
+        lot: Quantity::from_units(1),
+    };
+    PaperOptions {
+        plan: Plan::new("sma-cross", &parameters, settings).unwrap(),
+        instruments: vec![instrument("A"), instrument("B")],
+        interval: "5m".parse().unwrap(),
+        calendar: Calendar::nse(),
+        grace: 2 * SECOND,
+        run: run.to_owned(),
+        binary: BINARY,
+    }
+}
+
+fn open() -> Nanos {
+    OPEN.parse().unwrap()
+}
+
+/// A market that trades every twenty seconds, and what happens besides.
+struct World<'a> {
+    now: Cell<Nanos>,
+    words: Sender<Word>,
+    dropped: &'a AtomicU64,
+    /// From `open` in seconds.
+    script: Vec<(i64, Happening)>,
+}
+
+#[derive(Clone)]
+enum Happening {
+    Word(Word),
+    Drop(u64),
+    Switch,
+}
+
+fn feed(change: FeedChange) -> Happening {
+    Happening::Word(Word::Feed(FeedState { change, gap_since: None, dropped: 0, reason: String::new() }))
+}
+
+impl World<'_> {
+    /// A second passes, and what happens in it.
+    fn second(&self) -> Nanos {
+        let now = self.now.get() + SECOND;
+        self.now.set(now);
+        let second = (now - open()) / SECOND;
+        if second >= 0 && second % 20 == 0 {
+            for id in 0..2 {
+                let wave = [0, 1, 2, 3, 4, 3, 2, 1][(second / 900 + id) as usize % 8];
+                let price = Price::from_units(500 + 2 * wave + i64::from(second % 40 == 0));
+                let print = TradePrint::new(now, price, Quantity::from_units(50));
+                self.words.send(Word::Print(InstrumentId(id as u32), print)).unwrap();
+            }
+        }
+        for (_, happening) in self.script.iter().filter(|(at, _)| *at == second) {
+            match happening {
+                Happening::Word(word) => self.words.send(word.clone()).unwrap(),
+                Happening::Drop(count) => drop(self.dropped.fetch_add(*count, Ordering::Relaxed)),
+                Happening::Switch => {}
+            }
+        }
+        now
+    }
+
+    fn switched(&self) -> bool {
+        let second = (self.now.get() - open()) / SECOND;
+        self.script.iter().any(|(at, happening)| matches!(happening, Happening::Switch) && *at <= second)
+    }
+}
+
+/// Flies from `from` seconds after the open; how it ended.
+fn fly(run: &Path, from: i64, script: Vec<(i64, Happening)>) -> Flown {
+    let (sender, words) = bounded(1_000);
+    let dropped = AtomicU64::new(0);
+    let world = World { now: Cell::new(open() + from * SECOND), words: sender, dropped: &dropped, script };
+    let mut session = PaperSession::open(&options(run), world.now.get()).unwrap().expect("a trading day");
+    let mut ear = |_: Nanos, _: &daybook_core::Output| ();
+    let mut flight = Flight {
+        words: &words,
+        dropped: &dropped,
+        now: &|| world.second(),
+        wait: &|_| Duration::ZERO,
+        kill_switch: &|| world.switched(),
+        ear: &mut ear,
+    };
+    let flown = flight.fly(&mut session.pilot).unwrap();
+    match flown {
+        Flown::Landed => session.end(None).unwrap(),
+        Flown::Stopped { .. } => session.leave().unwrap(),
+    };
+    flown
+}
+
+fn events(run: &Path) -> Vec<Event> {
+    let journal = Journal::open(&run.join("journal")).unwrap();
+    let (mut cursor, mut events) = (journal.cursor(0), Vec::new());
+    while let Some(frame) = cursor.next().unwrap() {
+        events.push(Event::decode(frame.kind, frame.schema, frame.payload).unwrap());
+    }
+    events
+}
+
+fn commands(run: &Path) -> Vec<(Command, String)> {
+    let command = |event| match event {
+        Event::OperatorCommand(said) => Some((said.command, said.source.to_string())),
+        _ => None,
+    };
+    events(run).into_iter().filter_map(command).collect()
+}
+
+fn assert_derives(run: &Path) {
+    let recorded = Recorded::open(&run.join("journal")).unwrap();
+    let report = audit(&recorded, &[], BINARY, None, None, &mut |_| ()).unwrap();
+    assert_eq!((report.verdict, report.first_difference), ("equal", None));
+    assert!(report.compared > 20, "{}", report.compared);
+}
+
+fn fills(run: &Path) -> usize {
+    events(run).iter().filter(|event| matches!(event, Event::Fill(_))).count()
+}
+
+#[test]
+fn a_day_is_flown_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("paper");
+    assert_eq!(fly(&run, -60, vec![(-5, feed(FeedChange::Connected))]), Flown::Landed);
+    assert_derives(&run);
+    let slices = events(&run).iter().filter(|event| matches!(event, Event::SliceTaken(_))).count();
+    assert_eq!((slices, commands(&run)), (75, Vec::new()));
+    assert!(fills(&run) > 4 && run.join("manifest.json").exists());
+    // Over is over.
+    let error = PaperSession::open(&options(&run), open()).err().expect("it is over").to_string();
+    assert!(error.contains("the session is over"), "{error}");
+}
+
+/// RL-01's degraded mode: a feed that is away for two minutes halts entries until it is back; notes stay out of the audit.
+#[test]
+fn a_lost_feed_halts_entries_until_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("paper");
+    let script = vec![
+        (1_000, feed(FeedChange::Lost)),
+        (1_060, feed(FeedChange::Connected)),
+        (2_000, feed(FeedChange::Lost)),
+        (2_300, feed(FeedChange::Connected)),
+    ];
+    assert_eq!(fly(&run, -60, script), Flown::Landed);
+    let expected = [(Command::Halt, "feed-lost".to_owned()), (Command::Resume, "feed-back".to_owned())];
+    assert_eq!(commands(&run), expected);
+    let notes = events(&run).iter().filter(|event| matches!(event, Event::FeedState(_))).count();
+    assert_eq!(notes, 4);
+    assert_derives(&run);
+}
+
+#[test]
+fn an_overrun_is_noted_and_stops_new_risk() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("paper");
+    let script = vec![(4_000, Happening::Drop(5)), (5_000, Happening::Drop(2))];
+    assert_eq!(fly(&run, -60, script), Flown::Landed);
+    assert_eq!(commands(&run), [(Command::Halt, "overrun".to_owned())]);
+    let dropped = |event: &Event| if let Event::FeedState(state) = event { Some(state.dropped) } else { None };
+    assert_eq!(events(&run).iter().filter_map(dropped).collect::<Vec<_>>(), [5, 7]);
+    assert_derives(&run);
+}
+
+/// RL-31: a signal or the switch leaves every position and stops; the same day goes on from there.
+#[test]
+fn a_stop_leaves_every_position_and_the_session_goes_on_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, stop) in [("sigterm", Happening::Word(Word::Stop("sigterm"))), ("killswitch-file", Happening::Switch)] {
+        let run = dir.path().join(name);
+        assert_eq!(fly(&run, -60, vec![(9_000, stop)]), Flown::Stopped { flat: true });
+        assert_eq!(commands(&run), [(Command::Kill, name.to_owned())]);
+        assert!(fills(&run) > 0 && !run.join("manifest.json").exists());
+        assert_derives(&run);
+        let before = fills(&run);
+        assert_eq!(fly(&run, 9_600, Vec::new()), Flown::Landed);
+        assert_derives(&run);
+        assert_eq!(fills(&run), before, "what was killed trades no more until someone resumes it");
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_up_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("paper");
+    fly(&run, -60, vec![(600, Happening::Word(Word::Stop("sigint")))]);
+    let refused =
+        |options: &PaperOptions, now: Nanos| PaperSession::open(options, now).err().map(|error| error.to_string());
+    let later = open() + 700 * SECOND;
+    let mut other = options(&run);
+    other.plan = other.plan.with(&[("fast".to_owned(), "3".to_owned())], &[]).unwrap();
+    assert!(refused(&other, later).unwrap().contains("other settings"));
+    let tomorrow = refused(&options(&run), open() + 24 * 3600 * SECOND).unwrap();
+    assert!(tomorrow.contains("2025-06-10") && tomorrow.contains("2025-06-11"), "{tomorrow}");
+    let held = PaperSession::open(&options(&run), later).unwrap();
+    assert!(refused(&options(&run), later).is_some(), "a second daemon on the same session");
+    drop(held);
+    // A Sunday is no trading day, and makes nothing.
+    let sunday = dir.path().join("sunday");
+    assert!(PaperSession::open(&options(&sunday), open() + -2 * 24 * 3600 * SECOND).unwrap().is_none());
+    assert!(!sunday.exists());
+    std::fs::create_dir_all(dir.path().join("else")).unwrap();
+    std::fs::write(dir.path().join("else/file"), "x").unwrap();
+    assert!(refused(&options(&dir.path().join("else")), later).unwrap().contains("something else"));
+    // A year that the calendar lacks is no day to trade on.
+    assert!(refused(&options(&dir.path().join("late")), "2031-06-10T09:15:00+05:30".parse().unwrap()).is_some());
+}

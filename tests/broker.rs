@@ -1,0 +1,235 @@
+//! The commands that talk to a broker, against the simulated one on this machine: fetch, and a day on paper.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_daybook");
+const SYMBOLS: [&str; 2] = ["ALPHA", "BETA"];
+
+/// A folder with a market of some days in it.
+struct World {
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new(days: &[&str]) -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap() };
+        let mut text = String::from("Symbol,Date,Open,High,Low,Close,Volume\n");
+        for (number, symbol) in SYMBOLS.into_iter().enumerate() {
+            for (day, date) in days.iter().enumerate() {
+                for bar in 0..75usize {
+                    let minute = 9 * 60 + 15 + bar * 5;
+                    // A price that goes up and down several times a day.
+                    let wave = [0, 1, 2, 3, 4, 3, 2, 1][(bar / 3 + number + day) % 8];
+                    let open = 500 + 100 * number + 2 * wave;
+                    text += &format!(
+                        "{symbol},{date} {:02}:{:02}:00,{open},{}.5,{}.5,{}.25,{}\n",
+                        minute / 60,
+                        minute % 60,
+                        open + 2,
+                        open - 2,
+                        open + 1,
+                        4_000 + 8 * bar
+                    );
+                }
+            }
+        }
+        std::fs::write(world.path("candles.csv"), text).unwrap();
+        world.done(&["ingest", "candles.csv", "--market", "nse", "--interval", "5m", "--journal", "market"]);
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).args(["--format", "json"]).current_dir(self.dir.path());
+        command.env("HOME", self.dir.path()).env_remove("XDG_CONFIG_HOME");
+        command
+    }
+
+    /// Runs a command; its exit code, what it printed as JSON, and what it said on stderr.
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, Value, String) {
+        let output = self.command(arguments).output().unwrap();
+        let printed = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code(), printed, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    fn done(&self, arguments: &[&str]) -> Value {
+        let (code, printed, errors) = self.run(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {errors}");
+        printed
+    }
+}
+
+/// A simulated broker that ends with the test.
+struct Broker {
+    process: Child,
+    url: String,
+}
+
+impl Broker {
+    fn start(world: &World, arguments: &[&str]) -> Self {
+        let common = ["simulate", "--journal", "market", "--port", "0", "--fresh"];
+        let arguments: Vec<&str> = common.iter().chain(arguments).copied().collect();
+        let mut process = world.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let begun: Value = serde_json::from_str(&line).unwrap();
+        Self { process, url: begun["url"].as_str().unwrap().to_owned() }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// SQ-05, RL-08: a range is fetched once; what is there is not asked for, even when nobody could answer.
+#[test]
+fn fetch_asks_once_and_then_never_again() {
+    let world = World::new(&["2025-06-05", "2025-06-06", "2025-06-09", "2025-06-10"]);
+    let broker = Broker::start(&world, &["--date", "2025-06-10", "--speed", "120"]);
+    let fetch = |to: &'static str| {
+        [
+            "fetch",
+            "--broker-url",
+            &broker.url,
+            "--from",
+            "2025-06-05",
+            "--to",
+            to,
+            "--symbols",
+            "BETA,ALPHA",
+            "--journal",
+            "hist",
+        ]
+        .map(str::to_owned)
+    };
+    let done = |arguments: [String; 11]| world.done(&arguments.each_ref().map(String::as_str));
+    let first = done(fetch("2025-06-06"));
+    assert_eq!((first["requests"].as_u64(), first["ingest"]["kept"].as_u64()), (Some(2), Some(300)));
+    let more = done(fetch("2025-06-09"));
+    assert_eq!((more["requests"].as_u64(), more["ingest"]["kept"].as_u64()), (Some(2), Some(150)));
+    let complete = |day: &Value| {
+        day["coverage"].as_array().unwrap().iter().all(|one| one["complete"] == 3 && one["sessions"] == 3)
+    };
+    assert!(complete(&more), "{more}");
+    let arguments = fetch("2025-06-09");
+    drop(broker);
+    let again = done(arguments);
+    assert_eq!((&again["complete_before"], &again["content"]), (&Value::Bool(true), &more["content"]));
+    world.done(&["verify", "hist"]);
+
+    // What the broker gave is what its market holds.
+    let candles = |journal: &str, symbol: &str| {
+        let output =
+            world.command(&["journal", "cat", journal, "--kind", "candle", "--symbol", symbol]).output().unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let values = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let key =
+            |one: Value| ["open_time", "open", "high", "low", "close", "volume"].map(|name| one[name].to_string());
+        values.map(key).collect::<std::collections::BTreeSet<_>>()
+    };
+    for symbol in SYMBOLS {
+        let (fetched, there) = (candles("hist", symbol), candles("market", symbol));
+        assert_eq!(fetched.len(), 225);
+        assert!(fetched.is_subset(&there));
+    }
+}
+
+/// Real credentials and tokens stay out of journals, logs and messages.
+#[test]
+fn nothing_of_a_session_is_kept_where_it_can_be_read() {
+    let world = World::new(&["2025-06-09", "2025-06-10"]);
+    let broker = Broker::start(&world, &["--date", "2025-06-10", "--speed", "120"]);
+    let arguments =
+        ["--log", "trace", "fetch", "--broker-url", &broker.url, "--from", "2025-06-09", "--to", "2025-06-09"];
+    let arguments: Vec<&str> = arguments.iter().chain(&["--symbols", "BETA", "--journal", "hist"]).copied().collect();
+    let (code, printed, errors) = world.run(&arguments);
+    assert_eq!(code, Some(0), "{errors}");
+    let folder = world.path(".config/daybook");
+    let file = std::fs::read_dir(&folder)
+        .unwrap()
+        .flatten()
+        .find(|one| one.file_name().to_string_lossy().starts_with("kite-"));
+    let file = file.expect("the day's login is kept").path();
+    let kept: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let token = kept["access_token"].as_str().unwrap();
+    assert!(token.len() >= 8 && !errors.contains(token) && !printed.to_string().contains(token), "{errors}");
+    let mut open = vec![world.path("hist")];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(token.len()).any(|part| part == token.as_bytes()), "{}", path.display());
+    }
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).unwrap().permissions()) & 0o777, 0o600);
+}
+
+fn trade<'a>(broker: &'a Broker, session: &'a str) -> Vec<&'a str> {
+    let mut arguments = vec!["trade", "--paper", "--broker-url", &broker.url, "--session", session];
+    arguments.extend(["--strategy", "sma-cross", "--set", "fast=2", "--set", "slow=5", "--set", "quantity=3"]);
+    arguments.extend(["--symbols", "BETA,ALPHA", "--slice-grace-ms", "20000"]);
+    arguments
+}
+
+/// A day on paper, killed in the middle and taken up again: sealed at its end, and every output derives again.
+#[test]
+fn a_day_on_paper_survives_a_kill_and_audits_equal() {
+    let world = World::new(&["2025-06-09", "2025-06-10"]);
+    let broker = Broker::start(&world, &["--date", "2025-06-10", "--speed", "1800", "--start", "09:10"]);
+    let mut killed = world.command(&trade(&broker, "paper")).stdout(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(world.done(&["audit", "paper"])["verdict"], "equal", "a session that was cut off audits too");
+    let ended = world.done(&trade(&broker, "paper"));
+    assert_eq!((ended["ended"].as_str(), ended["dropped"].as_u64()), (Some("session-over"), Some(0)), "{ended}");
+    assert!(ended["resumed_frames"].as_u64() > Some(3), "{ended}");
+    // What was built from the first start's last snapshot to the second's first may lack volume; the rest is the market's.
+    let (compared, equal) =
+        (ended["official"]["compared"].as_u64().unwrap(), ended["official"]["equal"].as_u64().unwrap());
+    assert!(compared >= 140 && equal * 10 >= compared * 8, "{ended}");
+    let report = world.done(&["audit", "paper"]);
+    assert_eq!((&report["verdict"], &report["first_difference"]), (&Value::from("equal"), &Value::Null));
+    assert!(report["compared"].as_u64() > Some(100), "{report}");
+    world.done(&["verify", "paper"]);
+    let output = world.command(&["journal", "cat", "paper", "--kind", "fill"]).output().unwrap();
+    assert!(output.stdout.iter().filter(|&&byte| byte == b'\n').count() > 4, "it traded on paper");
+
+    // Over is over: refused before anyone is asked.
+    drop(broker);
+    let nobody = Broker { process: Command::new("true").spawn().unwrap(), url: "http://127.0.0.1:1".to_owned() };
+    let (code, _, errors) = world.run(&trade(&nobody, "paper"));
+    assert!(code == Some(1) && errors.contains("the session is over"), "{errors}");
+    assert!(Path::new(&world.path("paper/manifest.json")).exists());
+}
+
+#[test]
+fn a_signal_leaves_a_session_that_can_be_taken_up() {
+    let world = World::new(&["2025-06-09", "2025-06-10"]);
+    let broker = Broker::start(&world, &["--date", "2025-06-10", "--speed", "1800", "--start", "09:10"]);
+    let daemon = world.command(&trade(&broker, "paper")).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    let second = world.run(&trade(&broker, "paper"));
+    assert_eq!(second.0, Some(1), "one daemon for a session: {}", second.2);
+    let pid = rustix::process::Pid::from_child(&daemon);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = daemon.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let ended: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((ended["ended"].as_str(), ended["flat"].as_bool()), (Some("stopped"), Some(true)), "{ended}");
+    assert_eq!(world.done(&["audit", "paper"])["verdict"], "equal");
+    world.done(&["verify", "paper/journal"]);
+}
