@@ -85,7 +85,7 @@ pub fn audit(
         let mut core = new_core()?;
         core.load(&saved.core)?;
         let Position::History(position) = saved.source else { continue };
-        let mut source = prepared.resume(position)?;
+        let mut source = prepared.resume(*position)?;
         let mut sink = AuditSink::new(recorded, seq, progress);
         run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
         report.snapshots += 1;

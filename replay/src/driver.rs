@@ -25,7 +25,7 @@ pub trait Source {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Position {
     /// In journals of history.
-    History(history::Position),
+    History(Box<history::Position>),
     /// In the session's own journal: the frame it would look at next.
     Recorded(u64),
 }

@@ -168,10 +168,8 @@ fn write_session(
         calendar_unknown: source.met_unknown_dates(),
     };
     let before = building.join(BEFORE);
-    let report = crate::report::ReportOptions {
-        chart_trades: options.chart_trades,
-        ..crate::report::ReportOptions::default()
-    };
+    let report =
+        crate::report::ReportOptions { chart_trades: options.chart_trades, ..crate::report::ReportOptions::default() };
     let summary = describe(building, Some(&before), &outcome, prepared, seconds() - started, report)?;
     remove(&before)?;
     Ok((named, summary))

@@ -482,12 +482,12 @@ impl Source for HistorySource {
     }
 
     fn position(&self) -> crate::driver::Position {
-        crate::driver::Position::History(Position {
+        crate::driver::Position::History(Box::new(Position {
             streams: self.candles.starts(),
             warm_from: self.candles.filter.range.from,
             next: self.head().copied(),
             place: self.place.clone(),
-        })
+        }))
     }
 }
 

@@ -85,6 +85,7 @@ fn depthwise_tile<S: Simd, const C: usize>(
     let windows: [&[f32]; C] =
         std::array::from_fn(|row| &input[(first + row) * from.stride + from.at - reach..][..width]);
     let mut sums: [Pair<S>; C] = std::array::from_fn(|row| [simd.splat(bias[first + row]); 2]);
+    #[expect(clippy::needless_range_loop, reason = "one index into several rows at once")]
     for index in 0..kernel {
         for row in 0..C {
             let tap = simd.splat(rows[row][index]);
@@ -123,6 +124,7 @@ fn pointwise_tile<S: Simd, const O: usize>(
     let inputs = weights.len() / bias.len();
     let rows: [&[f32]; O] = std::array::from_fn(|row| &weights[(first + row) * inputs..][..inputs]);
     let mut sums: [Pair<S>; O] = std::array::from_fn(|row| [simd.splat(bias[first + row]); 2]);
+    #[expect(clippy::needless_range_loop, reason = "one index into several rows at once")]
     for channel in 0..inputs {
         let values = from.load(simd, input, channel);
         for row in 0..O {

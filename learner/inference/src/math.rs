@@ -7,6 +7,7 @@
 
 const LN2_HIGH: f32 = 6.931_457_5e-1;
 const LN2_LOW: f32 = 1.428_606_8e-6;
+#[expect(clippy::approx_constant, reason = "libm's digits, beside the rest of its numbers")]
 const INVERSE_LN2: f32 = 1.442_695;
 const P1: f32 = 1.666_662_5e-1;
 const P2: f32 = -2.766_733_2e-3;

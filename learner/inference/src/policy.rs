@@ -49,7 +49,11 @@ pub fn warmup_bars(calendar: &Calendar, timeframes: &[Timeframe]) -> u32 {
     let longest =
         some_weeks.filter_map(|date| calendar.session_for_data(date)).map(|one| one.close() - one.open()).max();
     let a_day = longest.unwrap_or(86_400_000_000_000).max(1);
-    let bars = if shortest.interval.is_daily() { 1 } else { (a_day + shortest.interval.nanos() - 1) / shortest.interval.nanos() };
+    let bars = if shortest.interval.is_daily() {
+        1
+    } else {
+        (a_day + shortest.interval.nanos() - 1) / shortest.interval.nanos()
+    };
     let daily = timeframes.iter().any(|one| one.interval.is_daily());
     let sessions = if daily { 2 * 366 } else { 2 * 31 };
     u32::try_from(bars * sessions + bars).unwrap_or(u32::MAX)

@@ -244,7 +244,7 @@ fn the_hold_out_is_refused_to_training() {
         (days[46].open, days[47].open),
         (held.from, held.until),
     ] {
-        let error = ask(from, until).err().expect("it meets the hold-out");
+        let Err(error) = ask(from, until) else { panic!("it meets the hold-out") };
         assert!(matches!(error, MemoryError::HeldOut { .. }), "{error}");
         assert!(error.to_string().contains("end --to before the hold-out"), "{error}");
     }

@@ -34,20 +34,26 @@ fn a_resumed_run_equals_the_unbroken_one() {
     let path = folder.path().join("checkpoint.safetensors");
     let whole = {
         let (mut trainer, mut market) = (trainer(settings(3), 2), market(1.0, false, 1).prioritised());
-        (0..9).for_each(|_| drop(trainer.step(&mut market).expect("a step")));
+        (0..9).for_each(|_| {
+            trainer.step(&mut market).expect("a step");
+        });
         trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
         std::fs::read(&path).expect("bytes")
     };
     for broken_at in [1, 4, 5, 8] {
         let (mut trainer, mut market) = (trainer(settings(3), 2), market(1.0, false, 1).prioritised());
-        (0..broken_at).for_each(|_| drop(trainer.step(&mut market).expect("a step")));
+        (0..broken_at).for_each(|_| {
+            trainer.step(&mut market).expect("a step");
+        });
         trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
         let mut market = self::market(1.0, false, 1).prioritised();
         let resumed = Trainer::resume(&path, &settings(3), &mut market, "binary", 2).expect("resumed");
         assert_eq!((resumed.warnings, resumed.facts), (Vec::new(), facts()));
         let mut trainer = resumed.trainer;
         assert_eq!(trainer.step_number(), broken_at);
-        (broken_at..9).for_each(|_| drop(trainer.step(&mut market).expect("a step")));
+        (broken_at..9).for_each(|_| {
+            trainer.step(&mut market).expect("a step");
+        });
         trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
         assert!(std::fs::read(&path).expect("bytes") == whole, "broken at {broken_at}");
     }
@@ -106,7 +112,9 @@ fn the_planted_signal_is_found_and_the_shuffled_one_is_not() {
         let mut market = market(0.8, shuffled, 5);
         let settings = TrainSettings { batch_size: 32, lr: 3e-3, gamma: 0.0, ..settings(11) };
         let mut trainer = trainer(settings, 1);
-        (0..150).for_each(|_| drop(trainer.step(&mut market).expect("a step")));
+        (0..150).for_each(|_| {
+            trainer.step(&mut market).expect("a step");
+        });
         let network = trainer.network().expect("a network");
         let (mean, error) = advantage_over_random(&network, &self::market(0.8, shuffled, 6));
         let beats = mean - 1.96 * error > 0.0;

@@ -321,10 +321,10 @@ fn takes(order: &mut Order, depth: &Depth) -> bool {
     if level.is_empty() {
         return false;
     }
-    if let (Some(stop), Trigger::Armed) = (order.stop, order.trigger) {
-        if !reached(order.side, level.price(), stop) {
-            return false;
-        }
+    if let (Some(stop), Trigger::Armed) = (order.stop, order.trigger)
+        && !reached(order.side, level.price(), stop)
+    {
+        return false;
     }
     order.trigger = Trigger::Active;
     true

@@ -320,8 +320,8 @@ fn spread_strip<S: Simd, const N: usize>(simd: S, dilation: usize, taps: &[f32],
     let mut sums: [S::Vector; N] = std::array::from_fn(|part| simd.load(delta, part * S::WIDTH));
     for (back, tap) in taps.iter().rev().enumerate() {
         let (tap, values) = (simd.splat(*tap), &gradient[back * dilation..][..N * S::WIDTH]);
-        for part in 0..N {
-            sums[part] = simd.add_product(sums[part], tap, simd.load(values, part * S::WIDTH));
+        for (part, sum) in sums.iter_mut().enumerate() {
+            *sum = simd.add_product(*sum, tap, simd.load(values, part * S::WIDTH));
         }
     }
     for (part, sum) in sums.into_iter().enumerate() {
