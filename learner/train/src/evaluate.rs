@@ -128,7 +128,7 @@ impl Measures {
             shortfall: mean_of(|trade| trade.shortfall),
             adherence: mean_of(|trade| trade.adherence),
             undefined: (trial.trades.len() - rewards.len()) as u64,
-            net: trial.trades.iter().map(|trade| trade.net).sum(),
+            net: trial.trades.iter().fold(0.0, |sum, trade| sum + trade.net),
             sharpe: sharpe(&trial.equity),
             actions: trial.actions,
         }
