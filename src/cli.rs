@@ -9,7 +9,7 @@ mod learning;
 
 pub use learning::{Draws, Evaluate, Phase, Promote, Train};
 
-/// An event-sourced trading engine: one journal, one core, for backtest and audit.
+/// An event-sourced trading engine: one journal, one core, for backtest, audit, paper trading and learning.
 #[derive(Debug, Parser)]
 #[command(name = "daybook", version, propagate_version = true)]
 pub struct Cli {

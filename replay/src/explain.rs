@@ -178,6 +178,9 @@ pub fn explain(
     bars: usize,
 ) -> Result<Explanation, ReplayError> {
     let header = &recorded.header;
+    if recorded.holds_its_inputs() {
+        return Err(ReplayError::NotExplained { run: recorded.path.clone() });
+    }
     let mut plan = Plan::read(&header.strategy, &header.settings)?;
     plan.settings.calendar_file = calendar_file;
     plan.model_places.extend(recorded.path.parent().map(Path::to_owned));
