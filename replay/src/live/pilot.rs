@@ -3,8 +3,8 @@
 //! - It is told the time and what the feed says; it holds no clock and no socket, so a test drives a day in a moment.
 //! - A slice comes when every subscribed instrument has shown something later than its bar, or when `grace` has passed.
 //!   What the feed brings afterwards moves marks and decides nothing.
-//! - The journal never steps back in time: a feed or a clock that does is held at the last frame's time, and a jump of
-//!   more than a moment is an alarm of its own.
+//! - The journal never steps back in time: a feed or a clock that does is held at the last frame's time. That it did is
+//!   not said yet.
 //! - After a restart it goes on with the next bar's end. Slices that were missed are not made up: nothing was known then.
 //! - Must never: decide. It says what time it is, and the core decides.
 
