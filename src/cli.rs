@@ -6,6 +6,9 @@ use daybook_vocabulary::{Date, Interval, Kind, Money, Nanos};
 use std::path::PathBuf;
 
 mod learning;
+mod operations;
+
+pub use operations::Status;
 
 pub use learning::{Draws, Evaluate, Phase, Promote, Train};
 
@@ -47,6 +50,8 @@ pub enum Command {
     Fetch(Fetch),
     /// Trade a live market on paper: the broker's quotes, our own exchange; nothing is sent.
     Trade(Trade),
+    /// Where a live session stands: account, positions, stops, orders, locks, feed; from its journal alone.
+    Status(Status),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.

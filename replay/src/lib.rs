@@ -33,6 +33,7 @@ mod recorded;
 pub mod report;
 mod rundir;
 mod session;
+pub mod status;
 pub mod synthetic;
 mod trial;
 

@@ -28,6 +28,8 @@ pub struct Recorded {
     pub instruments: Vec<Instrument>,
     /// Sequence number of the first frame behind the instruments.
     pub outputs: u64,
+    /// When it began.
+    pub begun: Nanos,
 }
 
 impl Recorded {
@@ -36,7 +38,12 @@ impl Recorded {
         let journal = Journal::open(path)?;
         let not_a_run = |reason: &str| ReplayError::NotARun { run: path.to_owned(), reason: reason.to_owned() };
         let mut cursor = journal.cursor(0);
-        let header = match cursor.next()?.map(|frame| decode(path, frame)).transpose()? {
+        let mut begun = Nanos::MIN;
+        let first = cursor.next()?.map(|frame| {
+            begun = Nanos(frame.time);
+            decode(path, frame)
+        });
+        let header = match first.transpose()? {
             Some(Event::SessionHeader(header)) => header,
             Some(_) => return Err(not_a_run("it is a journal of history, not of a session")),
             None => return Err(not_a_run("its journal is empty")),
@@ -49,7 +56,7 @@ impl Recorded {
             }
         }
         let outputs = 1 + instruments.len() as u64;
-        Ok(Self { path: path.to_owned(), journal, header, instruments, outputs })
+        Ok(Self { path: path.to_owned(), journal, header, instruments, outputs, begun })
     }
 
     /// True where its own journal holds what it was told: sessions on a live market.
