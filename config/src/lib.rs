@@ -33,4 +33,4 @@ pub use slippage::{AssetClass, SlippageModel};
 pub use sources::Sources;
 pub use ticks::TickTable;
 pub use time_of_day::TimeOfDay;
-pub use universe::Universe;
+pub use universe::{Renamed, Universe};

@@ -270,6 +270,17 @@ settings! {
     "learn.epsilon_steps" learn_epsilon_steps: u64 = "50000", Surroundings,
         "Updates until exploration is at its end.",
         expects "a whole number";
+    "from_dates" from_dates: BySymbol<Date> = "none", Surroundings,
+        "First date of history that `fetch` asks for when it is given no --from, by interval.",
+        expects "INTERVAL:date, several with commas such as 5m:2023-01-02,1d:2015-01-01, or none"
+        if |dates| dates.symbols().all(|interval| interval.parse::<Interval>().is_ok());
+    "index.name" index_name: String = "nifty50", Surroundings,
+        "The index whose members `fetch` asks for when it is given neither --symbols nor --index.",
+        expects "the name of an index such as nifty50" if |name| !name.is_empty();
+    "index.url" index_url: Option<String> = "https://nsearchives.nseindia.com/content/indices/ind_{index}list.csv", Surroundings,
+        "Where `fetch` gets today's list of an index, a CSV with the column Symbol; none: the lists that are built in.",
+        expects "an address with https://, in which {index} stands for the index's name, or none"
+        if |url| url.as_ref().is_none_or(|url| url.starts_with("https://") || url.starts_with("http://"));
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";
