@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 mod learning;
 
-pub use learning::{Draws, Evaluate, Phase, Promote, Train};
+pub use learning::{Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
 /// An event-sourced trading engine: one journal, one core, for backtest, audit, paper trading and learning.
 #[derive(Debug, Parser)]

@@ -5,7 +5,7 @@
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_features::{FEATURES, Timeframe};
 use daybook_journal::{Options, Writer};
-use daybook_replay::memory::{Populate, populate, span_of};
+use daybook_replay::memory::{Populate, RewardFormula, populate, span_of};
 use daybook_replay::synthetic::{self, Market};
 use daybook_train::Dataset;
 use daybook_train::memory::{Counted, Epsilon, Held, Memory, MemoryError, Sampling, Span, TrainingSet};
@@ -57,6 +57,7 @@ fn remembered(dir: &Path, from: Option<&str>, seed: &str) -> Memory {
         to: None,
         holdout: Some(("2024-03-04".parse().unwrap(), "2024-03-08".parse().unwrap())),
         settings: &settings,
+        reward: RewardFormula::MarkedR,
         epsilon: Epsilon::RANDOM,
         inside: None,
     };

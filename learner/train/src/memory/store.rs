@@ -9,7 +9,7 @@ use daybook_vocabulary::{Money, Nanos, Price, Ratio, Side, TradeClosed};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use super::{REWARD_FORMULA, REWARD_VERSION};
+use super::RewardFormula;
 
 /// A half-open range of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub enum Counted {
 }
 
 /// One symbol at one decision time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
     /// What the symbol made until the next decision, net of charges, in units of 1e-8.
     pub money: i64,
@@ -83,7 +83,7 @@ impl Transition {
 }
 
 /// A trade and the five metrics of its life, which stand for every transition of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TradeRecord {
     /// The symbol, by its place.
     pub symbol: u32,
@@ -135,7 +135,7 @@ impl TradeRecord {
 }
 
 /// Everything that was remembered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Memory {
     pub(super) symbols: Vec<String>,
     pub(super) features: FeatureMarket,
@@ -149,6 +149,7 @@ pub struct Memory {
     /// Decision times at which some symbol lacked features.
     pub(super) withheld: u64,
     pub(super) holdout: Option<Span>,
+    pub(super) formula: RewardFormula,
 }
 
 impl Memory {
@@ -193,6 +194,36 @@ impl Memory {
         self.holdout
     }
 
+    /// The formula of its rewards.
+    pub fn formula(&self) -> RewardFormula {
+        self.formula
+    }
+
+    /// True when what was read back fits together, whatever the bytes were.
+    pub(super) fn is_sound(&self) -> bool {
+        let (symbols, timeframes) = (self.symbols.len(), self.features.timeframes());
+        if symbols == 0 || !self.features.is_sound(symbols) {
+            return false;
+        }
+        let decisions = self.times.len();
+        let place = |(index, last): (usize, &u32)| {
+            let (timeframe, symbol) = (index / symbols % timeframes.len(), index % symbols);
+            let rows = self.features.rows(symbol, timeframe).keys().len();
+            (timeframes[timeframe].lookback..=rows).contains(&(*last as usize + 1))
+        };
+        let transition = |one: &Transition| {
+            one.action < 3
+                && (one.next == Transition::NONE || (one.next as usize) < decisions)
+                && (one.trade == Transition::NONE || (one.trade as usize) < self.trades.len())
+        };
+        self.transitions.len() == decisions * symbols
+            && self.places.len() == decisions * symbols * timeframes.len()
+            && self.times.is_sorted()
+            && self.places.iter().enumerate().all(place)
+            && self.transitions.iter().all(transition)
+            && self.trades.iter().all(|trade| (trade.symbol as usize) < symbols)
+    }
+
     /// Bytes that a transition takes, its share of decision time, places and sampling included, features aside.
     pub fn bytes_per_transition(&self) -> usize {
         let per_decision = size_of::<Nanos>() + 2 * size_of::<f64>() + 2 * size_of::<u32>();
@@ -229,8 +260,8 @@ impl Memory {
     /// blake3 of all that training can see: formula, specification, rows, transitions.
     pub fn content_hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(REWARD_FORMULA.as_bytes());
-        hasher.update(&REWARD_VERSION.to_le_bytes());
+        hasher.update(self.formula.name().as_bytes());
+        hasher.update(&self.formula.version().to_le_bytes());
         hasher.update(&feature_spec_hash().0);
         for symbol in &self.symbols {
             hasher.update(symbol.as_bytes());
