@@ -5,7 +5,7 @@
 //! - Must never: hand out a transition of the hold-out to training (see `training.rs`).
 
 use daybook_features::{FEATURES, FeatureMarket, feature_spec_hash};
-use daybook_vocabulary::{Money, Nanos, Price, Ratio, Side, TradeClosed};
+use daybook_vocabulary::{Label, Money, Nanos, OrderId, Price, Ratio, Side, TradeClosed};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -82,13 +82,21 @@ impl Transition {
     pub const NONE: u32 = u32::MAX;
 }
 
-/// A trade and the five metrics of its life, which stand for every transition of it.
+/// A trade as the core journaled it, and the five metrics of its life, which stand for every transition of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TradeRecord {
     /// The symbol, by its place.
     pub symbol: u32,
     /// Side of the entry.
     pub side: Side,
+    /// Order of the first entry fill, and of the last exit fill.
+    pub orders: [OrderId; 2],
+    /// Why it was entered, and why it was left.
+    pub reasons: [Label; 2],
+    /// The first stop that protected it.
+    pub stop: Option<Price>,
+    /// The lowest and the highest price while it was open.
+    pub range: Option<[Price; 2]>,
     /// When it was entered, at the exchange.
     pub entered: Nanos,
     /// When it was left, at the exchange.
@@ -119,6 +127,10 @@ impl TradeRecord {
         Self {
             symbol: symbol as u32,
             side: trade.side,
+            orders: [trade.entry_order, trade.exit_order],
+            reasons: [trade.entry_reason.clone(), trade.exit_reason.clone()],
+            stop: trade.measures.and_then(|measures| measures.stop),
+            range: trade.measures.map(|measures| [measures.low, measures.high]),
             entered: trade.entry_time,
             left: trade.exit_time,
             entry_price: trade.entry_price,
