@@ -239,11 +239,20 @@ pub enum Duplicates {
 /// Arguments of `backtest`.
 #[derive(Debug, Args)]
 pub struct Backtest {
-    /// Journals of history; required.
+    /// Journals of history; required without `--like`.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
+    /// A session of `trade`: its recorded market, under its own strategy and settings, filled by our exchange;
+    /// `compare SESSION RUN` then tells how the fills differ.
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["journal", "strategy", "set", "symbols", "interval", "from", "to", "warmup", "cash", "costs", "profile"])]
+    pub like: Option<PathBuf>,
     /// The strategy; `--strategy help` alone lists them.
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "like",
+        default_value_if("like", clap::builder::ArgPredicate::IsPresent, "")
+    )]
     pub strategy: String,
     /// A parameter of the strategy, or a setting by its dotted name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
