@@ -407,10 +407,15 @@ pub struct Simulate {
     /// When virtual time begins, in Indian time.
     #[arg(long, value_name = "HH:MM", default_value = "09:00", value_parser = time_of_day)]
     pub start: i64,
-    /// What goes wrong, and how often: lost-answer[:EVERY], duplicate[:EVERY], delay[:MILLISECONDS],
-    /// silent-socket[:SECONDS], 429[:EVERY], token-death[:SECONDS].
-    #[arg(long, value_name = "FAULT")]
+    /// What goes wrong; --help lists all.
+    #[arg(long, value_name = "NAME[:NUMBER[:TIMES]]", long_help = Fault::help())]
     pub fault: Vec<Fault>,
+    /// Draw faults with this seed, one in EVERY, instead of counting to EVERY.
+    #[arg(long, value_name = "SEED")]
+    pub fault_seed: Option<u64>,
+    /// Most that a level of a book shows and a tick fills, so that small orders fill in parts; no limit when not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
+    pub fill_at_most: Option<i64>,
     /// The server's own book; what it holds goes on. In `daybook-simulate/` when not given.
     #[arg(long, value_name = "DIR")]
     pub book: Option<PathBuf>,
