@@ -16,6 +16,7 @@ mod paper;
 mod pilot;
 mod prints;
 mod recorder;
+mod snapshots;
 
 pub use flight::{Flight, Flown, QUEUE_WORDS, Word};
 pub use official::{OfficialReport, Unlike, compare_with_official};
@@ -23,3 +24,5 @@ pub use paper::{PaperOptions, PaperSession};
 pub use pilot::{Course, Ear, Pilot, Stage};
 pub use prints::Prints;
 pub use recorder::{Heard, Recorder};
+pub use snapshots::Saver;
+pub(crate) use snapshots::believed;

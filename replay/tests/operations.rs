@@ -2,14 +2,15 @@
 
 mod recorded;
 
-use daybook_journal::{Journal, Snapshots};
+use daybook_journal::{Journal, Snapshots, Writer};
+use daybook_replay::live::{Heard, Recorder, Saver};
 use daybook_replay::status::{DayStage, status};
 use daybook_replay::{
-    ForkOptions, Prepared, Recorded, ReplayError, Snapshotting, audit, backtest, compare, explain, fork, like,
-    recorded_inputs,
+    BacktestOptions, ForkOptions, Prepared, Recorded, ReplayError, Saved, Snapshotting, audit, backtest, compare,
+    explain, fork, like, recorded_inputs,
 };
-use daybook_vocabulary::{Event, Kind, OrderId};
-use recorded::{BINARY, crossover, cut, events, feed, market, naive_books, options, record};
+use daybook_vocabulary::{Event, Kind, Nanos, OrderId};
+use recorded::{BINARY, core, crossover, cut, events, feed, header, market, naive_books, options, record, small};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -262,4 +263,84 @@ fn a_live_session_is_forked() {
     let second = Recorded::open(&out.join("journal")).unwrap();
     let report = audit(&second, &recorded_inputs(&out), BINARY, None, None, &mut |_| ()).unwrap();
     assert_eq!((report.verdict, report.first_difference), ("equal", None));
+}
+
+/// P5: states are taken on the way; an audit derives the rest from each of them, and a restart from the newest is the
+/// session that was never interrupted. A state of other frames is not believed.
+#[test]
+fn a_restart_from_a_state_on_the_way_is_the_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(
+        &market(dir.path()),
+        "policy-momentum",
+        &[("bars", "2"), ("threshold", "0.2")],
+        &[("risk.safe_trading_start", "09:30")],
+    );
+    let prepared = Prepared::open(&options).unwrap();
+    let feed = feed(&options, &prepared);
+    let run = dir.path().join("run");
+    let session = run.join("journal");
+    std::fs::create_dir_all(&run).unwrap();
+    let content = record_with_states(&run, &options, &prepared, &feed);
+    let recorded = Recorded::open(&session).unwrap();
+    let store = Snapshots::new(&run.join("cache"), 100);
+    let seqs = store.all(Saved::key(&recorded.header)).unwrap();
+    assert!(seqs.len() > 5, "{seqs:?}");
+    let report = audit(&recorded, &[], BINARY, None, Some(&store), &mut |_| ()).unwrap();
+    assert_eq!((report.verdict, report.first_difference), ("equal", None));
+    assert_eq!(report.snapshots, seqs.len() as u64);
+
+    let frames = recorded.journal.head().frames;
+    let new_core = || Ok(core(&options, &prepared));
+    for at in (seqs[0]..frames - 1).step_by(frames as usize / 9) {
+        let path = dir.path().join(format!("cut-{at}"));
+        cut(&session, &path, at);
+        let partial = Recorded::open(&path).unwrap();
+        let mut heard = 0;
+        let mut inputs = partial.inputs();
+        while daybook_replay::Source::advance(&mut inputs).unwrap() {
+            heard += 1;
+        }
+        let writer = Writer::open(&path, small()).unwrap();
+        let mut recorder = Recorder::resume_from(&partial, writer, new_core, &store).unwrap();
+        for (time, input) in &feed[heard..] {
+            recorder.hear(*time, input).unwrap();
+        }
+        let head = recorder.end(None).unwrap();
+        assert_eq!(daybook_vocabulary::Hash(head.content.0), content, "cut before frame {at}");
+    }
+
+    // The same header, another market from some point on, as after a crash that lost the tail: its states are others.
+    let other = dir.path().join("other");
+    std::fs::create_dir_all(&other).unwrap();
+    let half: Vec<_> = feed[..feed.len() / 2].iter().chain(&feed[feed.len() / 2 + 1..]).cloned().collect();
+    record_with_states(&other, &options, &prepared, &half);
+    let lost = Recorded::open(&other.join("journal")).unwrap();
+    let report = audit(&lost, &[], BINARY, None, Some(&store), &mut |_| ()).unwrap();
+    assert_eq!(report.verdict, "equal");
+    assert!(report.snapshots > 0 && report.snapshots < seqs.len() as u64, "{} are believed", report.snapshots);
+}
+
+fn record_with_states(
+    run: &Path,
+    options: &BacktestOptions,
+    prepared: &Prepared,
+    feed: &[(Nanos, Heard)],
+) -> daybook_vocabulary::Hash {
+    let session = run.join("journal");
+    let writer = Writer::create(&session, small()).unwrap();
+    let header = header(options, prepared);
+    let begins = feed[0].0;
+    let instruments = &prepared.selection.instruments;
+    let mut recorder = Recorder::begin(session, writer, &header, instruments, begins, core(options, prepared)).unwrap();
+    recorder.keep_snapshots(Saver::new(run, &header, 100).every(40, 0));
+    for (time, heard) in feed {
+        recorder.hear(*time, heard).unwrap();
+        recorder.commit().unwrap();
+        // As slow as a market: the state before is written when the next one is due.
+        if recorder.core().counts().inputs.is_multiple_of(40) {
+            std::thread::sleep(std::time::Duration::from_millis(8));
+        }
+    }
+    daybook_vocabulary::Hash(recorder.end(None).unwrap().content.0)
 }

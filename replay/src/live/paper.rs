@@ -7,6 +7,7 @@
 
 use super::pilot::{Course, Pilot};
 use super::recorder::Recorder;
+use super::snapshots::{Saver, store_of};
 use crate::catalog::Selection;
 use crate::error::ReplayError;
 use crate::history::Range;
@@ -78,6 +79,12 @@ impl PaperSession {
         let (recorder, resumed_frames) =
             if begun { take_up(options, &journal, date)? } else { (begin(options, &journal, now)?, 0) };
         let run = options.run.clone();
+        let mut recorder = recorder;
+        let header = Recorded::open(&journal)?.header;
+        // A state is of the program that began the session, or of none.
+        if options.plan.settings.snapshot_every > 0 && header.binary == options.binary {
+            recorder.keep_snapshots(Saver::new(&run, &header, options.plan.settings.snapshot_keep as usize));
+        }
         Ok(Pilot::new(recorder, course, now)?.map(|pilot| Self { pilot, resumed_frames, run }))
     }
 
@@ -126,6 +133,11 @@ fn begin(options: &PaperOptions, journal: &Path, now: Nanos) -> Result<Recorder,
         ancestors: Vec::new(),
     };
     std::fs::create_dir_all(&options.run).map_err(ReplayError::file(&options.run))?;
+    if let Some(found) = options.plan.model()? {
+        // Whoever audits the session, or asks for its status, needs nothing else.
+        let copy = options.run.join(crate::learned::MODEL_FILE);
+        std::fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    }
     let writer = Writer::open_or_create(journal, Options::session())?;
     Recorder::begin(journal.to_owned(), writer, &header, &options.instruments, now, core)
 }
@@ -151,9 +163,15 @@ fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Record
         return Err(not_a_run(&options.run, reason));
     }
     let range = Range::of_dates(&options.calendar, None, None);
-    let core = options.plan.core(&selection(options), &header.filter, range)?;
+    let new_core = || options.plan.core(&selection(options), &header.filter, range);
     let frames = recorded.journal.head().frames;
-    Ok((Recorder::resume(&recorded, writer, core)?, frames))
+    let recorder = if header.binary == options.binary {
+        let store = store_of(&options.run, options.plan.settings.snapshot_keep as usize);
+        Recorder::resume_from(&recorded, writer, new_core, &store)?
+    } else {
+        Recorder::resume(&recorded, writer, new_core()?)?
+    };
+    Ok((recorder, frames))
 }
 
 fn not_a_run(run: &Path, reason: &str) -> ReplayError {
