@@ -17,6 +17,7 @@ mod pilot;
 mod prints;
 mod recorder;
 mod snapshots;
+mod warm_up;
 
 pub use flight::{Flight, Flown, QUEUE_WORDS, Word};
 pub use official::{OfficialReport, Unlike, compare_with_official};
@@ -26,3 +27,4 @@ pub use prints::Prints;
 pub use recorder::{Heard, Recorder};
 pub use snapshots::Saver;
 pub(crate) use snapshots::believed;
+pub use warm_up::{WarmUp, Warmed};

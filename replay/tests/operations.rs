@@ -3,16 +3,16 @@
 mod recorded;
 
 use daybook_journal::{Journal, Snapshots, Writer};
-use daybook_replay::live::{Heard, Recorder, Saver};
+use daybook_replay::live::{Heard, PaperOptions, PaperSession, Recorder, Saver, Stage, WarmUp};
 use daybook_replay::status::{DayStage, status};
 use daybook_replay::{
     BacktestOptions, ForkOptions, Prepared, Recorded, ReplayError, Saved, Snapshotting, audit, backtest, compare,
     explain, fork, like, recorded_inputs,
 };
-use daybook_vocabulary::{Event, Kind, Nanos, OrderId};
+use daybook_vocabulary::{Date, Event, Kind, Nanos, OrderId};
 use recorded::{BINARY, core, crossover, cut, events, feed, header, market, naive_books, options, record, small};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// RL-43: cut off anywhere, a session says what is held and what works: what its frames say one by one.
 #[test]
@@ -343,4 +343,97 @@ fn record_with_states(
         }
     }
     daybook_vocabulary::Hash(recorder.end(None).unwrap().content.0)
+}
+
+/// The last day of the market as a session on paper, told the time every second; `warm_up` are journals of history.
+fn paper_day(run: &Path, backtest: &BacktestOptions, warm_up: &[PathBuf], kill_at: Option<u64>) -> PaperOptions {
+    let prepared = Prepared::open(backtest).unwrap();
+    let day: Date = "2025-06-11".parse().unwrap();
+    let prints: Vec<_> = feed(backtest, &prepared)
+        .into_iter()
+        .filter(|(time, heard)| prepared.calendar.date_of(*time) == day && matches!(heard, Heard::Print(..)))
+        .collect();
+    let options = PaperOptions {
+        plan: backtest.plan.clone(),
+        instruments: prepared.selection.instruments.clone(),
+        interval: prepared.selection.interval,
+        calendar: prepared.calendar.clone(),
+        grace: 2_000_000_000,
+        run: run.to_owned(),
+        binary: BINARY,
+        warm_up: warm_up.to_vec(),
+    };
+    let second = 1_000_000_000;
+    let begins = prints[0].0 + -300 * second;
+    let mut session = PaperSession::open(&options, begins).unwrap().expect("a trading day");
+    let (mut now, mut next, mut seconds) = (begins, 0, 0);
+    while session.pilot.stage() != Stage::Over {
+        let mut hear = |_: Nanos, _: &[daybook_core::Output]| ();
+        while prints.get(next).is_some_and(|(time, _)| *time <= now) {
+            session.pilot.feed(now, &prints[next].1, &mut hear).unwrap();
+            next += 1;
+        }
+        session.pilot.time(now, &mut hear).unwrap();
+        session.pilot.recorder().commit().unwrap();
+        (now, seconds) = (now + second, seconds + 1);
+        if Some(seconds) == kill_at {
+            drop(session);
+            session = PaperSession::open(&options, now).unwrap().expect("a trading day");
+            assert!(session.resumed_frames > 300);
+        }
+    }
+    session.end(None).unwrap();
+    options
+}
+
+/// RL-25, P5: warmed up from history, a session on paper decides from its first bar on what a backtest from that day on
+/// decides; what warmed it up is in its own journal, so that it audits, and is taken up, with nothing beside it.
+#[test]
+fn a_session_is_warmed_up_from_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = market(dir.path());
+    let strategy = options(&history, "sma-cross", &[("fast", "2"), ("slow", "30"), ("quantity", "3")], &[]);
+    let (cold, warm, killed) = (dir.path().join("cold"), dir.path().join("warm"), dir.path().join("killed"));
+    paper_day(&cold, &strategy, &[], None);
+    let warm_up = [history.clone()];
+    paper_day(&warm, &strategy, &warm_up, None);
+    paper_day(&killed, &strategy, &warm_up, Some(9_000));
+    let decided = |path: &Path, day: &str| -> Vec<_> {
+        let date: Date = day.parse().unwrap();
+        let of_day = |time: &Nanos| daybook_config::Calendar::nse().date_of(*time) == date;
+        let all = events(path).into_iter().filter(|(time, ..)| of_day(time));
+        let intents = all.filter_map(|(_, stream, event)| match event {
+            Event::OrderIntent(it) => Some((stream, it.side, it.quantity, it.reference, it.reason)),
+            _ => None,
+        });
+        intents.collect()
+    };
+    let day = "2025-06-11";
+    let journal = warm.join("journal");
+    let from = BacktestOptions { from: Some(day.parse().unwrap()), ..strategy.clone() };
+    let run = dir.path().join("run");
+    backtest(&from, &run, no_snapshots(dir.path()), None, &mut |_| ()).unwrap();
+    assert!(decided(&run, day).len() > 1);
+    assert_eq!(decided(&journal, day), decided(&run, day), "what a backtest from that day on decides");
+    assert_ne!(decided(&cold.join("journal"), day), decided(&run, day), "without a warm-up it knows too little");
+    assert_eq!(decided(&killed.join("journal"), day), decided(&run, day), "taken up in the middle");
+    for path in [&warm, &killed] {
+        let recorded = Recorded::open(&path.join("journal")).unwrap();
+        let report = audit(&recorded, &[], BINARY, None, None, &mut |_| ()).unwrap();
+        assert_eq!((report.verdict, report.first_difference), ("equal", None));
+        let found = status(&recorded, None, true).unwrap();
+        assert_eq!((found.stage, found.session), (DayStage::Over, Some(day.parse().unwrap())));
+        assert!(found.counts.bars <= 2 * 75, "bars of the warm-up are not counted: {}", found.counts.bars);
+    }
+    let opened = Recorded::open(&journal).unwrap();
+    let (like_options, prepared) = like(opened, None, dir.path().join("like"), false, BINARY).unwrap();
+    let again = dir.path().join("like-journal");
+    prepared.replay(&like_options, &again, no_snapshots(dir.path()), None, &mut |_| ()).unwrap();
+    assert_eq!(outputs(&journal), outputs(&again), "a backtest of its market is warmed up the same way");
+
+    // A history that ends too early leaves a gap: refused, with the command that closes it.
+    let late = WarmUp::open(&warm_up, "2025-06-16".parse().unwrap()).unwrap();
+    let prepared = Prepared::open(&strategy).unwrap();
+    let error = late.check(&strategy.plan, &prepared.selection, &prepared.calendar).unwrap_err().to_string();
+    assert!(error.contains("A ends 2025-06-11") && error.contains("daybook fetch"), "{error}");
 }
