@@ -163,7 +163,7 @@ pub struct Fetch {
     pub journal: PathBuf,
 }
 
-/// Arguments of `trade`. Without warm-up from history: a strategy begins with the day's first bars.
+/// Arguments of `trade`.
 #[derive(Debug, Args)]
 pub struct Trade {
     /// Fill on our own exchange and send nothing. The only mode there is yet, so it may be left out.
@@ -181,6 +181,9 @@ pub struct Trade {
     /// Length of the bars that are decided on.
     #[arg(long, default_value = "5m")]
     pub interval: Interval,
+    /// Journals of history that warm the strategy up before the open; without one it begins with the day's first bars.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
     /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -247,13 +250,8 @@ pub struct Backtest {
     #[arg(long, value_name = "SESSION", conflicts_with_all = ["journal", "strategy", "set", "symbols", "interval", "from", "to", "warmup", "cash", "costs", "profile"])]
     pub like: Option<PathBuf>,
     /// The strategy; `--strategy help` alone lists them.
-    #[arg(
-        long,
-        value_name = "NAME",
-        required_unless_present = "like",
-        default_value_if("like", clap::builder::ArgPredicate::IsPresent, "")
-    )]
-    pub strategy: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "like")]
+    pub strategy: Option<String>,
     /// A parameter of the strategy, or a setting by its dotted name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
