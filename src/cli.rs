@@ -10,7 +10,7 @@ mod operations;
 
 pub use operations::Status;
 
-pub use learning::{Draws, Evaluate, Phase, Promote, Train};
+pub use learning::{Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
 /// An event-sourced trading engine: one journal, one core, for backtest, audit, paper trading and learning.
 #[derive(Debug, Parser)]
@@ -170,7 +170,7 @@ pub struct Fetch {
     pub journal: PathBuf,
 }
 
-/// Arguments of `trade`. Without warm-up from history: a strategy begins with the day's first bars.
+/// Arguments of `trade`.
 #[derive(Debug, Args)]
 pub struct Trade {
     /// Fill on our own exchange and send nothing. The only mode there is yet, so it may be left out.
@@ -188,6 +188,9 @@ pub struct Trade {
     /// Length of the bars that are decided on.
     #[arg(long, default_value = "5m")]
     pub interval: Interval,
+    /// Journals of history that warm the strategy up before the open; without one it begins with the day's first bars.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
     /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -246,12 +249,16 @@ pub enum Duplicates {
 /// Arguments of `backtest`.
 #[derive(Debug, Args)]
 pub struct Backtest {
-    /// Journals of history; required.
+    /// Journals of history; required without `--like`.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
+    /// A session of `trade`: its recorded market, under its own strategy and settings, filled by our exchange;
+    /// `compare SESSION RUN` then tells how the fills differ.
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["journal", "strategy", "set", "symbols", "interval", "from", "to", "warmup", "cash", "costs", "profile"])]
+    pub like: Option<PathBuf>,
     /// The strategy; `--strategy help` alone lists them.
-    #[arg(long, value_name = "NAME")]
-    pub strategy: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "like")]
+    pub strategy: Option<String>,
     /// A parameter of the strategy, or a setting by its dotted name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
