@@ -180,6 +180,8 @@ fn the_canonical_form_has_what_changes_results_and_nothing_else() {
             "exchange.slippage" => "bps:5",
             key if key.ends_with("_start") || key.ends_with("_end") => "12:34:56",
             "risk.flatten_on_trip" => "no",
+            "risk.protective_stop" => "atr:3",
+            "live.reconcile" => "adopt",
             "exchange.limit_fill" => "through",
             "exchange.off_tick" | "exchange.wrong_side" => "refuse",
             "exchange.bands" | "exchange.liquidity_caps" => "IDEA:500",
