@@ -10,7 +10,7 @@ mod operations;
 
 pub use operations::Status;
 
-pub use learning::{Draws, Evaluate, Phase, Promote, Train};
+pub use learning::{Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
 /// An event-sourced trading engine: one journal, one core, for backtest, audit, paper trading and learning.
 #[derive(Debug, Parser)]
@@ -22,9 +22,15 @@ pub struct Cli {
     /// What is printed on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Log filter for stderr, such as `info` or `daybook=debug`.
-    #[arg(long, global = true, value_name = "FILTER", default_value = "warn")]
-    pub log: String,
+    /// Log filter for stderr, such as `info` or `daybook=debug`; `warn` when not given.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Say what is being done: the log from `info` on. The last of --verbose and --silent wins.
+    #[arg(long, global = true, overrides_with = "silent")]
+    pub verbose: bool,
+    /// Say nothing but results and errors: no progress, no warnings.
+    #[arg(long, global = true, overrides_with = "verbose")]
+    pub silent: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -131,12 +137,13 @@ pub struct Ingest {
 /// Arguments of `fetch`. The last of two opposing flags wins.
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// The index whose members are fetched when no symbols are named.
-    #[arg(long, value_name = "INDEX", default_value = "nifty50")]
-    pub index: String,
-    /// First date, inclusive, in the exchange's zone.
+    /// The index whose members are fetched when no symbols are named: all who belonged to it within the range. Setting
+    /// `index.name` when not given; today's list comes from `index.url`.
+    #[arg(long, value_name = "INDEX")]
+    pub index: Option<String>,
+    /// First date, inclusive, in the exchange's zone; the setting `from_dates` has it by interval when not given.
     #[arg(long, value_name = "DATE")]
-    pub from: Date,
+    pub from: Option<Date>,
     /// Last date, inclusive; today, by the broker's clock, when not given.
     #[arg(long, value_name = "DATE")]
     pub to: Option<Date>,
@@ -163,7 +170,7 @@ pub struct Fetch {
     pub journal: PathBuf,
 }
 
-/// Arguments of `trade`. Without warm-up from history: a strategy begins with the day's first bars.
+/// Arguments of `trade`.
 #[derive(Debug, Args)]
 pub struct Trade {
     /// Fill on our own exchange and send nothing. The only mode there is yet, so it may be left out.
@@ -181,6 +188,9 @@ pub struct Trade {
     /// Length of the bars that are decided on.
     #[arg(long, default_value = "5m")]
     pub interval: Interval,
+    /// Journals of history that warm the strategy up before the open; without one it begins with the day's first bars.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
     /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -247,13 +257,8 @@ pub struct Backtest {
     #[arg(long, value_name = "SESSION", conflicts_with_all = ["journal", "strategy", "set", "symbols", "interval", "from", "to", "warmup", "cash", "costs", "profile"])]
     pub like: Option<PathBuf>,
     /// The strategy; `--strategy help` alone lists them.
-    #[arg(
-        long,
-        value_name = "NAME",
-        required_unless_present = "like",
-        default_value_if("like", clap::builder::ArgPredicate::IsPresent, "")
-    )]
-    pub strategy: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "like")]
+    pub strategy: Option<String>,
     /// A parameter of the strategy, or a setting by its dotted name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
