@@ -72,6 +72,15 @@ choices! {
 }
 
 choices! {
+    /// Who fills a session's orders.
+    Venue {
+        /// Our own exchange, here.
+        #[default]
+        Simulated = "simulated",
+        /// A networked broker, by its word.
+        Broker = "broker",
+    }
+
     /// What is done where a broker's books differ from ours.
     Reconcile {
         /// The broker's positions are taken over.

@@ -27,7 +27,7 @@ mod value;
 pub use calendar::{Calendar, Day, Session, Window};
 pub use error::ConfigError;
 pub use exchange::{
-    BySymbol, LimitFill, Liquidity, OffTick, Product, ProtectiveStop, Reconcile, TradingTime, WrongSide,
+    BySymbol, LimitFill, Liquidity, OffTick, Product, ProtectiveStop, Reconcile, TradingTime, Venue, WrongSide,
 };
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};

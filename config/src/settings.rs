@@ -9,7 +9,7 @@
 
 use crate::error::ConfigError;
 use crate::exchange::{
-    BySymbol, LimitFill, Liquidity, OffTick, Product, ProtectiveStop, Reconcile, TradingTime, WrongSide,
+    BySymbol, LimitFill, Liquidity, OffTick, Product, ProtectiveStop, Reconcile, TradingTime, Venue, WrongSide,
 };
 use crate::fees::FeeSchedule;
 use crate::learn::{Dates, Device, Draws, Lookbacks, Reward, Timeframes};
@@ -210,6 +210,9 @@ settings! {
     "risk.protective_stop" risk_protective_stop: ProtectiveStop = "none", Results,
         "Stop that is kept on every position, where its strategy gives none; a session with a broker is never without (atr:2).",
         expects "none, percent:N or atr:N (average true ranges of 14 bars)";
+    "live.venue" live_venue: Venue = "simulated", Results,
+        "Who fills the orders: our own exchange, or the broker of a live session (daybook trade sets it).",
+        expects "simulated or broker";
     "live.reconcile" live_reconcile: Reconcile = "halt", Results,
         "What is done where a broker's books differ from ours: take its word, take it and leave, or no new risk.",
         expects "adopt, flatten or halt";

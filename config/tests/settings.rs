@@ -182,6 +182,7 @@ fn the_canonical_form_has_what_changes_results_and_nothing_else() {
             "risk.flatten_on_trip" => "no",
             "risk.protective_stop" => "atr:3",
             "live.reconcile" => "adopt",
+            "live.venue" => "broker",
             "exchange.limit_fill" => "through",
             "exchange.off_tick" | "exchange.wrong_side" => "refuse",
             "exchange.bands" | "exchange.liquidity_caps" => "IDEA:500",

@@ -36,6 +36,13 @@ pub(super) struct Suspects {
     told: Vec<Suspect>,
 }
 
+impl Suspects {
+    /// The last book differed in nothing.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+}
+
 /// A difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Suspect {

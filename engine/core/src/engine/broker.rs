@@ -132,6 +132,7 @@ impl Core {
         let waits = |order: &Order| !may_be_asked(order);
         !broker.agrees
             || !broker.orphans.is_empty()
+            || !broker.suspects.is_empty()
             || self.state.seats.iter().any(|seat| seat.holds)
             || self.working_orders().any(|(id, order)| waits(order) || self.owes(id))
     }
