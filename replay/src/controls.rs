@@ -2,6 +2,8 @@
 //!
 //! - Planted: spells in which the price drifts up, then down, in turn; what has happened lately says what comes next.
 //! - Shuffled: the same bars' moves in another order. Every distribution is kept and nothing says what comes next.
+//! - A bar's prices are those of a walk of many small steps. With highs and lows drawn apart from it, a stop would be
+//!   filled at better prices than the walk offers, and whoever holds until stopped would earn from nothing.
 //! - Seeded, in whole numbers: the same seed gives the same text, to the last byte, on every machine.
 //! - Must never: be taken for data; a model that finds nothing in the first is broken, one that finds something in the
 //!   second sees what it must not.
@@ -34,19 +36,29 @@ impl Control {
     }
 }
 
-/// What a bar does, in millionths of the price.
+/// What a bar does, in millionths of its open.
 #[derive(Debug, Clone, Copy)]
 struct Move {
-    step: i64,
-    wicks: [i64; 2],
+    close: i64,
+    high: i64,
+    low: i64,
     volume: i64,
+}
+
+impl Move {
+    /// The same, downwards.
+    const fn mirrored(&self) -> Self {
+        Self { close: -self.close, high: -self.low, low: -self.high, volume: self.volume }
+    }
 }
 
 /// Bars of a spell, at least and at most.
 const SPELL: [i64; 2] = [20, 60];
-/// Drift of a bar within a spell, and the spread of one, in millionths.
-const DRIFT: i64 = 1_500;
-const SPREAD: i64 = 2_500;
+/// Small steps of a bar, and the size of one: a bar's deviation is sixteen of them.
+const STEPS: i64 = 256;
+const STEP: i64 = 156;
+/// Drift of a small step within a spell, so that a bar drifts by six tenths of its deviation.
+const DRIFT: i64 = 6;
 const TICK: Price = Price(5_000_000);
 
 /// The market as CSV: `symbol,timestamp,open,high,low,close,volume`, one row a candle, symbol after symbol.
@@ -64,16 +76,14 @@ pub fn csv(
         let mut random = SplitMix64::new(seed.wrapping_mul(1_000_003).wrapping_add(rank as u64));
         let mut moves = moves(&mut random, opens.len());
         if control == Control::Shuffled {
-            for last in (1..moves.len()).rev() {
-                moves.swap(last, random.between(0, last as i64) as usize);
-            }
+            shuffle(&mut random, &mut moves);
         }
         let mut price = Price::from_units(400 + 150 * rank as i64).0;
         for (open_time, one) in opens.iter().zip(moves) {
             let open = price;
-            price = moved(open, one.step);
-            let (high, low) = (moved(open.max(price), one.wicks[0]), moved(open.min(price), -one.wicks[1]));
-            let [open, high, low, close] = [open, high, low, price].map(Price);
+            let [high, low, close] = [one.high, one.low, one.close].map(|part| moved(open, part));
+            price = close;
+            let [open, high, low, close] = [open, high, low, close].map(Price);
             let _ = writeln!(text, "{symbol},{open_time},{open},{high},{low},{close},{}", one.volume);
         }
     }
@@ -98,24 +108,40 @@ fn opens(calendar: &Calendar, interval: Interval, from: Date, to: Date) -> Vec<d
     opens
 }
 
+/// Spells up, each followed by its own bars mirrored, in another order: over the whole the price goes nowhere, and
+/// nothing is to be had by always buying.
 fn moves(random: &mut SplitMix64, count: usize) -> Vec<Move> {
-    let (mut up, mut left) = (random.next() % 2 == 0, 0);
-    let mut one = || {
-        if left == 0 {
-            left = random.between(SPELL[0], SPELL[1]);
-            up = !up;
+    let mut moves = Vec::with_capacity(count + SPELL[1] as usize * 2);
+    while moves.len() < count {
+        let length = random.between(SPELL[0], SPELL[1]);
+        let up: Vec<Move> = (0..length).map(|_| one_move(random)).collect();
+        let mut down: Vec<Move> = up.iter().map(Move::mirrored).collect();
+        shuffle(random, &mut down);
+        moves.extend(up);
+        moves.extend(down);
+    }
+    moves.truncate(count);
+    moves
+}
+
+/// A bar of a spell up.
+fn one_move(random: &mut SplitMix64) -> Move {
+    let (mut at, mut high, mut low) = (0, 0, 0);
+    for _ in 0..STEPS / 64 {
+        let coins = random.next();
+        for coin in 0..64 {
+            at += DRIFT + if coins >> coin & 1 == 1 { STEP } else { -STEP };
+            high = high.max(at);
+            low = low.min(at);
         }
-        left -= 1;
-        // The sum of three uniform steps is close enough to a bell; its deviation is the spread.
-        let noise: i64 = (0..3).map(|_| random.between(-SPREAD, SPREAD)).sum();
-        let drift = if up { DRIFT } else { -DRIFT };
-        Move {
-            step: drift + noise,
-            wicks: [random.between(0, SPREAD / 2), random.between(0, SPREAD / 2)],
-            volume: random.between(500_000, 1_000_000),
-        }
-    };
-    (0..count).map(|_| one()).collect()
+    }
+    Move { close: at, high, low, volume: random.between(500_000, 1_000_000) }
+}
+
+fn shuffle<T>(random: &mut SplitMix64, values: &mut [T]) {
+    for last in (1..values.len()).rev() {
+        values.swap(last, random.between(0, last as i64) as usize);
+    }
 }
 
 /// A price moved by millionths of itself, rounded to the tick, at least twenty ticks.
