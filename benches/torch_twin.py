@@ -182,7 +182,7 @@ def measure(threads, sizes, only=0):
         for name, what in [("forward", infer), ("step", step)][only:]:
             what()
             times = []
-            for _ in range(10 if decisions <= 8 else 4):
+            for _ in range(10 if decisions <= 8 else 3):
                 begin = time.perf_counter()
                 what()
                 times.append(time.perf_counter() - begin)

@@ -199,7 +199,26 @@ fn phases_use_what_earlier_ones_left() {
     let measured = &evaluated["comparison"]["model"];
     let average = measured["avg_reward"].as_f64().expect("a number");
     says(&held, &[&format!("{} trades,", measured["trades"]), &format!("average {average:+.4} R")]);
-    phase("all");
+    let all = [
+        "--steps",
+        "3",
+        "--threads",
+        "1",
+        "--winner",
+        "winner",
+        "--out",
+        "model",
+        "--phase",
+        "all",
+        "--format",
+        "json",
+    ];
+    let told: Value = serde_json::from_str(&desk.train(&all)).expect("one JSON object and nothing else");
+    assert_eq!(
+        (&told["ended"], &told["steps"], &told["promotion"]["promoted"]),
+        (&"finished".into(), &3.into(), &true.into())
+    );
+    assert_eq!(told["evaluation"]["record"]["model_hash"], told["model"]);
     assert!(desk.path("winner/metrics.json").exists());
 
     let mut damaged = memory.clone();
@@ -340,6 +359,8 @@ fn bad_input_is_refused_at_once() {
     found[at + 1] = "auto";
     desk.works(&[&found[..], &["--steps", "2", "--out", "model"]].concat());
     assert!(desk.path("model/micro-batch.json").exists(), "TS-08: what was found is kept");
+    let seen = ["evaluate", "--model", "model", "--journal", "m", "--holdout", "2024-02-20..2024-03-10"];
+    desk.fails(&seen, &["trained on", "other sessions"]);
     // RL-10: a model of another specification of the features.
     let place = desk.path("model/model.safetensors");
     let (mut file, _) = TensorFile::read(&place).expect("a model");
