@@ -3,6 +3,7 @@
 //! - Progress is drawn only where a person watches.
 //! - The wall clock is read here and nowhere else in the binary: for durations that are shown, never for results.
 
+use crate::cli::LogFormat;
 use daybook_vocabulary::{Hash, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
@@ -32,9 +33,13 @@ pub fn now_for_people() -> String {
 }
 
 /// Sends logs to stderr.
-pub fn start_logging(filter: &str) {
+pub fn start_logging(filter: &str, format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
 }
 
 /// A bar for work of known length, in `unit`s; hidden where nobody watches.

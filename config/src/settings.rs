@@ -270,6 +270,12 @@ settings! {
     "learn.epsilon_steps" learn_epsilon_steps: u64 = "50000", Surroundings,
         "Updates until exploration is at its end.",
         expects "a whole number";
+    "paper_trading" paper_trading: bool = "yes", Surroundings,
+        "Whether `trade` without a flag fills on our own exchange and sends nothing; no: it trades at the broker.",
+        expects "yes or no";
+    "winner_min_avg_reward" winner_min_avg_reward: Ratio = "0.05", Surroundings,
+        "What a winner must have earned on the range held out, in R a trade, before it may trade at a broker.",
+        expects "a number";
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";

@@ -1,29 +1,31 @@
-//! `trade`: a day on paper, on the broker's quotes.
+//! `trade`: a day on the broker's quotes, on paper.
 //!
 //! - Wires on their own thread, the core on this one, a bounded queue between them.
-//! - What is refused is refused before the broker is asked anything but the time.
+//! - It begins when every gate of [`gates`] is open; `--dry-run` goes through them and does nothing else.
 //! - Nothing is sent: there is no path from here to the broker's orders.
 
+mod gates;
+mod mode;
+
 use super::Verdict;
-use super::broker::Broker;
-use crate::cli::{Cli, Clock, Format, Trade};
+use crate::cli::{Cli, Format, Trade};
 use crate::output;
 use daybook_adapters::kite::instruments::Listed;
 use daybook_adapters::kite::messages::Message;
 use daybook_adapters::kite::ticker::{FeedEvent, FeedLimits};
-use daybook_adapters::kite::ticks::{Mode, Token};
+use daybook_adapters::kite::ticks::{Mode as Detail, Token};
 use daybook_adapters::kite::{BlockingKite, KiteError};
-use daybook_config::{Calendar, Origin, calendar::Day};
 use daybook_core::{Conclusion, Output};
-use daybook_replay::Plan;
 use daybook_replay::live::{
     Flight, Flown, OfficialReport, PaperOptions, PaperSession, Prints, QUEUE_WORDS, Stage, Word, compare_with_official,
 };
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{FeedChange, FeedState, Instrument, Nanos};
+use gates::Ready;
+use mode::Mode;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,8 +33,6 @@ use std::time::Duration;
 
 /// Looked for in the session's directory and where the command was given.
 const KILL_SWITCH: &str = ".killswitch";
-/// The longest the core sleeps: what nobody says (a file, an overrun) is looked for between two words.
-const SLEEP_MAX: Duration = Duration::from_millis(50);
 /// The exchange that is traded.
 const EXCHANGE: &str = "NSE";
 
@@ -55,38 +55,26 @@ struct Ended {
 }
 
 pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
-    let settings = settings(cli, arguments)?;
-    PaperSession::check(&arguments.session)?;
-    let mut calendar = Calendar::by_market("nse")?;
-    if let Some(file) = &settings.calendar_file {
-        calendar.extend_from_file(file)?;
+    if arguments.dry_run {
+        return rehearse(cli, arguments, false);
     }
-    let plan = Plan::new(&arguments.strategy, &parameters(arguments), settings.clone())?;
-    let broker = Broker::of(cli, &arguments.broker_url, false, &settings)?;
-    match (arguments.clock, broker.is_loopback()) {
-        (Some(Clock::Broker), false) => {
-            return Err("--clock broker: only a simulated broker on this machine has one".into());
-        }
-        (Some(Clock::System), true) => {
-            return Err("--clock system: a simulated broker lives in its own time; leave --clock out".into());
-        }
-        _ => {}
-    }
-    let kite = broker.connect()?;
-    let date = calendar.date_of(kite.now());
-    let Day::Session(session) = calendar.require(date)? else {
-        output::line(format_args!("{date} is not a trading day; nothing to do"));
+    let mut ready = Ready::new(false);
+    ready.pass(cli, arguments)?;
+    if let Some(why) = &ready.idle {
+        output::line(why);
         return Ok(ExitCode::SUCCESS);
+    }
+    if ready.mode == Mode::Live {
+        return Err("this version sends no orders to a broker yet: trade on paper with --paper".into());
+    }
+    let instruments = ready.instruments();
+    let Ready { plan: Some(plan), calendar: Some(calendar), kite: Some(kite), seal: Some(seal), listed, .. } = ready
+    else {
+        return Err("the gates passed without everything a session needs; this is a fault of daybook".into());
     };
-    if kite.now() >= session.close() {
-        output::line(format_args!("the session of {date} is over; nothing to do"));
-        return Ok(ExitCode::SUCCESS);
-    }
-    broker.log_in(&kite)?;
-    let listed = listed(&kite, arguments)?;
     let options = PaperOptions {
         plan,
-        instruments: listed.iter().map(instrument).collect(),
+        instruments,
         interval: arguments.interval,
         calendar,
         grace: i64::from(arguments.slice_grace_ms) * 1_000_000,
@@ -94,48 +82,33 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
         binary: output::binary_hash()?,
         warm_up: arguments.journal.iter().map(|path| super::journal_of(path)).collect(),
     };
-    let seal = super::backtest::seal_key(&settings)?;
     let Some(paper) = PaperSession::open(&options, kite.now())? else { return Ok(ExitCode::SUCCESS) };
     let ended = fly(arguments, &kite, paper, &listed, &seal)?;
     say(cli, &ended)?;
     Ok(if ended.flat { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The settings in force; on paper the profile is realistic unless somebody says otherwise.
-fn settings(cli: &Cli, arguments: &Trade) -> Result<daybook_config::Settings, Box<dyn Error>> {
-    let mut overrides: Vec<(String, String)> =
-        arguments.set.iter().filter(|(key, _)| key.contains('.')).cloned().collect();
-    overrides.extend(arguments.profile.iter().map(|profile| ("profile".to_owned(), profile.clone())));
-    let resolved = super::settings(cli, overrides.clone())?;
-    if resolved.origin("profile") != Some(&Origin::Default) {
-        return Ok(resolved.settings);
+/// Every gate, and nothing else: `--dry-run`, and `preflight`, which asks nobody to log in.
+pub fn rehearse(cli: &Cli, arguments: &Trade, looks_only: bool) -> Verdict {
+    let mut ready = Ready::new(looks_only);
+    let gates = ready.all(cli, arguments);
+    let stops = gates.iter().filter(|gate| gate.verdict == gates::Verdict::Blocked).count();
+    if cli.format == Format::Json {
+        output::json(&serde_json::json!({ "passes": stops == 0, "mode": ready.mode.to_string(), "gates": gates }))?;
+    } else {
+        gates::print(&gates);
+        output::line(match stops {
+            0 => format!("every gate is open; `daybook trade` would begin, {}", ready.mode),
+            1 => "one gate blocks: `daybook trade` would not begin".to_owned(),
+            some => format!("{some} gates block: `daybook trade` would not begin"),
+        });
     }
-    overrides.push(("profile".to_owned(), "realistic".to_owned()));
-    Ok(super::settings(cli, overrides)?.settings)
+    Ok(if stops == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn parameters(arguments: &Trade) -> BTreeMap<String, String> {
-    arguments.set.iter().filter(|(key, _)| !key.contains('.')).cloned().collect()
-}
-
-/// The instruments that are traded, in order of symbol; an error that names each one that cannot be.
-fn listed(kite: &BlockingKite, arguments: &Trade) -> Result<Vec<Listed>, Box<dyn Error>> {
-    let list = kite.instruments(EXCHANGE)?;
-    let mut found = BTreeMap::new();
-    for symbol in &arguments.symbols {
-        match list.find(EXCHANGE, symbol) {
-            Some(one) if one.is_tradable() => drop(found.insert(symbol.clone(), one.clone())),
-            Some(_) => return Err(format!("{symbol} is an index: it is not traded").into()),
-            None => {
-                let near = daybook_config::nearest_first(symbol, list.symbols(EXCHANGE));
-                let near: Vec<&str> = near.into_iter().take(3).collect();
-                return Err(
-                    format!("the broker lists no {EXCHANGE}:{symbol}; the nearest are {}", near.join(", ")).into()
-                );
-            }
-        }
-    }
-    Ok(found.into_values().collect())
+/// Files that set the kill switch.
+fn kill_switches(session: &Path) -> [PathBuf; 2] {
+    [session.join(KILL_SWITCH), PathBuf::from(KILL_SWITCH)]
 }
 
 fn instrument(listed: &Listed) -> Instrument {
@@ -158,7 +131,7 @@ fn fly(
         let _ = stop.try_send(Word::Stop(source));
     })?;
     let tokens: Vec<Token> = listed.iter().map(|one| one.token).collect();
-    let wanted = tokens.iter().map(|token| (*token, Mode::Full)).collect();
+    let wanted = tokens.iter().map(|token| (*token, Detail::Full)).collect();
     let (mut prints, lost) = (Prints::new(&tokens), dropped.clone());
     let streaming = kite.stream(wanted, FeedLimits::default(), move |event| {
         if let Some(word) = word_of(event, &mut prints)
@@ -170,14 +143,17 @@ fn fly(
     })?;
     let run = &arguments.session;
     let resumed_frames = paper.resumed_frames;
+    let switches = kill_switches(run);
+    let longest = Duration::from_millis(u64::from(arguments.loop_ms));
     let mut said = Said::default();
     let mut ear = |time: Nanos, output: &Output| said.hear(time, output);
     let mut flight = Flight {
         words: &words,
         dropped: &dropped,
         now: &|| kite.now(),
-        wait: &|nanos| kite.kite().outside(nanos.min(MINUTE)).min(SLEEP_MAX),
-        kill_switch: &|| run.join(KILL_SWITCH).exists() || std::path::Path::new(KILL_SWITCH).exists(),
+        wait: &|nanos| kite.kite().outside(nanos.min(MINUTE)).min(longest),
+        kill_switch: &|| switches.iter().any(|file| file.exists()),
+        said: &|| super::operator::take(run),
         ear: &mut ear,
     };
     let flown = flight.fly(&mut paper.pilot)?;

@@ -56,6 +56,8 @@ pub struct Flight<'a> {
     pub wait: &'a dyn Fn(i64) -> Duration,
     /// True once the kill switch is set.
     pub kill_switch: &'a dyn Fn() -> bool,
+    /// What an operator said since it was asked last.
+    pub said: &'a dyn Fn() -> Option<Command>,
     /// Hears what the core concludes.
     pub ear: &'a mut dyn FnMut(Nanos, &Output),
 }
@@ -170,6 +172,11 @@ impl Flight<'_> {
         if !log.halted_by_loss && log.lost_since.is_some_and(|since| now - since >= LOST_FOR) {
             log.halted_by_loss = true;
             decided |= self.command(pilot, now, Command::Halt, "feed-lost")?;
+        }
+        match (self.said)() {
+            Some(Command::Kill) => decided |= self.stop(pilot, log, now, "operator")?,
+            Some(command) => decided |= self.command(pilot, now, command, "operator")?,
+            None => {}
         }
         if log.stopping_since.is_none() && (self.kill_switch)() {
             decided |= self.stop(pilot, log, now, "killswitch-file")?;

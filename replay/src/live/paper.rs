@@ -9,7 +9,7 @@ use super::pilot::{Course, Pilot};
 use super::recorder::Recorder;
 use super::snapshots::{Saver, store_of};
 use super::warm_up::{WarmUp, filter_of};
-use crate::catalog::Selection;
+use crate::catalog::{Selection, decode};
 use crate::error::ReplayError;
 use crate::history::Range;
 use crate::plan::Plan;
@@ -18,8 +18,15 @@ use crate::report::Manifest;
 use crate::rundir::{remove, sibling};
 use daybook_config::{Calendar, calendar::Day};
 use daybook_journal::{Head, Journal, Options, SealKey, Writer};
-use daybook_vocabulary::{Date, Hash, InputFilter, Instrument, Interval, Nanos, SessionHeader, SessionMode};
+use daybook_vocabulary::{
+    Date, Event, Hash, InputFilter, Instrument, Interval, Kind, Nanos, SessionHeader, SessionMode,
+};
 use std::path::{Path, PathBuf};
+
+/// What follows the close of a session is less than this.
+const LAST_FRAMES: u64 = 16_384;
+/// Bytes of a segment of a session's journal.
+const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What a session is told once.
 #[derive(Debug, Clone)]
@@ -57,6 +64,9 @@ impl PaperSession {
         if run.join("manifest.json").exists() {
             return Err(not_a_run(run, "the session is over; choose another --session"));
         }
+        if Journal::open(&run.join("journal")).is_ok_and(|journal| journal.is_being_written()) {
+            return Err(not_a_run(run, "another daemon is at work on it; stop that one, or choose another --session"));
+        }
         let is_other = run.exists() && !run.join("journal").is_dir();
         let is_empty = std::fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
         if is_other && !is_empty {
@@ -89,7 +99,10 @@ impl PaperSession {
         if options.plan.settings.snapshot_every > 0 && header.binary == options.binary {
             recorder.keep_snapshots(Saver::new(&run, &header, options.plan.settings.snapshot_keep as usize));
         }
-        Ok(Pilot::new(recorder, course, now)?.map(|pilot| Self { pilot, resumed_frames, run }))
+        let closed = begun && is_closed(&Recorded::open(&journal)?, date)?;
+        let pilot = Pilot::new(recorder, course, now)?;
+        let pilot = pilot.map(|pilot| if closed { pilot.after_the_close() } else { pilot });
+        Ok(pilot.map(|pilot| Self { pilot, resumed_frames, run }))
     }
 
     /// Ends the session for good: its last digest, its seal, its manifest.
@@ -103,6 +116,25 @@ impl PaperSession {
     pub fn leave(self) -> Result<Head, ReplayError> {
         self.pilot.leave()
     }
+}
+
+/// A reserve for the day the disk is full, and segments of a size that a day fills some of.
+fn layout() -> Options {
+    Options { segment_bytes: SEGMENT_BYTES, ..Options::live() }
+}
+
+/// True where the session of a date was closed: one of the last things that happen to it.
+fn is_closed(recorded: &Recorded, date: Date) -> Result<bool, ReplayError> {
+    let mut cursor = recorded.journal.cursor(recorded.until.saturating_sub(LAST_FRAMES).max(recorded.outputs));
+    while let Some(frame) = cursor.next()? {
+        if frame.kind == Kind::SessionClosed.number()
+            && let Event::SessionClosed(closed) = decode(&recorded.path, frame)?
+            && closed.date == date
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn selection(options: &PaperOptions) -> Selection {
@@ -156,13 +188,13 @@ fn write_header(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) 
         let copy = options.run.join(crate::learned::MODEL_FILE);
         std::fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
     }
-    let writer = Writer::open_or_create(journal, Options::session())?;
+    let writer = Writer::open_or_create(journal, layout())?;
     Recorder::begin(journal.to_owned(), writer, &header, &options.instruments, now, core)
 }
 
 fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Recorder, u64), ReplayError> {
     // The lock first: a second daemon stops here. What a crash left is mended by opening.
-    let writer = Writer::open(journal, Options::session())?;
+    let writer = Writer::open(journal, layout())?;
     let recorded = Recorded::open(journal)?;
     let begun = options.calendar.date_of(Nanos(recorded.journal.frame(0)?.frame().time));
     if begun != date {
