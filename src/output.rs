@@ -35,6 +35,12 @@ pub fn now_for_people() -> String {
 /// Sends logs to stderr.
 pub fn start_logging(filter: &str, format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
+    // Libraries of the wires write whole requests into their own logs, and a feed's address holds the day's token.
+    let quiet = ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "rustls"];
+    let filter = quiet
+        .iter()
+        .filter_map(|name| format!("{name}=info").parse().ok())
+        .fold(filter, |filter, quiet| tracing_subscriber::EnvFilter::add_directive(filter, quiet));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => lines.init(),

@@ -221,7 +221,7 @@ fn winner(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dy
         Err(error) if ready.mode == Mode::Paper => {
             Ok(Found::Noted(format!("{error}; on paper it may try itself, at a broker it is refused")))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(format!("{error}; at a broker only a promoted winner trades (`daybook promote`)").into()),
     }
 }
 
