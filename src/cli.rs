@@ -9,9 +9,9 @@ use std::path::PathBuf;
 mod learning;
 mod operations;
 
-pub use operations::{Operator, Preflight, Status};
+pub use operations::{Drill, Operator, Preflight, Status};
 
-pub use learning::{Draws, Evaluate, Phase, Promote, Train};
+pub use learning::{Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
 /// An event-sourced trading engine: one journal, one core, for backtest, audit, paper trading and learning.
 #[derive(Debug, Parser)]
@@ -23,9 +23,15 @@ pub struct Cli {
     /// What is printed on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Log filter for stderr, such as `info` or `daybook=debug`.
-    #[arg(long, global = true, value_name = "FILTER", default_value = "warn")]
-    pub log: String,
+    /// Log filter for stderr, such as `info` or `daybook=debug`; `warn` when not given.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Say what is being done: the log from `info` on. The last of --verbose and --silent wins.
+    #[arg(long, global = true, overrides_with = "silent")]
+    pub verbose: bool,
+    /// Say nothing but results and errors: no progress, no warnings.
+    #[arg(long, global = true, overrides_with = "verbose")]
+    pub silent: bool,
     /// How log lines are written.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -73,6 +79,9 @@ pub enum Command {
     Kill(Operator),
     /// Where a live session stands: account, positions, stops, orders, locks, feed; from its journal alone.
     Status(Status),
+    /// Rehearse disasters against the simulated broker: kills of the daemon and of the broker, cut wires, dead tokens;
+    /// after each, what must hold is looked at.
+    Drill(Drill),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
@@ -152,12 +161,13 @@ pub struct Ingest {
 /// Arguments of `fetch`. The last of two opposing flags wins.
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// The index whose members are fetched when no symbols are named.
-    #[arg(long, value_name = "INDEX", default_value = "nifty50")]
-    pub index: String,
-    /// First date, inclusive, in the exchange's zone.
+    /// The index whose members are fetched when no symbols are named: all who belonged to it within the range. Setting
+    /// `index.name` when not given; today's list comes from `index.url`.
+    #[arg(long, value_name = "INDEX")]
+    pub index: Option<String>,
+    /// First date, inclusive, in the exchange's zone; the setting `from_dates` has it by interval when not given.
     #[arg(long, value_name = "DATE")]
-    pub from: Date,
+    pub from: Option<Date>,
     /// Last date, inclusive; today, by the broker's clock, when not given.
     #[arg(long, value_name = "DATE")]
     pub to: Option<Date>,

@@ -6,11 +6,13 @@ mod broker;
 mod compare;
 mod config;
 mod demo;
+mod drill;
 mod evaluate;
 mod explain;
 mod features;
 mod fetch;
 mod fork;
+mod index;
 mod ingest;
 mod journal;
 mod operator;
@@ -43,6 +45,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Halt(arguments) => operator::say(cli, arguments, Said::Halt),
         Command::Resume(arguments) => operator::say(cli, arguments, Said::Resume),
         Command::Kill(arguments) => operator::say(cli, arguments, Said::Kill),
+        Command::Drill(arguments) => drill::run(cli, arguments),
         Command::Status(arguments) => status::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),

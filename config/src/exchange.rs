@@ -121,6 +121,11 @@ impl<T> BySymbol<T> {
         self.0.get(symbol)
     }
 
+    /// The symbols that have a value of their own, sorted.
+    pub fn symbols(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// True when no symbol has a value of its own.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

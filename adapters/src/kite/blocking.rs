@@ -8,10 +8,12 @@ use super::client::{Kite, LastPrices, Margins};
 use super::error::KiteError;
 use super::history::Page;
 use super::instruments::Instruments;
+use super::orders::{OrderRow, PositionRow};
 use super::secret::Secret;
 use super::session::{Credentials, Login, Session, SessionEvent};
 use super::ticker::{self, FeedEvent, FeedLimits, Subscriptions};
 use super::ticks::Token;
+use super::values::BadRow;
 use daybook_vocabulary::{Interval, Nanos};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -88,6 +90,16 @@ impl BlockingKite {
     /// The money of the equity segment.
     pub fn margins(&self) -> Result<Margins, KiteError> {
         self.runtime.block_on(self.kite.margins())
+    }
+
+    /// The day's orders, oldest first, and rows that could not be read.
+    pub fn orders(&self) -> Result<(Vec<OrderRow>, Vec<BadRow>), KiteError> {
+        self.runtime.block_on(self.kite.orders())
+    }
+
+    /// Positions, carried ones included.
+    pub fn positions(&self) -> Result<(Vec<PositionRow>, Vec<BadRow>), KiteError> {
+        self.runtime.block_on(self.kite.positions())
     }
 
     /// A page of candles.
