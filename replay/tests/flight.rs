@@ -125,6 +125,7 @@ fn fly(run: &Path, from: i64, script: Vec<(i64, Happening)>) -> Flown {
         wait: &|_| Duration::ZERO,
         kill_switch: &|| world.switched(),
         said: &|| world.said(),
+        wires: None,
         ear: &mut ear,
     };
     let flown = flight.fly(&mut session.pilot).unwrap();

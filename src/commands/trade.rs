@@ -1,11 +1,12 @@
-//! `trade`: a day on the broker's quotes, on paper.
+//! `trade`: a day on the broker's quotes, on paper or with orders at the broker.
 //!
 //! - Wires on their own thread, the core on this one, a bounded queue between them.
 //! - It begins when every gate of [`gates`] is open; `--dry-run` goes through them and does nothing else.
-//! - Nothing is sent: there is no path from here to the broker's orders.
+//! - On paper nothing is sent: without a broker in its settings a session has no wires of orders.
 
 mod gates;
 mod mode;
+mod orders;
 
 use super::Verdict;
 use crate::cli::{Cli, Format, Trade};
@@ -17,7 +18,8 @@ use daybook_adapters::kite::ticks::{Mode as Detail, Token};
 use daybook_adapters::kite::{BlockingKite, KiteError};
 use daybook_core::{Conclusion, Output};
 use daybook_replay::live::{
-    Flight, Flown, OfficialReport, PaperOptions, PaperSession, Prints, QUEUE_WORDS, Stage, Word, compare_with_official,
+    Flight, Flown, OfficialReport, PaperOptions, PaperSession, Prints, QUEUE_WORDS, Stage, Wires, Word,
+    compare_with_official,
 };
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{FeedChange, FeedState, Instrument, Nanos};
@@ -25,6 +27,7 @@ use gates::Ready;
 use mode::Mode;
 use serde::Serialize;
 use std::error::Error;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,6 +36,8 @@ use std::time::Duration;
 
 /// Looked for in the session's directory and where the command was given.
 const KILL_SWITCH: &str = ".killswitch";
+/// The broker's books are asked for so often, in the session's time.
+const BOOKS_EVERY: i64 = 5 * SECOND;
 /// The exchange that is traded.
 const EXCHANGE: &str = "NSE";
 
@@ -64,8 +69,8 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
         output::line(why);
         return Ok(ExitCode::SUCCESS);
     }
-    if ready.mode == Mode::Live {
-        return Err("this version sends no orders to a broker yet: trade on paper with --paper".into());
+    if ready.mode == Mode::Live && !is_loopback(&ready) {
+        confirm(arguments)?;
     }
     let instruments = ready.instruments();
     let Ready { plan: Some(plan), calendar: Some(calendar), kite: Some(kite), seal: Some(seal), listed, .. } = ready
@@ -83,9 +88,31 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
         warm_up: arguments.journal.iter().map(|path| super::journal_of(path)).collect(),
     };
     let Some(paper) = PaperSession::open(&options, kite.now())? else { return Ok(ExitCode::SUCCESS) };
-    let ended = fly(arguments, &kite, paper, &listed, &seal)?;
+    let kite = Arc::new(kite);
+    let ended = fly(arguments, &kite, paper, (&options, &listed), &seal)?;
     say(cli, &ended)?;
     Ok(if ended.flat { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn is_loopback(ready: &Ready) -> bool {
+    ready.broker.as_ref().is_some_and(super::broker::Broker::is_loopback)
+}
+
+/// Orders with real money: a person types the session's name.
+fn confirm(arguments: &Trade) -> Result<(), Box<dyn Error>> {
+    let name = arguments.session.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !std::io::stdin().is_terminal() {
+        return Err("--arm with a real broker asks a person for the session's name: start it at a terminal".into());
+    }
+    let mut errors = std::io::stderr();
+    // Whoever cannot be asked cannot answer either.
+    let _ = writeln!(errors, "orders of real money go to {}; type the session's name to arm it:", arguments.broker_url);
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| format!("stdin: {error}"))?;
+    if line.trim() == name {
+        return Ok(());
+    }
+    Err(format!("'{}' is not '{name}': nothing was armed, nothing was sent", line.trim()).into())
 }
 
 /// Every gate, and nothing else: `--dry-run`, and `preflight`, which asks nobody to log in.
@@ -118,9 +145,9 @@ fn instrument(listed: &Listed) -> Instrument {
 /// The day itself: wires there, the core here.
 fn fly(
     arguments: &Trade,
-    kite: &BlockingKite,
+    kite: &Arc<BlockingKite>,
     mut paper: PaperSession,
-    listed: &[Listed],
+    (options, listed): (&PaperOptions, &[Listed]),
     seal: &daybook_journal::SealKey,
 ) -> Result<Ended, Box<dyn Error>> {
     let (queue, words) = crossbeam::channel::bounded(QUEUE_WORDS);
@@ -133,8 +160,14 @@ fn fly(
     let tokens: Vec<Token> = listed.iter().map(|one| one.token).collect();
     let wanted = tokens.iter().map(|token| (*token, Detail::Full)).collect();
     let (mut prints, lost) = (Prints::new(&tokens), dropped.clone());
+    let wires = orders::begin(kite, &mut paper, options, queue.clone(), BOOKS_EVERY)?;
+    let row = wires.as_ref().map(Wires::listener);
     let streaming = kite.stream(wanted, FeedLimits::default(), move |event| {
-        if let Some(word) = word_of(event, &mut prints)
+        let word = match (event, &row) {
+            (FeedEvent::Message(Message::Order(order), _), Some(row)) => row(&order),
+            (event, _) => word_of(event, &mut prints),
+        };
+        if let Some(word) = word
             && queue.try_send(word).is_err()
         {
             lost.fetch_add(1, Ordering::Relaxed);
@@ -154,10 +187,12 @@ fn fly(
         wait: &|nanos| kite.kite().outside(nanos.min(MINUTE)).min(longest),
         kill_switch: &|| switches.iter().any(|file| file.exists()),
         said: &|| super::operator::take(run),
+        wires: wires.as_ref(),
         ear: &mut ear,
     };
     let flown = flight.fly(&mut paper.pilot)?;
     drop(streaming);
+    drop(wires);
     let core = paper.pilot.recorder().core();
     let (bars, equity) = (core.counts().bars, core.ledger().equity());
     let over = paper.pilot.stage() == Stage::Over;

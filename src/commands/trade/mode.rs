@@ -7,6 +7,7 @@
 
 use crate::cli::{Cli, Trade};
 use daybook_config::{Origin, Settings};
+use daybook_replay::live::live_settings;
 use std::error::Error;
 use std::fmt;
 
@@ -28,13 +29,9 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What is set at a broker where nobody sets it: the value, and a limit that cannot be switched off.
-const AT_A_BROKER: &[(&str, &str)] = &[
-    ("risk.daily_max_loss_r", "3"),
-    ("risk.safe_trading_start", "09:20"),
-    ("risk.safe_trading_end", "15:00"),
-    ("risk.hard_trading_end", "15:10"),
-];
+/// Hours that are kept at a broker where nobody sets others: shares with derivatives are squared off at 15:12.
+const AT_A_BROKER: &[(&str, &str)] =
+    &[("risk.safe_trading_start", "09:20"), ("risk.safe_trading_end", "15:00"), ("risk.hard_trading_end", "15:10")];
 
 /// Mode and settings of a command line.
 pub fn settings_of(cli: &Cli, arguments: &Trade) -> Result<(Mode, Settings), Box<dyn Error>> {
@@ -55,6 +52,8 @@ pub fn settings_of(cli: &Cli, arguments: &Trade) -> Result<(Mode, Settings), Box
                 overrides.push(((*key).to_owned(), (*value).to_owned()));
             }
         }
+        // Who fills, a stop on every position, and a day's loss that nobody can switch off.
+        overrides.extend(live_settings(&super::super::settings(cli, overrides.clone())?.settings));
     }
     if let Some(end) = &arguments.end {
         let configured = super::super::settings(cli, overrides.clone())?.settings.risk_hard_trading_end;
