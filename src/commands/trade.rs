@@ -77,6 +77,10 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
     else {
         return Err("the gates passed without everything a session needs; this is a fault of daybook".into());
     };
+    if PaperSession::finish(&arguments.session, Some(&seal))? {
+        output::line(format_args!("the session {} had ended; now it is whole", arguments.session.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = PaperOptions {
         plan,
         instruments,

@@ -19,6 +19,7 @@ use crate::recorded::Recorded;
 use crate::report::Manifest;
 use crate::rundir::{remove, sibling};
 use daybook_config::{Calendar, ProtectiveStop, Settings, Venue, calendar::Day};
+use daybook_core::DIGEST_EVERY;
 use daybook_journal::{Head, Journal, Options, SealKey, Writer};
 use daybook_vocabulary::{
     Command, Date, Event, Hash, InputFilter, Instrument, Interval, Kind, Label, Nanos, OperatorCommand, SessionHeader,
@@ -76,6 +77,26 @@ impl PaperSession {
             return Err(not_a_run(run, "it holds something else; choose another --session"));
         }
         Ok(())
+    }
+
+    /// Finishes a session whose process died between its end and its manifest: seals it where it is not sealed, and
+    /// writes the manifest. True where that was all there was to do.
+    pub fn finish(run: &Path, seal: Option<&SealKey>) -> Result<bool, ReplayError> {
+        let journal = run.join("journal");
+        if run.join("manifest.json").exists() || !journal.exists() || Journal::open(&journal)?.head().frames == 0 {
+            return Ok(false);
+        }
+        let recorded = Recorded::open(&journal)?;
+        if !is_ended(&recorded)? {
+            return Ok(false);
+        }
+        let mut writer = Writer::open(&journal, layout())?;
+        if let Some(key) = seal.filter(|_| recorded.journal.seals().is_empty()) {
+            writer.seal(key)?;
+        }
+        writer.close()?;
+        Manifest::write(run, &[]).map_err(|error| ReplayError::Report(error.to_string()))?;
+        Ok(true)
     }
 
     /// Begins the session of `now`'s date, or takes it up. Nothing on a day without trading.
@@ -165,6 +186,24 @@ fn is_closed(recorded: &Recorded, date: Date) -> Result<bool, ReplayError> {
         }
     }
     Ok(false)
+}
+
+/// True where the last digest, of the end, stands in the journal: nothing follows it but a seal.
+fn is_ended(recorded: &Recorded) -> Result<bool, ReplayError> {
+    let mut cursor = recorded.journal.cursor(recorded.until.saturating_sub(LAST_FRAMES).max(recorded.outputs));
+    let (mut closed, mut ended) = (false, false);
+    while let Some(frame) = cursor.next()? {
+        ended = false;
+        if frame.kind == Kind::SessionClosed.number() {
+            closed = true;
+        } else if frame.kind == Kind::StateDigest.number()
+            && let Event::StateDigest(digest) = decode(&recorded.path, frame)?
+        {
+            // One that came for the number of inputs is no end; where both fall together there are two of them.
+            ended = !digest.inputs.is_multiple_of(DIGEST_EVERY);
+        }
+    }
+    Ok(closed && ended)
 }
 
 fn selection(options: &PaperOptions) -> Selection {
