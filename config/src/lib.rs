@@ -25,7 +25,10 @@ mod value;
 
 pub use calendar::{Calendar, Day, Session, Window};
 pub use error::ConfigError;
-pub use exchange::{BySymbol, LimitFill, Liquidity, OffTick, Product, TradingTime, WrongSide};
+pub use exchange::{
+    BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Symbols, TradingTime,
+    TrailFrom, WrongSide,
+};
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
 pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};

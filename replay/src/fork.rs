@@ -150,9 +150,9 @@ fn write_session(
         ancestors: parent.header.lineage().cloned().collect(),
         ..parent.header.clone()
     };
-    if let Some(found) = after.model()? {
-        let copy = building.join(crate::learned::MODEL_FILE);
-        fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    if let Some((path, name)) = after.attachment()? {
+        let copy = building.join(name);
+        fs::copy(&path, &copy).map_err(ReplayError::file(&copy))?;
     }
     let writer = Writer::create(&building.join("journal"), Options::session())?;
     let instruments = &prepared.selection.instruments;

@@ -26,6 +26,7 @@ pub mod ingest;
 mod kite_book;
 mod kite_market;
 pub mod learned;
+pub mod listed;
 pub mod live;
 pub mod memory;
 mod plan;

@@ -61,9 +61,9 @@ fn build(options: &BacktestOptions, building: &Path, conduct: Conduct<'_>) -> Re
     let Conduct { chart_trades, contract_notes, .. } = conduct;
     let report = ReportOptions { chart_trades, contract_notes, ..ReportOptions::default() };
     let summary = describe(building, None, &outcome, &prepared, wall_seconds, report)?;
-    if let Some(found) = options.plan.model()? {
-        let copy = building.join(crate::learned::MODEL_FILE);
-        fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    if let Some((path, name)) = options.plan.attachment()? {
+        let copy = building.join(name);
+        fs::copy(&path, &copy).map_err(ReplayError::file(&copy))?;
     }
     let inputs: Vec<_> = prepared
         .histories

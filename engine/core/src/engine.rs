@@ -5,9 +5,11 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod auction;
 mod changes;
 mod desk;
 mod exits;
+mod parity;
 mod prints;
 mod ticks;
 mod trades;
@@ -178,6 +180,8 @@ pub struct Core {
     limits: RiskLimits,
     /// A limit is set; without one nothing is remembered for them.
     limited: bool,
+    /// Something other than cash held back says what a fill may open.
+    judges_fills: bool,
     /// The strategy decides about all instruments of a slice at once.
     sees_slices: bool,
     rates: Option<Rates>,
@@ -218,6 +222,7 @@ impl Core {
             acts: false,
             limits: RiskLimits::default(),
             limited: false,
+            judges_fills: false,
             rates: None,
             state,
             requests: Requests::default(),
@@ -551,7 +556,7 @@ impl Core {
             fresh: &self.state.fresh,
             instruments: &self.setup.instruments,
             limits: &self.limits,
-            hours: self.limits.hours(&session, interval),
+            hours: self.hours_of(&session),
             books,
             ledger: &self.state.ledger,
         };

@@ -280,6 +280,8 @@ words!(
         ExpiredInstrument = "expired-instrument",
         /// An entry of the day after the broker has begun to square positions off.
         SquareOff = "square-off",
+        /// A kind of order that the closing auction does not take, or not any more.
+        NotInAuction = "not-in-auction",
     }
 );
 

@@ -16,6 +16,7 @@ use crate::risk::gate::{self, Refusal};
 use crate::slippage::{SlippageInput, Want, in_basis_points, slip};
 use crate::terms;
 use daybook_config::fees::FeeInput;
+use daybook_config::{BuyingPower, FillBar, Sequence};
 use daybook_vocabulary::{
     Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent, OrderId,
     OrderIntent, OrderType, OrderUpdate, Price, Quantity, RequestKind, RiskVerdict, Side, TimeInForce, Verdict,
@@ -32,10 +33,10 @@ pub(super) struct Trade {
     pub(super) price: Price,
     pub(super) quantity: Quantity,
     /// Volume of the candle.
-    volume: Quantity,
+    pub(super) volume: Quantity,
     pub(super) time: Nanos,
     /// What has settled the price already; nothing where the slippage model does.
-    settled: Option<&'static str>,
+    pub(super) settled: Option<&'static str>,
 }
 
 impl Trade {
@@ -53,15 +54,15 @@ impl Trade {
 }
 
 /// One candle, walked by the orders of its instrument.
-struct Walk<'a> {
-    cause: Cause,
-    id: InstrumentId,
-    candle: &'a Candle,
-    session: &'a SessionHours,
+pub(super) struct Walk<'a> {
+    pub(super) cause: Cause,
+    pub(super) id: InstrumentId,
+    pub(super) candle: &'a Candle,
+    pub(super) session: &'a SessionHours,
     /// How much of the candle's volume may still fill.
-    left: Quantity,
+    pub(super) left: Quantity,
     /// Whether buys and sales may not trade on it.
-    barred: (bool, bool),
+    pub(super) barred: (bool, bool),
 }
 
 impl Walk<'_> {
@@ -127,11 +128,14 @@ impl Core {
             0 => None,
             client => (!self.state.venue.clients.insert(client)).then_some(Verdict::DuplicateId),
         };
-        let fault = fault.or_else(|| if self.screens { self.screened(id, &request) } else { None });
+        let fault = if self.screens && fault.is_none() { self.screened_anew(id, &request) } else { fault };
         let arrives = self.state.now + self.rules.latency;
         if let Some(order) = self.admit(id, request, (closed, arrives), fault, out) {
             self.note_loosened(id, &order);
             self.state.books[id.index()].working.push(order);
+            if self.rules.fill_bar != FillBar::Next {
+                self.fill_at_close(id, out);
+            }
         }
     }
 
@@ -145,9 +149,9 @@ impl Core {
         fault: Option<Verdict>,
         out: &mut Outbox,
     ) -> Option<Order> {
-        let meta = &self.setup.instruments[id.index()];
+        let tick = self.rules.tick(&self.setup.instruments[id.index()]);
         self.guard(id, &mut request);
-        terms::settle(&mut request, self.state.books[id.index()].last, meta.tick);
+        terms::settle(&mut request, self.state.books[id.index()].last, tick);
         let judged = match fault {
             Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
             None => self.judge(id, &request, closed),
@@ -201,6 +205,9 @@ impl Core {
     pub(super) fn judge(&self, id: InstrumentId, request: &OrderRequest, closed: bool) -> Result<Money, Refusal> {
         match terms::fault(request, self.state.books[id.index()].last, self.state.now) {
             Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
+            None if self.rules.buying_power != BuyingPower::Held => {
+                gate::judge_unpaid(&self.case(id, request, closed)).map(|_| Money::ZERO)
+            }
             None => gate::judge(&self.case(id, request, closed)),
         }
     }
@@ -255,25 +262,43 @@ impl Core {
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
         if let Some(bps) = self.setup.participation_bps {
-            walk.left = self.tradable(walk.id, walk.candle, bps);
+            walk.left = self.tradable(walk.id, walk.candle.volume(), bps);
         }
         let pool = if self.rules.limits_liquidity() { self.pool(walk.id) } else { Quantity(i64::MAX) };
         walk.left = walk.left.min(pool);
         let begins = walk.left;
         let path = if ticked { &[][..] } else { &Phase::PATH };
-        for &phase in path {
-            let before = working.len();
-            self.walk_phase(phase, &mut walk, working, out)?;
-            if phase == Phase::Limits && working.len() > before {
-                // Stops of what a limit has just entered. Every other stop has had its touch, or has not been reached.
-                self.walk_phase(Phase::Stops, &mut walk, working, out)?;
-            }
-        }
-        if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
-            self.walk_phase(Phase::Close, &mut walk, working, out)?;
+        if self.rules.sequence == Sequence::Queue {
+            self.walk_queue(path, &mut walk, working, out)?;
+        } else if self.auctions_at(walk.id, walk.candle, walk.session) {
+            self.walk_auction(&mut walk, working, out)?;
+        } else {
+            self.walk_path(path, &mut walk, working, out)?;
         }
         if pool != Quantity(i64::MAX) {
             self.empty(walk.id, begins - walk.left);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn walk_path(
+        &mut self,
+        path: &[Phase],
+        walk: &mut Walk<'_>,
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        for &phase in path {
+            let before = working.len();
+            self.walk_phase(phase, walk, working, out)?;
+            if phase == Phase::Limits && working.len() > before {
+                // Stops of what a limit has just entered. Every other stop has had its touch, or has not been reached.
+                self.walk_phase(Phase::Stops, walk, working, out)?;
+            }
+        }
+        if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
+            self.walk_phase(Phase::Close, walk, working, out)?;
         }
         Ok(())
     }
@@ -285,41 +310,70 @@ impl Core {
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
-        let Walk { cause, id, candle, session, .. } = *walk;
         let mut index = 0;
         // Exits of what fills here join the end of the list and have their turn.
         while index < working.len() {
-            let order = &mut working[index];
             index += 1;
-            if !order.is_working() || candle.open_time() < order.decided {
-                continue;
-            }
-            if order.is_conditional() && !may_trade(order, candle, phase, session, self.state.now) {
-                continue;
-            }
-            let Some(reference) = trade_price(order, candle, phase, self.rules.limit_fill) else { continue };
-            let quantity = order.remaining().min(walk.left);
-            if quantity.is_zero() || (order.time_in_force == TimeInForce::Fok && quantity < order.remaining()) {
-                continue;
-            }
-            if walk.barred != (false, false) && walk.bars(order, phase) {
-                continue;
-            }
-            let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
-            let volume = candle.volume();
-            let closing = self.state.books[id.index()].position.closing(order.side, quantity);
-            let trade = Trade { cause, id, reference, price: reference, quantity, volume, time, settled: None };
-            let Some(trade) = self.fill(trade, order, out) else {
-                self.nothing_traded(cause, candle)?;
-                continue;
-            };
-            if trade.quantity.is_zero() {
-                continue;
-            }
-            walk.left -= trade.quantity;
-            if !order.has_relatives() {
-                continue;
-            }
+            self.work_order(index - 1, phase, walk, working, out)?;
+        }
+        Ok(())
+    }
+
+    /// Lets one order meet one station of a candle.
+    #[inline(always)]
+    pub(super) fn work_order(
+        &mut self,
+        place: usize,
+        phase: Phase,
+        walk: &mut Walk<'_>,
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        let Walk { candle, session, .. } = *walk;
+        let order = &mut working[place];
+        if !order.is_working() || candle.open_time() < order.decided {
+            return Ok(());
+        }
+        if order.is_conditional() && !may_trade(order, candle, phase, session, self.state.now) {
+            return Ok(());
+        }
+        match trade_price(order, candle, phase, self.rules.limit_fill) {
+            Some(reference) => self.trade_order(place, (phase, reference), walk, working, out),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets an order whose price is there take what is left of a candle.
+    #[inline(always)]
+    pub(super) fn trade_order(
+        &mut self,
+        place: usize,
+        (phase, reference): (Phase, Price),
+        walk: &mut Walk<'_>,
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        let Walk { cause, id, candle, .. } = *walk;
+        let order = &mut working[place];
+        let quantity = order.remaining().min(walk.left);
+        if quantity.is_zero() || (order.time_in_force == TimeInForce::Fok && quantity < order.remaining()) {
+            return Ok(());
+        }
+        if walk.barred != (false, false) && walk.bars(order, phase) {
+            return Ok(());
+        }
+        let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
+        let volume = candle.volume();
+        let closing = self.state.books[id.index()].position.closing(order.side, quantity);
+        let trade = Trade { cause, id, reference, price: reference, quantity, volume, time, settled: None };
+        let Some(trade) = self.fill(trade, order, out) else {
+            return self.nothing_traded(cause, candle);
+        };
+        if trade.quantity.is_zero() {
+            return Ok(());
+        }
+        walk.left -= trade.quantity;
+        if order.has_relatives() {
             let filled = *order;
             self.after_fill(&filled, trade, closing, (phase, candle.open_time()), working, out);
         }
@@ -342,10 +396,12 @@ impl Core {
         if filled.pair != 0 {
             self.give_up(filled, trade, working, out);
         }
+        // In a queue exits follow their parent whatever it closed, as it was submitted with them.
+        let opened = if self.rules.sequence == Sequence::Queue { trade.quantity } else { trade.quantity - closing };
         if let Some(bracket) = filled.bracket
-            && trade.quantity > closing
+            && !opened.is_zero()
         {
-            let opened = Trade { quantity: trade.quantity - closing, ..trade };
+            let opened = Trade { quantity: opened, ..trade };
             self.protect(bracket, filled, opened, born, working, out);
         }
     }
@@ -364,9 +420,9 @@ impl Core {
         }
     }
 
-    /// How much of a candle's volume may fill, in whole lots.
-    fn tradable(&self, id: InstrumentId, candle: &Candle, bps: u32) -> Quantity {
-        let share = i128::from(candle.volume().0) * i128::from(bps) / 10_000;
+    /// How much of a volume may fill, in whole lots.
+    pub(super) fn tradable(&self, id: InstrumentId, volume: Quantity, bps: u32) -> Quantity {
+        let share = i128::from(volume.0) * i128::from(bps) / 10_000;
         Quantity(i64::try_from(share).unwrap_or(i64::MAX)).round_down_to(self.setup.instruments[id.index()].lot)
     }
 
@@ -393,7 +449,7 @@ impl Core {
         let mut charges = self.charges(&trade, order);
         let refused = self.refuses(&trade, order, charges.total());
         if let Some(reason) = refused {
-            let closing = self.state.books[trade.id.index()].position.closing(order.side, trade.quantity);
+            let closing = self.payable(&trade, order);
             if closing.is_zero() || order.time_in_force == TimeInForce::Fok {
                 self.cancel_rest(&trade, order, reason, out);
                 return Some(Trade { quantity: Quantity::ZERO, ..trade });
@@ -434,11 +490,11 @@ impl Core {
                 Side::Sell => limit.map_or(low, |limit| limit.max(low)),
             });
         }
-        slip(&**model, &leg, self.setup.instruments[trade.id.index()].tick, limit)
+        slip(&**model, &leg, self.rules.tick(&self.setup.instruments[trade.id.index()]), limit)
     }
 
     /// What a fill costs by the rates of its session.
-    fn charges(&self, trade: &Trade, order: &Order) -> Charges {
+    pub(super) fn charges(&self, trade: &Trade, order: &Order) -> Charges {
         let (Some(rates), Some(session)) = (&self.rates, &self.state.session) else { return Charges::default() };
         let book = &self.state.books[trade.id.index()];
         let held = book.position.quantity;
@@ -463,7 +519,7 @@ impl Core {
     /// Why what a fill would open may not be opened: it cannot be paid, or a limit does not allow it.
     #[inline]
     fn refuses(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Label> {
-        if self.limited || !self.state.risk.locks.is_empty() {
+        if self.judges_fills || !self.state.risk.locks.is_empty() {
             return self.limits_refuse(trade, order, fees);
         }
         let position = &self.state.books[trade.id.index()].position;
@@ -517,6 +573,9 @@ impl Core {
         if let Some(answered) = state.venue.answered.get_mut(id.index()) {
             *answered = (*answered).max(time + self.rules.answer);
         }
+        if let Some(last) = state.venue.candles.get_mut(id.index()) {
+            last.traded = true;
+        }
         state.counts.fills += 1;
         let fill = Fill {
             cause,
@@ -547,7 +606,7 @@ impl Core {
 
 /// May an order with conditions trade at this station? An order that ends inside the candle works at its open alone:
 /// nobody knows whether the rest came in time.
-fn may_trade(order: &Order, candle: &Candle, phase: Phase, session: &SessionHours, now: Nanos) -> bool {
+pub(super) fn may_trade(order: &Order, candle: &Candle, phase: Phase, session: &SessionHours, now: Nanos) -> bool {
     let in_time = order.expires > candle.open_time() && (phase == Phase::Open || order.expires >= now);
     in_time
         && match order.order_type {

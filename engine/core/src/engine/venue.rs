@@ -10,8 +10,10 @@
 //! - The plain exchange comes here for nothing but numbers of the client's own.
 
 use super::Core;
-use super::changes::modified;
+use super::auction::AuctionState;
+use super::changes::{modified, moved};
 use super::desk::end_order;
+use super::parity::{LastCandle, Submitted};
 use super::ticks::TickState;
 use crate::input::SessionHours;
 use crate::ledger::Book;
@@ -19,7 +21,7 @@ use crate::orders::{Order, OrderChange, OrderRequest};
 use crate::outbox::{Conclusion, Outbox};
 use crate::rules::{ExchangeRules, band};
 use crate::slippage::Want;
-use daybook_config::{Liquidity, OffTick, TradingTime, WrongSide};
+use daybook_config::{BuyingPower, FillBar, Liquidity, OffTick, TradingTime, WrongSide};
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{
     Alarm, Candle, Cause, InstrumentId, Label, Nanos, OrderEvent, OrderId, OrderModified, OrderState, OrderUpdate,
@@ -43,6 +45,12 @@ pub(super) struct VenueState {
     pub(super) pools: Vec<Quantity>,
     /// Volumes of sessions, by instrument, where a model asks for their mean.
     pub(super) volumes: Vec<Volumes>,
+    /// The last candle, by instrument, where orders trade at its close.
+    pub(super) candles: Vec<LastCandle>,
+    /// Closing auctions, by instrument, where there are any.
+    pub(super) auctions: Vec<AuctionState>,
+    /// Orders submitted at the present instant, where all cash pays for them.
+    pub(super) submitted: Submitted,
     /// What ticks have left behind, by instrument; empty until the session brings one.
     pub(super) ticks: Vec<TickState>,
 }
@@ -97,7 +105,11 @@ impl Core {
         if venue.pools.len() != begins.len() {
             venue.pools = begins;
         }
+        let by_candle = if rules.fill_bar == FillBar::Next { 0 } else { count };
+        venue.candles.resize(by_candle, LastCandle::default());
+        venue.auctions.resize(if rules.auctions.is_empty() { 0 } else { count }, AuctionState::default());
         self.screens = rules.screens();
+        self.judges_fills = self.limited || rules.buying_power != BuyingPower::Held;
         self.rules = rules;
         self.heed();
         self
@@ -148,6 +160,7 @@ impl Core {
                 }
             }
         }
+        self.state.venue.auctions.fill(AuctionState::default());
         self.state.venue.clients.clear();
         self.state.venue.ticks.clear();
     }
@@ -161,10 +174,14 @@ impl Core {
         }
         if let (Some(square_off), Some(session)) = (&rules.square_off, &self.state.session) {
             // What is decided when the session is over is for the next one.
-            let leaving = (square_off.at(session)..session.close).contains(&now);
+            let in_auction = rules.auction(id, session).is_some();
+            let leaving = (square_off.at(session, in_auction)..session.close).contains(&now);
             if leaving && book.position.closing(request.side, request.quantity) != request.quantity {
                 return Some(Verdict::SquareOff);
             }
+        }
+        if let Some(verdict) = self.not_in_auction(id, request) {
+            return Some(verdict);
         }
         let prices = [request.limit, request.stop].into_iter().flatten();
         if rules.off_tick == OffTick::Refuse
@@ -233,10 +250,20 @@ impl Core {
         if !self.state.venue.under_way.is_empty() {
             self.arrive(Some(id), candle.open_time(), out);
         }
+        if let Some(last) = self.state.venue.candles.get_mut(id.index()) {
+            *last = LastCandle { volume: candle.volume(), traded: false };
+        }
+        if !self.rules.auctions.is_empty() {
+            self.before_auction(cause, id, candle, session, out);
+        }
         let Some(square_off) = self.rules.square_off else { return };
         let book = &self.state.books[id.index()];
         let (held, opens) = (book.position.quantity, candle.open_time());
-        if opens < square_off.at(session) || opens >= session.close || (held.is_zero() && book.working.is_empty()) {
+        let in_auction = self.rules.auction(id, session).is_some();
+        if opens < square_off.at(session, in_auction)
+            || opens >= session.close
+            || (held.is_zero() && book.working.is_empty())
+        {
             return;
         }
         let reason = Label::new("square-off");
@@ -342,15 +369,17 @@ impl Core {
             }
             Asked::Modify(change) => {
                 let Some(session) = self.state.session else { return };
+                let before = book.working[place].stop;
                 let verdict = self.put_changed(id, place, change, (&session, arrives));
                 let book = &mut self.state.books[id.index()];
-                let (cause, order) = (book.cause, &mut book.working[place]);
+                let (cause, last) = (book.cause, book.last);
+                let order = &mut book.working[place];
                 let event = if verdict.is_ok() { OrderEvent::Modified } else { OrderEvent::ModifyRejected };
                 assert!(!order.happens(event), "a change that was asked for is answered without surprise");
                 out.push(
                     id,
                     match verdict {
-                        Ok(()) => Conclusion::Modified(modified(cause, order, reason)),
+                        Ok(()) => moved(change, before, order, last, (cause, reason)),
                         Err(verdict) => Conclusion::Update(OrderUpdate {
                             cause,
                             order: which,
