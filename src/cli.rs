@@ -6,8 +6,11 @@ use daybook_vocabulary::{Date, Interval, Kind, Money, Nanos};
 use std::path::PathBuf;
 
 mod learning;
+mod operations;
 
-pub use learning::{Draws, Evaluate, Phase, Promote, Train};
+pub use operations::Status;
+
+pub use learning::{Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
 /// An event-sourced trading engine: one journal, one core, for backtest, audit, paper trading and learning.
 #[derive(Debug, Parser)]
@@ -47,6 +50,8 @@ pub enum Command {
     Fetch(Fetch),
     /// Trade a live market on paper: the broker's quotes, our own exchange; nothing is sent.
     Trade(Trade),
+    /// Where a live session stands: account, positions, stops, orders, locks, feed; from its journal alone.
+    Status(Status),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
@@ -158,7 +163,7 @@ pub struct Fetch {
     pub journal: PathBuf,
 }
 
-/// Arguments of `trade`. Without warm-up from history: a strategy begins with the day's first bars.
+/// Arguments of `trade`.
 #[derive(Debug, Args)]
 pub struct Trade {
     /// Fill on our own exchange and send nothing. The only mode there is yet, so it may be left out.
@@ -176,6 +181,9 @@ pub struct Trade {
     /// Length of the bars that are decided on.
     #[arg(long, default_value = "5m")]
     pub interval: Interval,
+    /// Journals of history that warm the strategy up before the open; without one it begins with the day's first bars.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
     /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -234,12 +242,16 @@ pub enum Duplicates {
 /// Arguments of `backtest`.
 #[derive(Debug, Args)]
 pub struct Backtest {
-    /// Journals of history; required.
+    /// Journals of history; required without `--like`.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
+    /// A session of `trade`: its recorded market, under its own strategy and settings, filled by our exchange;
+    /// `compare SESSION RUN` then tells how the fills differ.
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["journal", "strategy", "set", "symbols", "interval", "from", "to", "warmup", "cash", "costs", "profile"])]
+    pub like: Option<PathBuf>,
     /// The strategy; `--strategy help` alone lists them.
-    #[arg(long, value_name = "NAME")]
-    pub strategy: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "like")]
+    pub strategy: Option<String>,
     /// A parameter of the strategy, or a setting by its dotted name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
@@ -393,10 +405,15 @@ pub struct Simulate {
     /// When virtual time begins, in Indian time.
     #[arg(long, value_name = "HH:MM", default_value = "09:00", value_parser = time_of_day)]
     pub start: i64,
-    /// What goes wrong, and how often: lost-answer[:EVERY], duplicate[:EVERY], delay[:MILLISECONDS],
-    /// silent-socket[:SECONDS], 429[:EVERY], token-death[:SECONDS].
-    #[arg(long, value_name = "FAULT")]
+    /// What goes wrong; --help lists all.
+    #[arg(long, value_name = "NAME[:NUMBER[:TIMES]]", long_help = Fault::help())]
     pub fault: Vec<Fault>,
+    /// Draw faults with this seed, one in EVERY, instead of counting to EVERY.
+    #[arg(long, value_name = "SEED")]
+    pub fault_seed: Option<u64>,
+    /// Most that a level of a book shows and a tick fills, so that small orders fill in parts; no limit when not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
+    pub fill_at_most: Option<i64>,
     /// The server's own book; what it holds goes on. In `daybook-simulate/` when not given.
     #[arg(long, value_name = "DIR")]
     pub book: Option<PathBuf>,

@@ -14,6 +14,7 @@ mod calendar_file;
 mod error;
 mod exchange;
 pub mod fees;
+pub mod learn;
 mod nearest;
 pub mod settings;
 pub mod slippage;

@@ -13,6 +13,7 @@ use crate::exchange::{
     TrailFrom, WrongSide,
 };
 use crate::fees::FeeSchedule;
+use crate::learn::{Dates, Device, Draws, Lookbacks, Reward, Timeframes};
 use crate::nearest::nearest;
 use crate::slippage::SlippageModel;
 use crate::sources::{Entry, Sources, looks_secret};
@@ -294,6 +295,48 @@ settings! {
     "learn.epsilon_steps" learn_epsilon_steps: u64 = "50000", Surroundings,
         "Updates until exploration is at its end.",
         expects "a whole number";
+    "learn.timeframes" learn_timeframes: Timeframes = "5m,15m", Surroundings,
+        "Timeframes that a decision sees; the candles are of the first.",
+        expects "intervals such as 5m,15m, the shortest first";
+    "learn.lookbacks" learn_lookbacks: Lookbacks = "5m:256,15m:128", Surroundings,
+        "Bars of each timeframe that a decision sees.",
+        expects "TIMEFRAME:BARS from 8 to 4096 bars, several with commas such as 5m:256,15m:128";
+    "learn.holdout" learn_holdout: Option<Dates> = "none", Surroundings,
+        "Sessions held out for evaluation; training on them is refused.",
+        expects "DATE..DATE, both inclusive, or none";
+    "learn.micro_batch" learn_micro_batch: Option<u64> = "8", Surroundings,
+        "Decision times that a thread works on at once; none: as many as memory allows.",
+        expects "a whole number from 1 to 1048576, or none" if |count| count.is_none_or(|count| (1..=1 << 20).contains(&count));
+    "learn.sampling" learn_sampling: Draws = "uniform", Surroundings,
+        "How decision times are drawn from the memory.",
+        expects "uniform or prioritised";
+    "learn.alpha" learn_alpha: Ratio = "0.6", Surroundings,
+        "Prioritised sampling: how much surprise counts.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.beta" learn_beta: Ratio = "0.4", Surroundings,
+        "Prioritised sampling: how much of the bias is taken back.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.reward" learn_reward: Reward = "marked-r", Surroundings,
+        "What a transition is rewarded with: the change of its trade's marked-to-market R, or the R when it is closed.",
+        expects "marked-r or closed-r";
+    "learn.device" learn_device: Device = "cpu", Surroundings,
+        "What a network is trained on.",
+        expects "cpu or cuda";
+    "learn.threads" learn_threads: Option<u32> = "none", Surroundings,
+        "Threads of training; none: all cores.",
+        expects "a whole number from 1 to 1024, or none" if |count| count.is_none_or(|count| (1..=1024).contains(&count));
+    "learn.thermal" learn_thermal: bool = "yes", Surroundings,
+        "Whether training pauses while the machine is too hot.",
+        expects "yes or no";
+    "learn.checkpoint_every" learn_checkpoint_every: u64 = "50", Surroundings,
+        "Updates between checkpoints.",
+        expects "a whole number from 1" if |steps| *steps > 0;
+    "learn.checkpoint" learn_checkpoint: Option<PathBuf> = "none", Surroundings,
+        "The checkpoint; none: checkpoint.safetensors in the training's folder.",
+        expects "the path of a file (~ is not expanded), or none";
+    "learn.winner" learn_winner: Option<PathBuf> = "none", Surroundings,
+        "Folder of the model that may trade.",
+        expects "the path of a folder (~ is not expanded), or none";
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";

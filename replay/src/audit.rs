@@ -59,17 +59,19 @@ pub fn audit(
     let (plan, prepared) = prepare(recorded, candidates, calendar_file)?;
     let same = binary == header.binary;
     if recorded.holds_its_inputs() {
-        let mut core = plan.core(&prepared.selection, &prepared.filter, prepared.range)?;
-        // One that is still running, or was cut off, is audited as far as it goes.
-        let mut sink = AuditSink::new(recorded, recorded.outputs, progress).that_may_end_early();
-        run(&mut recorded.inputs(), &mut core, &mut sink, CHECK_EVERY)?;
-        return sink.finish(same);
+        return audit_live(recorded, &plan, &prepared, same, snapshots, progress);
     }
     if header.parent.is_some() {
         let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
         let stages = crate::fork::stages(header, &plan.model_places)?;
         let (mut core, mut source) = crate::fork::take_up(&prepared, &stages, &plan, &mut Unheard)?;
         run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
+        return sink.finish(same);
+    }
+    if let Some(session) = &prepared.session {
+        let mut core = plan.core(&prepared.selection, &prepared.filter, prepared.range)?;
+        let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
+        run(&mut session.inputs(), &mut core, &mut sink, CHECK_EVERY)?;
         return sink.finish(same);
     }
     let new_core = || -> Result<Core, ReplayError> { plan.core(&prepared.selection, &prepared.filter, prepared.range) };
@@ -98,6 +100,37 @@ pub fn audit(
     Ok(report)
 }
 
+/// A session that holds its inputs, from the start and from every state on the way. One that is still running, or was
+/// cut off, is audited as far as it goes.
+fn audit_live(
+    recorded: &Recorded,
+    plan: &Plan,
+    prepared: &Prepared,
+    same: bool,
+    snapshots: Option<&Snapshots>,
+    progress: Progress<'_>,
+) -> Result<AuditReport, ReplayError> {
+    let new_core = || plan.core(&prepared.selection, &prepared.filter, prepared.range);
+    let mut sink = AuditSink::new(recorded, recorded.outputs, progress).that_may_end_early();
+    run(&mut recorded.inputs(), &mut new_core()?, &mut sink, CHECK_EVERY)?;
+    let mut report = sink.finish(same)?;
+    let Some(snapshots) = snapshots else { return Ok(report) };
+    for seq in snapshots.all(Saved::key(&recorded.header))? {
+        let Some(saved) = crate::live::believed(recorded, snapshots, seq) else { continue };
+        let mut core = new_core()?;
+        core.load(&saved.core)?;
+        let mut sink = AuditSink::new(recorded, seq, progress).that_may_end_early();
+        run(&mut recorded.inputs_from(seq), &mut core, &mut sink, CHECK_EVERY)?;
+        report.snapshots += 1;
+        let found = sink.finish(same)?;
+        if report.first_difference.is_none() && found.first_difference.is_some() {
+            report.verdict = found.verdict;
+            report.first_difference = found.first_difference;
+        }
+    }
+    Ok(report)
+}
+
 /// The plan of a session, and what it reads, all as its header says.
 pub(crate) fn prepare(
     recorded: &Recorded,
@@ -110,7 +143,7 @@ pub(crate) fn prepare(
     plan.settings.calendar_file = calendar_file;
     // A run keeps its model beside its journal.
     plan.model_places.extend(recorded.path.parent().map(Path::to_owned));
-    let histories = find_inputs(header, candidates)?;
+    let Inputs { histories, session } = find_inputs(header, candidates)?;
     let selection = Selection { instruments: recorded.instruments.clone(), interval: header.filter.interval };
     let calendar = plan.calendar(&selection)?;
     if calendar.hash() != header.calendar {
@@ -120,7 +153,7 @@ pub(crate) fn prepare(
             calendar.hash()
         )));
     }
-    let prepared = Prepared::new(histories, selection, calendar, header.filter.clone());
+    let prepared = Prepared::new(histories, selection, calendar, header.filter.clone()).with_session(session);
     Ok((plan, prepared))
 }
 
@@ -137,9 +170,18 @@ impl Sink for Unheard {
     }
 }
 
+/// What a session reads: journals of history, or the recorded market of another session.
+#[derive(Default)]
+pub(crate) struct Inputs {
+    /// Journals of history, by rank.
+    pub(crate) histories: Vec<History>,
+    /// The session whose frames causes of rank 0 are.
+    pub(crate) session: Option<Recorded>,
+}
+
 /// Opens the journals a header names, from wherever they are found, as far as the session read them.
-pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<History>, ReplayError> {
-    let mut histories = Vec::with_capacity(header.inputs.len());
+pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Inputs, ReplayError> {
+    let mut inputs = Inputs::default();
     for input in &header.inputs {
         let mut tried = Vec::new();
         let mut found = None;
@@ -160,8 +202,8 @@ pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Res
                 input.id, input.rank
             )));
         };
-        let history = History::open_until(path, input.last_seq + 1)?;
-        let content = history.journal.content_at(input.last_seq + 1)?;
+        let journal = Journal::open(path)?;
+        let content = journal.content_at(input.last_seq + 1)?;
         if content.0 != input.content.0 {
             return Err(ReplayError::InputMissing(format!(
                 "{} is not what the session read: its first {} frames have content {content}, the session recorded {}",
@@ -170,9 +212,13 @@ pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Res
                 input.content
             )));
         }
-        histories.push(history);
+        if input.rank == 0 {
+            inputs.session = Some(Recorded::open_until(path, input.last_seq + 1)?);
+        } else {
+            inputs.histories.push(History::open_until(path, input.last_seq + 1)?);
+        }
     }
-    Ok(histories)
+    Ok(inputs)
 }
 
 /// Compares outputs with the recorded frames.

@@ -4,7 +4,7 @@ use daybook_config::ConfigError;
 use daybook_core::CoreError;
 use daybook_core::strategy::ParameterError;
 use daybook_journal::JournalError;
-use daybook_vocabulary::{Cause, DecodeError, Interval};
+use daybook_vocabulary::{Cause, Date, DecodeError, Interval};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -148,14 +148,13 @@ pub enum ReplayError {
         /// Why.
         reason: String,
     },
-    /// A session on a live market: what led to an order there is not told yet.
-    #[error(
-        "{run} ran on a live market, and only runs on history are explained; `daybook journal cat` shows what led to an order",
-        run = run.display()
-    )]
-    NotExplained {
-        /// The session's journal.
-        run: PathBuf,
+    /// A history that does not warm a live session up.
+    #[error("the session of {date} cannot be warmed up: {reason}")]
+    NoWarmUp {
+        /// Its date.
+        date: Date,
+        /// What is missing, and how to get it.
+        reason: String,
     },
     /// A run header that cannot be followed.
     #[error("the run header cannot be followed: {0}")]

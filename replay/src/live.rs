@@ -16,6 +16,8 @@ mod paper;
 mod pilot;
 mod prints;
 mod recorder;
+mod snapshots;
+mod warm_up;
 
 pub use flight::{Flight, Flown, QUEUE_WORDS, Word};
 pub use official::{OfficialReport, Unlike, compare_with_official};
@@ -23,3 +25,6 @@ pub use paper::{PaperOptions, PaperSession};
 pub use pilot::{Course, Ear, Pilot, Stage};
 pub use prints::Prints;
 pub use recorder::{Heard, Recorder};
+pub use snapshots::Saver;
+pub(crate) use snapshots::believed;
+pub use warm_up::{WarmUp, Warmed};

@@ -36,6 +36,7 @@ fn options(run: &Path) -> PaperOptions {
         grace: 2 * SECOND,
         run: run.to_owned(),
         binary: BINARY,
+        warm_up: Vec::new(),
     }
 }
 

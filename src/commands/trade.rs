@@ -92,6 +92,7 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
         grace: i64::from(arguments.slice_grace_ms) * 1_000_000,
         run: arguments.session.clone(),
         binary: output::binary_hash()?,
+        warm_up: arguments.journal.iter().map(|path| super::journal_of(path)).collect(),
     };
     let seal = super::backtest::seal_key(&settings)?;
     let Some(paper) = PaperSession::open(&options, kite.now())? else { return Ok(ExitCode::SUCCESS) };

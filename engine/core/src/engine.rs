@@ -246,6 +246,11 @@ impl Core {
         self.state.counts
     }
 
+    /// The trading session that is open.
+    pub const fn session(&self) -> Option<SessionHours> {
+        self.state.session
+    }
+
     /// Time of the last input.
     pub const fn now(&self) -> Nanos {
         self.state.now

@@ -7,12 +7,15 @@
 
 use super::pilot::{Course, Pilot};
 use super::recorder::Recorder;
+use super::snapshots::{Saver, store_of};
+use super::warm_up::{WarmUp, filter_of};
 use crate::catalog::Selection;
 use crate::error::ReplayError;
 use crate::history::Range;
 use crate::plan::Plan;
 use crate::recorded::Recorded;
 use crate::report::Manifest;
+use crate::rundir::{remove, sibling};
 use daybook_config::{Calendar, calendar::Day};
 use daybook_journal::{Head, Journal, Options, SealKey, Writer};
 use daybook_vocabulary::{Date, Hash, InputFilter, Instrument, Interval, Nanos, SessionHeader, SessionMode};
@@ -35,6 +38,8 @@ pub struct PaperOptions {
     pub run: PathBuf,
     /// Hash of the executable.
     pub binary: Hash,
+    /// Journals of history that warm the strategy up; without one it begins with the day's first bars.
+    pub warm_up: Vec<PathBuf>,
 }
 
 /// A session that is flown.
@@ -76,8 +81,14 @@ impl PaperSession {
         };
         let begun = journal.exists() && Journal::open(&journal)?.head().frames > 0;
         let (recorder, resumed_frames) =
-            if begun { take_up(options, &journal, date)? } else { (begin(options, &journal, now)?, 0) };
+            if begun { take_up(options, &journal, date)? } else { (begin(options, &journal, now, date)?, 0) };
         let run = options.run.clone();
+        let mut recorder = recorder;
+        let header = Recorded::open(&journal)?.header;
+        // A state is of the program that began the session, or of none.
+        if options.plan.settings.snapshot_every > 0 && header.binary == options.binary {
+            recorder.keep_snapshots(Saver::new(&run, &header, options.plan.settings.snapshot_keep as usize));
+        }
         Ok(Pilot::new(recorder, course, now)?.map(|pilot| Self { pilot, resumed_frames, run }))
     }
 
@@ -98,19 +109,33 @@ fn selection(options: &PaperOptions) -> Selection {
     Selection { instruments: options.instruments.clone(), interval: options.interval }
 }
 
-fn filter(options: &PaperOptions) -> Result<InputFilter, ReplayError> {
-    Ok(InputFilter {
-        symbols: options.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
-        interval: options.interval,
-        from: None,
-        to: None,
-        warmup: options.plan.build(&selection(options), 1)?.warmup(),
-    })
+fn filter(options: &PaperOptions, date: Date) -> Result<InputFilter, ReplayError> {
+    let warmed = !options.warm_up.is_empty();
+    filter_of(&options.plan, &selection(options), warmed.then_some(date))
 }
 
-fn begin(options: &PaperOptions, journal: &Path, now: Nanos) -> Result<Recorder, ReplayError> {
-    let filter = filter(options)?;
-    let range = Range::of_dates(&options.calendar, None, None);
+/// Begins the session. A warm-up is told out of sight, so that what bears the session's name is warmed up whole.
+fn begin(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) -> Result<Recorder, ReplayError> {
+    if options.warm_up.is_empty() {
+        return write_header(options, journal, now, date);
+    }
+    let warm_up = WarmUp::open(&options.warm_up, date)?;
+    let selection = selection(options);
+    warm_up.check(&options.plan, &selection, &options.calendar)?;
+    let building = sibling(journal, "partial")?;
+    remove(&building)?;
+    let mut recorder = write_header(options, &building, now, date)?;
+    warm_up.tell(&mut recorder, now, &options.plan, &selection, &options.calendar)?;
+    recorder.leave()?;
+    // An empty journal may stand there: of a start that came no further.
+    remove(journal)?;
+    std::fs::rename(&building, journal).map_err(ReplayError::file(journal))?;
+    Ok(take_up(options, journal, date)?.0)
+}
+
+fn write_header(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) -> Result<Recorder, ReplayError> {
+    let filter = filter(options, date)?;
+    let range = Range::of_dates(&options.calendar, filter.from, filter.to);
     let core = options.plan.core(&selection(options), &filter, range)?;
     let header = SessionHeader {
         mode: SessionMode::Paper,
@@ -126,6 +151,11 @@ fn begin(options: &PaperOptions, journal: &Path, now: Nanos) -> Result<Recorder,
         ancestors: Vec::new(),
     };
     std::fs::create_dir_all(&options.run).map_err(ReplayError::file(&options.run))?;
+    if let Some(found) = options.plan.model()? {
+        // Whoever audits the session, or asks for its status, needs nothing else.
+        let copy = options.run.join(crate::learned::MODEL_FILE);
+        std::fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    }
     let writer = Writer::open_or_create(journal, Options::session())?;
     Recorder::begin(journal.to_owned(), writer, &header, &options.instruments, now, core)
 }
@@ -142,7 +172,7 @@ fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Record
     let header = &recorded.header;
     let same = header.strategy == options.plan.strategy
         && header.settings == options.plan.written()
-        && header.filter == filter(options)?
+        && header.filter == filter(options, date)?
         && recorded.instruments == options.instruments
         && header.calendar == options.calendar.hash();
     if !same {
@@ -150,10 +180,16 @@ fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Record
             "it was begun with another strategy, other settings or other symbols; give the same, or another --session";
         return Err(not_a_run(&options.run, reason));
     }
-    let range = Range::of_dates(&options.calendar, None, None);
-    let core = options.plan.core(&selection(options), &header.filter, range)?;
+    let range = Range::of_dates(&options.calendar, header.filter.from, header.filter.to);
+    let new_core = || options.plan.core(&selection(options), &header.filter, range);
     let frames = recorded.journal.head().frames;
-    Ok((Recorder::resume(&recorded, writer, core)?, frames))
+    let recorder = if header.binary == options.binary {
+        let store = store_of(&options.run, options.plan.settings.snapshot_keep as usize);
+        Recorder::resume_from(&recorded, writer, new_core, &store)?
+    } else {
+        Recorder::resume(&recorded, writer, new_core()?)?
+    };
+    Ok((recorder, frames))
 }
 
 fn not_a_run(run: &Path, reason: &str) -> ReplayError {
