@@ -142,26 +142,10 @@ fn write_session(
         strategy: before.strategy.clone(),
         settings: before.written(),
     };
-<<<<<<< HEAD
-    let header = SessionHeader {
-        mode: SessionMode::Fork,
-        binary: options.binary,
-        config: after.hash(),
-        strategy: after.strategy.clone(),
-        settings: after.written(),
-        parent: Some(named.clone()),
-        ancestors: parent.header.lineage().cloned().collect(),
-        ..parent.header.clone()
-    };
+    let header = header_of(parent, named.clone(), after, options.binary)?;
     if let Some((path, name)) = after.attachment()? {
         let copy = building.join(name);
         fs::copy(&path, &copy).map_err(ReplayError::file(&copy))?;
-=======
-    let header = header_of(parent, named.clone(), after, options.binary)?;
-    if let Some(found) = after.model()? {
-        let copy = building.join(crate::learned::MODEL_FILE);
-        fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
->>>>>>> main
     }
     let writer = Writer::create(&building.join("journal"), Options::session())?;
     let instruments = &prepared.selection.instruments;

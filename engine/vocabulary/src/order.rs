@@ -280,10 +280,6 @@ words!(
         ExpiredInstrument = "expired-instrument",
         /// An entry of the day after the broker has begun to square positions off.
         SquareOff = "square-off",
-<<<<<<< HEAD
-        /// A kind of order that the closing auction does not take, or not any more.
-        NotInAuction = "not-in-auction",
-=======
         /// The session was not armed: nothing may be sent.
         NotArmed = "not-armed",
         /// An entry before the broker's books have been compared with ours.
@@ -294,7 +290,8 @@ words!(
         Unsupported = "unsupported",
         /// An entry for which no protective stop can be worked out.
         Unprotected = "unprotected",
->>>>>>> main
+        /// A kind of order that the closing auction does not take, or not any more.
+        NotInAuction = "not-in-auction",
     }
 );
 
