@@ -203,6 +203,26 @@ impl<T: Value> Value for BySymbol<T> {
     }
 }
 
+/// Two bounds in basis points, written `LOW:HIGH`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BpsRange {
+    /// The lower one, above zero.
+    pub low: u32,
+    /// The upper one, at most 10,000.
+    pub high: u32,
+}
+
+impl Value for BpsRange {
+    fn read(text: &str) -> Option<Self> {
+        let (low, high) = text.split_once(':')?;
+        let (low, high) = (u32::read(low)?, u32::read(high)?);
+        (0 < low && low <= high && high <= 10_000).then_some(Self { low, high })
+    }
+    fn print(&self) -> String {
+        format!("{}:{}", self.low, self.high)
+    }
+}
+
 /// Some symbols, or all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Symbols {

@@ -11,6 +11,7 @@
 
 pub mod calendar;
 mod calendar_file;
+mod commission;
 mod error;
 mod exchange;
 pub mod fees;
@@ -25,10 +26,11 @@ pub mod universe;
 mod value;
 
 pub use calendar::{Calendar, Day, Session, Window};
+pub use commission::Commission;
 pub use error::ConfigError;
 pub use exchange::{
-    BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Symbols, TradingTime,
-    TrailFrom, WrongSide,
+    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Symbols,
+    TradingTime, TrailFrom, WrongSide,
 };
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};

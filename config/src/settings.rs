@@ -9,8 +9,8 @@
 
 use crate::error::ConfigError;
 use crate::exchange::{
-    BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Symbols, TradingTime,
-    TrailFrom, WrongSide,
+    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Symbols,
+    TradingTime, TrailFrom, WrongSide,
 };
 use crate::fees::FeeSchedule;
 use crate::learn::{Dates, Device, Draws, Lookbacks, Reward, Timeframes};
@@ -100,8 +100,8 @@ settings! {
         "Money in the account when a session begins.",
         expects "an amount above 0 such as 1000000" if |cash| *cash > Money::ZERO;
     "costs" costs: ScheduleName = "none", Results,
-        "Fee schedule: none, bps:N, per-share:N, zerodha-intraday or zerodha-delivery.",
-        expects "a fee schedule: none, bps:N, per-share:N, zerodha-intraday or zerodha-delivery";
+        "Fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery.",
+        expects "a fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery";
     "profile" profile: Profile = "plain", Results,
         "How the simulated exchange fills orders; what a profile sets, a key of its own still overrides.",
         expects "a profile: plain, realistic, backtrader or vectorbt";
@@ -116,7 +116,10 @@ settings! {
         expects "a whole number from 1 to 10000, or none" if |share| share.is_none_or(|bps| (1..=10_000).contains(&bps));
     "exchange.slippage" exchange_slippage: SlippageModel = "none", Results,
         "How far each leg fills from its reference price, against the trader: a model and its number, or none.",
-        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N, sqrt-impact:N, percent:N:N, asset-class:NAME, order-type:N:N:N, size-sqrt:N:N, participation:N:N:N, adv-linear:N:N, adv-sqrt:N, adv-power:N:N or spread:N";
+        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N, sqrt-impact:N, percent:N:N, asset-class:NAME, order-type:N:N:N, size-sqrt:N:N, participation:N:N:N, adv-linear:N:N, adv-sqrt:N, adv-power:N:N, spread:N, impact-linear:N:N:S, almgren-chriss:N:N:S or propagator:N:E:G:P";
+    "exchange.adaptive_cap" exchange_adaptive_cap: Option<BpsRange> = "none", Results,
+        "Least and largest participation, in basis points, where the cap follows how busy a candle is; none: it is fixed.",
+        expects "LOW:HIGH in basis points such as 200:2500, or none";
     "exchange.adv_sessions" exchange_adv_sessions: u32 = "20", Results,
         "Sessions whose mean volume is an instrument's average daily volume, for models that want one.",
         expects "a whole number from 1 to 250" if |sessions| (1..=250).contains(sessions);

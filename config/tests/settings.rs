@@ -186,6 +186,7 @@ fn the_canonical_form_has_what_changes_results_and_nothing_else() {
             "exchange.liquidity" => "depleting:500:1000",
             "exchange.hours" => "continuous",
             "exchange.product" => "intraday",
+            "exchange.adaptive_cap" => "200:2500",
             "exchange.fill_bar" | "exchange.trail_from" => "close",
             "exchange.sequence" => "queue",
             "exchange.exits_from" => "next",

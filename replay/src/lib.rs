@@ -36,6 +36,7 @@ mod rundir;
 mod session;
 pub mod status;
 pub mod synthetic;
+mod ticks;
 mod told;
 mod trial;
 

@@ -182,6 +182,8 @@ pub struct Core {
     limited: bool,
     /// Something other than cash held back says what a fill may open.
     judges_fills: bool,
+    /// How the impact of our own fills fades, where the slippage model says that it lasts.
+    fade: Option<slippage::Fade>,
     /// The strategy decides about all instruments of a slice at once.
     sees_slices: bool,
     rates: Option<Rates>,
@@ -223,6 +225,7 @@ impl Core {
             limits: RiskLimits::default(),
             limited: false,
             judges_fills: false,
+            fade: None,
             rates: None,
             state,
             requests: Requests::default(),

@@ -6,7 +6,7 @@
 
 use crate::input::SessionHours;
 use daybook_config::{
-    BuyingPower, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Settings, TradingTime,
+    BpsRange, BuyingPower, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Settings, TradingTime,
     TrailFrom, WrongSide,
 };
 use daybook_vocabulary::time::{MINUTE, SECOND};
@@ -45,6 +45,8 @@ pub struct ExchangeRules {
     pub auctions: Vec<bool>,
     /// When instruments expire; empty where none does.
     pub expiries: Vec<Nanos>,
+    /// The least and the largest share of a candle, where the cap follows how busy it is.
+    pub adaptive_cap: Option<BpsRange>,
     /// How much there is to trade on a candle.
     pub liquidity: Liquidity,
     /// Most there is of single instruments; empty where none has a cap of its own.
@@ -119,6 +121,7 @@ impl ExchangeRules {
                 true => Vec::new(),
                 false => instruments.iter().map(expiry).collect(),
             },
+            adaptive_cap: settings.exchange_adaptive_cap,
             liquidity: settings.exchange_liquidity,
             caps: match settings.exchange_liquidity_caps.is_empty() {
                 true => Vec::new(),
@@ -171,6 +174,7 @@ impl ExchangeRules {
             || matches!(self.liquidity, Liquidity::Depleting(..))
             || !matches!(self.fill_bar, FillBar::Next)
             || !self.auctions.is_empty()
+            || self.adaptive_cap.is_some()
     }
 
     /// Orders do not trade on every candle.

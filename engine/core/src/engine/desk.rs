@@ -15,12 +15,15 @@ use crate::outbox::{Conclusion, Outbox};
 use crate::risk::gate::{self, Refusal};
 use crate::slippage::{SlippageInput, Want, in_basis_points, slip};
 use crate::terms;
-use daybook_config::fees::FeeInput;
+use daybook_config::fees::{FeeInput, Rates};
 use daybook_config::{BuyingPower, FillBar, Sequence};
 use daybook_vocabulary::{
     Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent, OrderId,
     OrderIntent, OrderType, OrderUpdate, Price, Quantity, RequestKind, RiskVerdict, Side, TimeInForce, Verdict,
 };
+
+/// The participation cap that an adaptive one moves around, in basis points, where none is set.
+const USUAL_CAP: u32 = 1_000;
 
 /// A trade at the simulated exchange, before it is booked.
 #[derive(Clone, Copy)]
@@ -261,8 +264,9 @@ impl Core {
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
-        if let Some(bps) = self.setup.participation_bps {
-            walk.left = self.tradable(walk.id, walk.candle.volume(), bps);
+        if let Some(bps) = self.setup.participation_bps.or(self.rules.adaptive_cap.map(|_| USUAL_CAP)) {
+            let volume = walk.candle.volume();
+            walk.left = self.tradable(walk.id, volume, self.cap(walk.id, volume, bps));
         }
         let pool = if self.rules.limits_liquidity() { self.pool(walk.id) } else { Quantity(i64::MAX) };
         walk.left = walk.left.min(pool);
@@ -415,6 +419,9 @@ impl Core {
             Want::Nothing => Ok(()),
             Want::Volume if candle.high() == candle.low() => Ok(()),
             Want::Volume => Err(CoreError::NoVolume { cause, model: model.name() }),
+            Want::Volatility => missing(
+                "average daily volume, or deviation of daily returns: they are known after two whole sessions, so begin later",
+            ),
             Want::Average => missing("average daily volume: it is known after the first whole session, so begin later"),
             Want::Quote => missing("quote: supply quotes or books, or choose half-spread:N"),
         }
@@ -458,6 +465,9 @@ impl Core {
             trade.price = self.slipped(&trade, order)?;
             charges = self.charges(&trade, order);
         }
+        if self.fade.is_some() {
+            self.leave_trace(&trade, order);
+        }
         self.book_fill(trade, charges, order, out);
         if let Some(reason) = refused {
             self.cancel_rest(&trade, order, reason, out);
@@ -472,16 +482,8 @@ impl Core {
             return Some(trade.price);
         }
         let Some(model) = &self.slippage else { return Some(trade.reference) };
-        let Trade { reference, quantity, volume, .. } = *trade;
-        let leg = SlippageInput {
-            side: order.side,
-            reference,
-            quantity,
-            volume,
-            order_type: order.order_type,
-            average: self.state.venue.average(trade.id),
-            half_spread: None,
-        };
+        let leg = self.leg(trade, order);
+        let reference = trade.reference;
         let mut limit = order.limit;
         // Nothing trades outside the band, whatever an order moves.
         if let Some((low, high)) = self.band_of(trade.id, reference) {
@@ -491,6 +493,29 @@ impl Core {
             });
         }
         slip(&**model, &leg, self.rules.tick(&self.setup.instruments[trade.id.index()]), limit)
+    }
+
+    /// What a slippage model is asked about.
+    fn leg(&self, trade: &Trade, order: &Order) -> SlippageInput {
+        SlippageInput {
+            side: order.side,
+            reference: trade.reference,
+            quantity: trade.quantity,
+            volume: trade.volume,
+            order_type: order.order_type,
+            average: self.state.venue.average(trade.id),
+            half_spread: None,
+            deviation: self.state.venue.deviation(trade.id),
+            standing: self.standing(trade.id),
+        }
+    }
+
+    /// Notes what a fill leaves on the price, where the model says that it does.
+    fn leave_trace(&mut self, trade: &Trade, order: &Order) {
+        let (Some(fade), Some(model), None) = (self.fade, &self.slippage, trade.settled) else { return };
+        if let Some(left) = model.leaves(&self.leg(trade, order)) {
+            self.state.venue.footprints[trade.id.index()].note(fade, self.state.now, order.side, left);
+        }
     }
 
     /// What a fill costs by the rates of its session.
@@ -503,7 +528,14 @@ impl Core {
             price: trade.price,
             quantity: trade.quantity,
             order_value_before: order.value,
+            order_quantity_before: order.filled,
             order_brokerage_before: order.brokerage,
+            maker: rates.commission.is_some() && order.limit == Some(trade.reference) && order.order_type.rests(),
+            month: if rates.commission.is_some() {
+                self.state.venue.month.of(session.date)
+            } else {
+                Default::default()
+            },
             first_delivery_sale_of_day: book.day.at(session.date, held).delivers(order.side, held, trade.quantity),
         });
         if let Some(square_off) = &self.rules.square_off
@@ -572,6 +604,9 @@ impl Core {
 
         if let Some(answered) = state.venue.answered.get_mut(id.index()) {
             *answered = (*answered).max(time + self.rules.answer);
+        }
+        if let (Some(Rates { commission: Some(_), .. }), Some(session)) = (&self.rates, &state.session) {
+            state.venue.month.add(session.date, value, quantity);
         }
         if let Some(last) = state.venue.candles.get_mut(id.index()) {
             last.traded = true;

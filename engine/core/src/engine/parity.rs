@@ -85,7 +85,10 @@ impl Core {
             end_order(id, cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
             return;
         }
-        let most = self.setup.participation_bps.map_or(order.remaining(), |bps| self.tradable(id, last.volume, bps));
+        let most = self
+            .setup
+            .participation_bps
+            .map_or(order.remaining(), |bps| self.tradable(id, last.volume, self.cap(id, last.volume, bps)));
         let quantity = order.remaining().min(most);
         if quantity.is_zero() {
             return;
@@ -190,7 +193,10 @@ impl Core {
             price,
             quantity,
             order_value_before: Money::ZERO,
+            order_quantity_before: Quantity::ZERO,
             order_brokerage_before: Money::ZERO,
+            maker: false,
+            month: self.state.session.map(|session| self.state.venue.month.of(session.date)).unwrap_or_default(),
             first_delivery_sale_of_day: false,
         };
         self.rates.map_or(Money::ZERO, |rates| rates.charge(fill).total())
