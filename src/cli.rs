@@ -22,9 +22,15 @@ pub struct Cli {
     /// What is printed on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Log filter for stderr, such as `info` or `daybook=debug`.
-    #[arg(long, global = true, value_name = "FILTER", default_value = "warn")]
-    pub log: String,
+    /// Log filter for stderr, such as `info` or `daybook=debug`; `warn` when not given.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Say what is being done: the log from `info` on. The last of --verbose and --silent wins.
+    #[arg(long, global = true, overrides_with = "silent")]
+    pub verbose: bool,
+    /// Say nothing but results and errors: no progress, no warnings.
+    #[arg(long, global = true, overrides_with = "verbose")]
+    pub silent: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -131,12 +137,13 @@ pub struct Ingest {
 /// Arguments of `fetch`. The last of two opposing flags wins.
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// The index whose members are fetched when no symbols are named.
-    #[arg(long, value_name = "INDEX", default_value = "nifty50")]
-    pub index: String,
-    /// First date, inclusive, in the exchange's zone.
+    /// The index whose members are fetched when no symbols are named: all who belonged to it within the range. Setting
+    /// `index.name` when not given; today's list comes from `index.url`.
+    #[arg(long, value_name = "INDEX")]
+    pub index: Option<String>,
+    /// First date, inclusive, in the exchange's zone; the setting `from_dates` has it by interval when not given.
     #[arg(long, value_name = "DATE")]
-    pub from: Date,
+    pub from: Option<Date>,
     /// Last date, inclusive; today, by the broker's clock, when not given.
     #[arg(long, value_name = "DATE")]
     pub to: Option<Date>,

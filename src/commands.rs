@@ -11,6 +11,7 @@ mod explain;
 mod features;
 mod fetch;
 mod fork;
+mod index;
 mod ingest;
 mod journal;
 mod promote;

@@ -6,6 +6,7 @@
 use daybook_vocabulary::{Hash, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A stopwatch for what is shown to people.
@@ -31,14 +32,26 @@ pub fn now_for_people() -> String {
     Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)).to_string()
 }
 
-/// Sends logs to stderr.
-pub fn start_logging(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
+/// True where no progress is drawn.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Sends logs to stderr, as many as were asked for, and remembers whether progress is.
+pub fn start(filter: Option<&str>, verbose: bool, silent: bool) {
+    SILENT.store(silent, Ordering::Relaxed);
+    let usual = match (verbose, silent) {
+        (true, _) => "info",
+        (_, true) => "error",
+        _ => "warn",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_new(filter.unwrap_or(usual)).unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 
 /// A bar for work of known length, in `unit`s; hidden where nobody watches.
 pub fn progress(total: u64, unit: &str) -> ProgressBar {
+    if SILENT.load(Ordering::Relaxed) {
+        return ProgressBar::hidden();
+    }
     let bar = ProgressBar::new(total);
     let template = format!("{{msg:>9}} {{bar:40}} {{human_pos}}/{{human_len}} {unit} {{per_sec}} {{eta}}");
     if let Ok(style) = ProgressStyle::with_template(&template) {

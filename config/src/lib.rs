@@ -29,8 +29,8 @@ pub use calendar::{Calendar, Day, Session, Window};
 pub use commission::Commission;
 pub use error::ConfigError;
 pub use exchange::{
-    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Symbols,
-    TradingTime, TrailFrom, WrongSide,
+    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, ProtectiveStop,
+    Reconcile, Sequence, Symbols, TradingTime, TrailFrom, Venue, WrongSide,
 };
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
@@ -39,4 +39,4 @@ pub use slippage::{AssetClass, SlippageModel};
 pub use sources::Sources;
 pub use ticks::TickTable;
 pub use time_of_day::TimeOfDay;
-pub use universe::Universe;
+pub use universe::{Renamed, Universe};

@@ -9,8 +9,8 @@
 
 use crate::error::ConfigError;
 use crate::exchange::{
-    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Symbols,
-    TradingTime, TrailFrom, WrongSide,
+    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, ProtectiveStop,
+    Reconcile, Sequence, Symbols, TradingTime, TrailFrom, Venue, WrongSide,
 };
 use crate::fees::FeeSchedule;
 use crate::learn::{Dates, Device, Draws, Lookbacks, Reward, Timeframes};
@@ -211,6 +211,19 @@ settings! {
     "risk.initial_stop_atr" risk_initial_stop_atr: Ratio = "2", Results,
         "Distance of a policy's first stop from the entry, in average true ranges of 14 bars.",
         expects "a number above 0" if |distance| distance.0 > 0;
+    "risk.protective_stop" risk_protective_stop: ProtectiveStop = "none", Results,
+        "Stop that is kept on every position, where its strategy gives none; a session with a broker is never without (atr:2).",
+        expects "none, percent:N or atr:N (average true ranges of 14 bars)";
+    "live.venue" live_venue: Venue = "simulated", Results,
+        "Who fills the orders: our own exchange, or the broker of a live session (daybook trade sets it).",
+        expects "simulated or broker";
+    "live.reconcile" live_reconcile: Reconcile = "halt", Results,
+        "What is done where a broker's books differ from ours: take its word, take it and leave, or no new risk.",
+        expects "adopt, flatten or halt";
+    "live.market_protection" live_market_protection: Option<Ratio> = "none", Surroundings,
+        "How far market orders and triggered stops may fill from the last price, in percent; none: as the broker chooses.",
+        expects "a percentage above 0 and at most 100, or none"
+        if |percent| percent.is_none_or(|percent| percent.0 > 0 && percent.0 <= 100 * SCALE);
     "exchange.limit_fill" exchange_limit_fill: LimitFill = "touch", Results,
         "Whether a limit order fills when the price touches its limit, or only when it trades through it.",
         expects "touch or through";
@@ -298,6 +311,17 @@ settings! {
     "learn.epsilon_steps" learn_epsilon_steps: u64 = "50000", Surroundings,
         "Updates until exploration is at its end.",
         expects "a whole number";
+    "from_dates" from_dates: BySymbol<Date> = "none", Surroundings,
+        "First date of history that `fetch` asks for when it is given no --from, by interval.",
+        expects "INTERVAL:date, several with commas such as 5m:2023-01-02,1d:2015-01-01, or none"
+        if |dates| dates.symbols().all(|interval| interval.parse::<Interval>().is_ok());
+    "index.name" index_name: String = "nifty50", Surroundings,
+        "The index whose members `fetch` asks for when it is given neither --symbols nor --index.",
+        expects "the name of an index such as nifty50" if |name| !name.is_empty();
+    "index.url" index_url: Option<String> = "https://nsearchives.nseindia.com/content/indices/ind_{index}list.csv", Surroundings,
+        "Where `fetch` gets today's list of an index, a CSV with the column Symbol; none: the lists that are built in.",
+        expects "an address with https://, in which {index} stands for the index's name, or none"
+        if |url| url.as_ref().is_none_or(|url| url.starts_with("https://") || url.starts_with("http://"));
     "learn.timeframes" learn_timeframes: Timeframes = "5m,15m", Surroundings,
         "Timeframes that a decision sees; the candles are of the first.",
         expects "intervals such as 5m,15m, the shortest first";
@@ -363,7 +387,9 @@ settings! {
 /// Keys younger than the first sessions. They are left out of the canonical form while they have their default, so
 /// that a session without them has the header, and the hash, that it always had.
 fn is_later(key: &str) -> bool {
-    key.starts_with("risk.") || (key.starts_with("exchange.") && key != "exchange.participation_bps")
+    key.starts_with("risk.")
+        || key.starts_with("live.")
+        || (key.starts_with("exchange.") && key != "exchange.participation_bps")
 }
 
 /// How the simulated exchange fills orders.

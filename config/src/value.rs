@@ -33,7 +33,7 @@ macro_rules! written_as_itself {
         }
     )*};
 }
-written_as_itself!(BasisPoints, Date, Interval, Money, Quantity, Ratio, TimeOfDay);
+written_as_itself!(BasisPoints, Date, Interval, Money, Quantity, Ratio, String, TimeOfDay);
 
 impl Value for bool {
     fn read(text: &str) -> Option<Self> {

@@ -350,7 +350,8 @@ impl Sink for AuditSink<'_> {
 /// The next frame that the core was told or said: notes on the feed are neither. They stand between steps.
 fn next_spoken(cursor: &mut Cursor) -> Result<Option<Frame<'_>>, ReplayError> {
     while cursor.advance()? {
-        if cursor.frame().kind != Kind::FeedState.number() {
+        let note = [Kind::FeedState, Kind::ClockJumped].map(Kind::number);
+        if !note.contains(&cursor.frame().kind) {
             return Ok(Some(cursor.frame()));
         }
     }

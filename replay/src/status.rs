@@ -310,6 +310,8 @@ impl Told {
                     }
                 }
                 Body::Command(_) => {}
+                Body::Answer(_) | Body::BrokerOrder(_) | Body::BrokerFill(..) | Body::BrokerBook(_) | Body::TakenUp => {
+                }
             }
             core.step(&input, &mut out)?;
             out.clear();

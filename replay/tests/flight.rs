@@ -107,6 +107,7 @@ fn fly(run: &Path, from: i64, script: Vec<(i64, Happening)>) -> Flown {
         now: &|| world.second(),
         wait: &|_| Duration::ZERO,
         kill_switch: &|| world.switched(),
+        wires: None,
         ear: &mut ear,
     };
     let flown = flight.fly(&mut session.pilot).unwrap();

@@ -178,6 +178,7 @@ fn fly(
         now: &|| kite.now(),
         wait: &|nanos| kite.kite().outside(nanos.min(MINUTE)).min(SLEEP_MAX),
         kill_switch: &|| run.join(KILL_SWITCH).exists() || std::path::Path::new(KILL_SWITCH).exists(),
+        wires: None,
         ear: &mut ear,
     };
     let flown = flight.fly(&mut paper.pilot)?;

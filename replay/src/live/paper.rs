@@ -3,10 +3,12 @@
 //! - `RUN/journal` is the session. Started again on the same day it is replayed, compared and gone on with; on another
 //!   day, under other settings, or after its end it is refused.
 //! - The header holds all that changes a result; the journal holds what was heard. So audit needs nothing else.
-//! - Must never: send an order, or begin a session over one that is there.
+//! - With the setting `live.venue` it is a session with a broker: orders go through `wires.rs`, and nothing is filled here.
+//! - Must never: send an order of a session on paper, or begin a session over one that is there.
 
+use super::orders::Names;
 use super::pilot::{Course, Pilot};
-use super::recorder::Recorder;
+use super::recorder::{Heard, Recorder};
 use super::snapshots::{Saver, store_of};
 use super::warm_up::{WarmUp, filter_of};
 use crate::catalog::Selection;
@@ -16,9 +18,9 @@ use crate::plan::Plan;
 use crate::recorded::Recorded;
 use crate::report::Manifest;
 use crate::rundir::{remove, sibling};
-use daybook_config::{Calendar, calendar::Day};
+use daybook_config::{Calendar, ProtectiveStop, Settings, Venue, calendar::Day};
 use daybook_journal::{Head, Journal, Options, SealKey, Writer};
-use daybook_vocabulary::{Date, Hash, InputFilter, Instrument, Interval, Nanos, SessionHeader, SessionMode};
+use daybook_vocabulary::{Date, Hash, InputFilter, Instrument, Interval, Nanos, SessionHeader, SessionMode, TakenUp};
 use std::path::{Path, PathBuf};
 
 /// What a session is told once.
@@ -84,12 +86,28 @@ impl PaperSession {
             if begun { take_up(options, &journal, date)? } else { (begin(options, &journal, now, date)?, 0) };
         let run = options.run.clone();
         let mut recorder = recorder;
+        if begun && recorder.core().is_brokered() {
+            // What was under way to the broker when the last process ended is of unknown fate, and the core knows it
+            // before anything else.
+            let taken = Heard::TakenUp(TakenUp { frames: resumed_frames });
+            recorder.hear(now.max(recorder.now()), &taken)?;
+            recorder.make_durable(Vec::<()>::new())?;
+        }
         let header = Recorded::open(&journal)?.header;
         // A state is of the program that began the session, or of none.
         if options.plan.settings.snapshot_every > 0 && header.binary == options.binary {
             recorder.keep_snapshots(Saver::new(&run, &header, options.plan.settings.snapshot_keep as usize));
         }
         Ok(Pilot::new(recorder, course, now)?.map(|pilot| Self { pilot, resumed_frames, run }))
+    }
+
+    /// Who its orders are to the broker: the same for every process that takes the session up.
+    pub fn names(&mut self, options: &PaperOptions) -> Result<Names, ReplayError> {
+        let recorder = self.pilot.recorder();
+        let id = Journal::open(recorder.path())?.id().unwrap_or_default();
+        let orders = recorder.core().counts().orders;
+        let protection = options.plan.settings.live_market_protection;
+        Ok(Names::new(id, options.instruments.clone(), orders, protection))
     }
 
     /// Ends the session for good: its last digest, its seal, its manifest.
@@ -138,7 +156,10 @@ fn write_header(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) 
     let range = Range::of_dates(&options.calendar, filter.from, filter.to);
     let core = options.plan.core(&selection(options), &filter, range)?;
     let header = SessionHeader {
-        mode: SessionMode::Paper,
+        mode: match options.plan.settings.live_venue {
+            Venue::Simulated => SessionMode::Paper,
+            Venue::Broker => SessionMode::Live,
+        },
         binary: options.binary,
         config: options.plan.hash(),
         calendar: options.calendar.hash(),
@@ -194,4 +215,20 @@ fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Record
 
 fn not_a_run(run: &Path, reason: &str) -> ReplayError {
     ReplayError::NotARun { run: run.to_owned(), reason: reason.to_owned() }
+}
+
+/// Settings that a session with a broker has where nobody says otherwise: who fills, a stop on every position, a day's
+/// loss, and an end two minutes before the broker squares intraday positions off.
+pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
+    let mut wanted = vec![("live.venue", "broker")];
+    if settings.risk_protective_stop == ProtectiveStop::None {
+        wanted.push(("risk.protective_stop", "atr:2"));
+    }
+    if settings.risk_hard_trading_end.is_none() {
+        wanted.push(("risk.hard_trading_end", "15:18"));
+    }
+    if settings.risk_daily_max_loss_r.is_none() {
+        wanted.push(("risk.daily_max_loss_r", "3"));
+    }
+    wanted.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

@@ -14,8 +14,9 @@ use crate::session::{append, append_output};
 use daybook_core::{Body, Core, Input, NO_STREAM, Outbox, Output, SessionHours, Slice};
 use daybook_journal::{Durable, Head, SealKey, Snapshots, Writer};
 use daybook_vocabulary::{
-    Candle, Cause, Date, Depth, FeedState, Instrument, InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer,
-    Quote, SessionClosed, SessionHeader, SessionOpened, SliceTaken, TradePrint,
+    BrokerAnswer, BrokerBook, BrokerFill, BrokerOrder, Candle, Cause, ClockJumped, Date, Depth, FeedState, Instrument,
+    InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer, Quote, SessionClosed, SessionHeader, SessionOpened,
+    SliceTaken, TakenUp, TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,16 @@ pub enum Heard {
     SessionClosed(SessionClosed),
     /// The operator says something.
     Command(OperatorCommand),
+    /// The broker answered a request about an order of an instrument.
+    Answer(InstrumentId, BrokerAnswer),
+    /// A row of the broker's book of orders.
+    BrokerOrder(InstrumentId, BrokerOrder),
+    /// A trade of the account.
+    BrokerFill(InstrumentId, BrokerFill),
+    /// The broker's books, complete.
+    BrokerBook(BrokerBook),
+    /// This process began on a session of before.
+    TakenUp(TakenUp),
 }
 
 impl Heard {
@@ -55,6 +66,10 @@ impl Heard {
             }
             Body::SessionClosed => Self::SessionClosed(SessionClosed { date: session? }),
             Body::Command(command) => Self::Command(OperatorCommand { command, source: Label::new("replayed") }),
+            // What a broker said was said to one session, and is none of another's.
+            Body::Answer(_) | Body::BrokerOrder(_) | Body::BrokerFill(..) | Body::BrokerBook(_) | Body::TakenUp => {
+                return None;
+            }
         })
     }
 
@@ -62,6 +77,7 @@ impl Heard {
     const fn stream(&self) -> InstrumentId {
         match self {
             Self::Candle(id, _) | Self::Print(id, _) | Self::Quote(id, _) | Self::Depth(id, _) => *id,
+            Self::Answer(id, _) | Self::BrokerOrder(id, _) | Self::BrokerFill(id, _) => *id,
             _ => NO_STREAM,
         }
     }
@@ -80,6 +96,11 @@ impl Heard {
             }
             Self::SessionClosed(_) => Body::SessionClosed,
             Self::Command(order) => Body::Command(order.command),
+            Self::Answer(_, answer) => Body::Answer(answer),
+            Self::BrokerOrder(_, row) => Body::BrokerOrder(row),
+            Self::BrokerFill(id, fill) => Body::BrokerFill(*id, fill),
+            Self::BrokerBook(book) => Body::BrokerBook(book),
+            Self::TakenUp(_) => Body::TakenUp,
         }
     }
 }
@@ -198,12 +219,23 @@ impl Recorder {
                 self.session = None;
             }
             Heard::Command(command) => append(writer, buffer, time, stream, command)?,
+            Heard::Answer(_, answer) => append(writer, buffer, time, stream, answer)?,
+            Heard::BrokerOrder(_, row) => append(writer, buffer, time, stream, row)?,
+            Heard::BrokerFill(_, fill) => append(writer, buffer, time, stream, fill)?,
+            Heard::BrokerBook(book) => append(writer, buffer, time, stream, book)?,
+            Heard::TakenUp(taken) => append(writer, buffer, time, stream, taken)?,
         }
         self.out.clear();
         let input = Input { cause: Cause { rank: 0, seq }, time, body: heard.body() };
         self.core.step(&input, &mut self.out)?;
         self.write_outputs()?;
         Ok(self.out.outputs())
+    }
+
+    /// Journals that the clock stepped: the session's time does not step back.
+    pub fn note_jump(&mut self, time: Nanos, jump: &ClockJumped) -> Result<(), ReplayError> {
+        self.now = time.max(self.now);
+        append(&mut self.writer, &mut self.buffer, self.now, NO_STREAM.0, jump)
     }
 
     /// Journals what the core is not told: what became of the feed. A replay steps over it.

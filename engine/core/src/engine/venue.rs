@@ -207,7 +207,7 @@ impl Core {
         self.state.venue.footprints.resize(traced, Footprint::default());
         let count = if averages { self.setup.instruments.len() } else { 0 };
         self.state.venue.volumes.resize(count, Volumes::default());
-        self.acts = self.rules.acts() || averages;
+        self.acts = self.rules.acts() || averages || self.keeps;
     }
 
     /// The participation cap of a candle: a fixed one, or by setting the usual one times how busy the candle is, within
@@ -348,6 +348,12 @@ impl Core {
         if let Some(recent) = self.state.venue.recent.get_mut(id.index()) {
             recent.add(candle.volume());
         }
+        if self.keeps && self.setup.timeframe.is_none() {
+            self.learn_kept(id, candle);
+        }
+        if self.keeps && self.state.books[id.index()].working.is_empty() {
+            self.keep_at_market(id, out);
+        }
         if let Some(volumes) = self.state.venue.volumes.get_mut(id.index()) {
             volumes.today += i128::from(candle.volume().0);
         }
@@ -366,7 +372,7 @@ impl Core {
         if !self.rules.auctions.is_empty() {
             self.before_auction(cause, id, candle, session, out);
         }
-        let Some(square_off) = self.rules.square_off else { return };
+        let Some(square_off) = self.rules.square_off.filter(|_| !self.brokered) else { return };
         let book = &self.state.books[id.index()];
         let (held, opens) = (book.position.quantity, candle.open_time());
         let in_auction = self.rules.auction(id, session).is_some();
