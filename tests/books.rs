@@ -121,10 +121,12 @@ fn orders_walk_the_levels_of_an_ingested_book() {
             ["BUY", "40", "100.3", "100.2", "depth"],
             ["BUY", "40", "100.4", "100.2", "depth"],
             ["BUY", "20", "100.5", "100.2", "depth"],
-            // Five minutes: 100.5 in the middle, bids from 100.4 down to 100.2 and no further.
+            // Five minutes: a tenth of the 50 that were traded beyond the limit, then the bids from 100.4 down to 100.2, 100.5
+            // in the middle, and no further.
+            ["SELL", "5", "100.2", "100.2", "print"],
             ["SELL", "40", "100.4", "100.5", "depth"],
             ["SELL", "40", "100.3", "100.5", "depth"],
-            ["SELL", "20", "100.2", "100.5", "depth"],
+            ["SELL", "15", "100.2", "100.5", "depth"],
         ]
     );
     assert!(works(dir, &["audit", "r", "--format", "json"]).contains("\"verdict\":\"equal\""));

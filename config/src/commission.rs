@@ -129,7 +129,7 @@ impl Commission {
 
 /// What an order owes by now, less what it has paid.
 fn owed(by_now: Money, fill: &FeeInput) -> Money {
-    (by_now - fill.order_brokerage_before.max(Money::ZERO)).max(Money::ZERO)
+    Money(by_now.0.saturating_sub(fill.order_brokerage_before.0.max(0)).max(0))
 }
 
 fn amount(text: &str) -> Result<i64, String> {

@@ -15,7 +15,7 @@ use crate::outbox::{Conclusion, Outbox};
 use crate::risk::gate::{self, Refusal};
 use crate::slippage::{SlippageInput, Want, in_basis_points, slip};
 use crate::terms;
-use daybook_config::fees::{FeeInput, Rates};
+use daybook_config::fees::FeeInput;
 use daybook_config::{BuyingPower, FillBar, Sequence};
 use daybook_vocabulary::{
     Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent, OrderId,
@@ -616,15 +616,9 @@ impl Core {
         }
         book.marked = marked;
 
-        if let Some(answered) = state.venue.answered.get_mut(id.index()) {
-            *answered = (*answered).max(time + self.rules.answer);
-        }
-        if let (Some(Rates { commission: Some(_), .. }), Some(session)) = (&self.rates, &state.session) {
-            state.venue.month.add(session.date, value, quantity);
-        }
-        if let Some(last) = state.venue.candles.get_mut(id.index()) {
-            last.traded = true;
-        }
+        let counted = self.rates.is_some_and(|rates| rates.commission.is_some());
+        let month = state.session.filter(|_| counted).map(|session| (session.date, value, quantity));
+        state.venue.note_fill(id, time + self.rules.answer, month);
         state.counts.fills += 1;
         let fill = Fill {
             cause,

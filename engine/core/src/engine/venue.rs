@@ -139,6 +139,20 @@ impl Recent {
 }
 
 impl VenueState {
+    /// What a fill leaves with the venue: when a strategy hears of it, what the month has seen, that the candle traded.
+    #[inline]
+    pub(super) fn note_fill(&mut self, id: InstrumentId, heard: Nanos, month: Option<(Date, Money, Quantity)>) {
+        if let Some(answered) = self.answered.get_mut(id.index()) {
+            *answered = (*answered).max(heard);
+        }
+        if let Some((date, value, quantity)) = month {
+            self.month.add(date, value, quantity);
+        }
+        if let Some(last) = self.candles.get_mut(id.index()) {
+            last.traded = true;
+        }
+    }
+
     /// The deviation of daily returns; nothing where it is not known, or nobody asked for it.
     #[inline]
     pub(super) fn deviation(&self, id: InstrumentId) -> Option<i64> {
