@@ -311,6 +311,12 @@ settings! {
     "learn.epsilon_steps" learn_epsilon_steps: u64 = "50000", Surroundings,
         "Updates until exploration is at its end.",
         expects "a whole number";
+    "paper_trading" paper_trading: bool = "yes", Surroundings,
+        "Whether `trade` without a flag fills on our own exchange and sends nothing; no: it trades at the broker.",
+        expects "yes or no";
+    "winner_min_avg_reward" winner_min_avg_reward: Ratio = "0.05", Surroundings,
+        "What a winner must have earned on the range held out, in R a trade, before it may trade at a broker.",
+        expects "a number";
     "from_dates" from_dates: BySymbol<Date> = "none", Surroundings,
         "First date of history that `fetch` asks for when it is given no --from, by interval.",
         expects "INTERVAL:date, several with commas such as 5m:2023-01-02,1d:2015-01-01, or none"
