@@ -616,7 +616,7 @@ impl Core {
         }
         book.marked = marked;
 
-        let counted = self.rates.is_some_and(|rates| rates.commission.is_some());
+        let counted = self.rates.as_ref().is_some_and(|rates| rates.commission.is_some());
         let month = state.session.filter(|_| counted).map(|session| (session.date, value, quantity));
         state.venue.note_fill(id, time + self.rules.answer, month);
         state.counts.fills += 1;
