@@ -6,6 +6,9 @@ use daybook_vocabulary::{Date, Interval, Kind, Money, Nanos};
 use std::path::PathBuf;
 
 mod learning;
+mod operations;
+
+pub use operations::Status;
 
 pub use learning::{Draws, Evaluate, Phase, Promote, Train};
 
@@ -47,6 +50,8 @@ pub enum Command {
     Fetch(Fetch),
     /// Trade a live market on paper: the broker's quotes, our own exchange; nothing is sent.
     Trade(Trade),
+    /// Where a live session stands: account, positions, stops, orders, locks, feed; from its journal alone.
+    Status(Status),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
@@ -234,11 +239,20 @@ pub enum Duplicates {
 /// Arguments of `backtest`.
 #[derive(Debug, Args)]
 pub struct Backtest {
-    /// Journals of history; required.
+    /// Journals of history; required without `--like`.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
+    /// A session of `trade`: its recorded market, under its own strategy and settings, filled by our exchange;
+    /// `compare SESSION RUN` then tells how the fills differ.
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["journal", "strategy", "set", "symbols", "interval", "from", "to", "warmup", "cash", "costs", "profile"])]
+    pub like: Option<PathBuf>,
     /// The strategy; `--strategy help` alone lists them.
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "like",
+        default_value_if("like", clap::builder::ArgPredicate::IsPresent, "")
+    )]
     pub strategy: String,
     /// A parameter of the strategy, or a setting by its dotted name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
@@ -393,10 +407,15 @@ pub struct Simulate {
     /// When virtual time begins, in Indian time.
     #[arg(long, value_name = "HH:MM", default_value = "09:00", value_parser = time_of_day)]
     pub start: i64,
-    /// What goes wrong, and how often: lost-answer[:EVERY], duplicate[:EVERY], delay[:MILLISECONDS],
-    /// silent-socket[:SECONDS], 429[:EVERY], token-death[:SECONDS].
-    #[arg(long, value_name = "FAULT")]
+    /// What goes wrong; --help lists all.
+    #[arg(long, value_name = "NAME[:NUMBER[:TIMES]]", long_help = Fault::help())]
     pub fault: Vec<Fault>,
+    /// Draw faults with this seed, one in EVERY, instead of counting to EVERY.
+    #[arg(long, value_name = "SEED")]
+    pub fault_seed: Option<u64>,
+    /// Most that a level of a book shows and a tick fills, so that small orders fill in parts; no limit when not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
+    pub fill_at_most: Option<i64>,
     /// The server's own book; what it holds goes on. In `daybook-simulate/` when not given.
     #[arg(long, value_name = "DIR")]
     pub book: Option<PathBuf>,

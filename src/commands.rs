@@ -15,6 +15,7 @@ mod ingest;
 mod journal;
 mod promote;
 mod simulate;
+mod status;
 mod trade;
 mod train;
 mod verify;
@@ -35,6 +36,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Ingest(arguments) => ingest::run(cli, arguments),
         Command::Fetch(arguments) => fetch::run(cli, arguments),
         Command::Trade(arguments) => trade::run(cli, arguments),
+        Command::Status(arguments) => status::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),
         Command::Explain(arguments) => explain::run(cli, arguments),

@@ -86,3 +86,30 @@ pub fn grouped(number: u64) -> String {
     }
     out
 }
+
+/// Which way a column of a table leans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// Words.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Prints a table for people: headings, then rows, each column as wide as its widest cell.
+pub fn table(columns: &[(&str, Align)], rows: &[Vec<String>]) {
+    let width = |index: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count());
+        cells.chain([columns[index].0.len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let print = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded = cells.zip(columns).zip(&widths).map(|((cell, (_, align)), &width)| match align {
+            Align::Left => format!("{cell:<width$}"),
+            Align::Right => format!("{cell:>width$}"),
+        });
+        line(padded.collect::<Vec<_>>().join("  ").trim_end());
+    };
+    print(&mut columns.iter().map(|(name, _)| *name));
+    rows.iter().for_each(|row| print(&mut row.iter().map(String::as_str)));
+}

@@ -15,6 +15,7 @@
 
 mod account;
 mod board;
+mod body;
 mod calculators;
 mod change;
 mod command;
@@ -41,7 +42,7 @@ mod world;
 pub use board::Dice;
 pub use command::{BookStore, Command, Entry, NoBook, play};
 pub use core::{Clock, Core, Speed};
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, FaultKind, Faults};
 pub use form::Fields;
 pub use hub::Hub;
 pub use market::{
@@ -92,6 +93,8 @@ pub struct ServeOptions {
     pub speed: Speed,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// What draws faults; `None` where they are counted.
+    pub fault_seed: Option<u64>,
     /// Where the login page redirects; the server's own page when not given.
     pub redirect: Option<String>,
     /// Where postbacks go.
@@ -141,7 +144,8 @@ pub fn run(port: Port, world: World, store: Box<dyn BookStore>, options: ServeOp
             sender
         });
         let clock = Clock::new(world.now(), options.speed);
-        let mut core = Core::new(world, clock, Faults::new(options.faults), Hub::new(postback), store);
+        let mut core =
+            Core::new(world, clock, Faults::new(options.faults, options.fault_seed), Hub::new(postback), store);
         core.limited = options.limited;
         let redirect = options.redirect.unwrap_or_else(|| format!("http://127.0.0.1:{number}/connect/done"));
         serve(listener, Shared::new(core, redirect)).await.map_err(ServerError::from)

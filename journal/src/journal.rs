@@ -55,6 +55,11 @@ impl Journal {
         Ok(Journal { view: Arc::new(view), place: found.end, id, seals, sidecar: OnceLock::new(), stale_sidecar: None })
     }
 
+    /// True while a writer is at work on it, in this process or another.
+    pub fn is_being_written(&self) -> bool {
+        crate::storage::is_locked(&self.view.dir.join(crate::segment::LOCK_NAME))
+    }
+
     /// Where it lies.
     pub fn dir(&self) -> &Path {
         &self.view.dir

@@ -3,7 +3,8 @@
 //! - Real: [`Files`]. Simulated: [`SimulatedDisk`] (loses un-synced sectors at will) and
 //!   [`Countdown`] (fails the k-th call). The journal above runs the same code on each.
 //! - A file handed out by `create` reads as zeros up to its length and owns its blocks.
-//! - Must never: retry, hide or reorder a call. The order of calls is the crash safety.
+//! - Must never: retry, hide or reorder a call that reads or writes. The order of calls is the crash safety. (A lock
+//!   that somebody looks at for a moment is tried again.)
 
 mod countdown;
 mod files;
@@ -11,6 +12,7 @@ mod simulated;
 
 pub use countdown::Countdown;
 pub use files::Files;
+pub(crate) use files::is_locked;
 pub use simulated::{Fate, SECTOR_BYTES, SimulatedDisk, Unsynced};
 
 use crate::format::Aligned;

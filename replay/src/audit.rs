@@ -72,6 +72,12 @@ pub fn audit(
         run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
         return sink.finish(same);
     }
+    if let Some(session) = &prepared.session {
+        let mut core = plan.core(&prepared.selection, &prepared.filter, prepared.range)?;
+        let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
+        run(&mut session.inputs(), &mut core, &mut sink, CHECK_EVERY)?;
+        return sink.finish(same);
+    }
     let new_core = || -> Result<Core, ReplayError> { plan.core(&prepared.selection, &prepared.filter, prepared.range) };
     let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
     run(&mut prepared.source(&plan)?, &mut new_core()?, &mut sink, CHECK_EVERY)?;
@@ -110,7 +116,7 @@ pub(crate) fn prepare(
     plan.settings.calendar_file = calendar_file;
     // A run keeps its model beside its journal.
     plan.model_places.extend(recorded.path.parent().map(Path::to_owned));
-    let histories = find_inputs(header, candidates)?;
+    let Inputs { histories, session } = find_inputs(header, candidates)?;
     let selection = Selection { instruments: recorded.instruments.clone(), interval: header.filter.interval };
     let calendar = plan.calendar(&selection)?;
     if calendar.hash() != header.calendar {
@@ -120,7 +126,7 @@ pub(crate) fn prepare(
             calendar.hash()
         )));
     }
-    let prepared = Prepared::new(histories, selection, calendar, header.filter.clone());
+    let prepared = Prepared::new(histories, selection, calendar, header.filter.clone()).with_session(session);
     Ok((plan, prepared))
 }
 
@@ -137,9 +143,18 @@ impl Sink for Unheard {
     }
 }
 
+/// What a session reads: journals of history, or the recorded market of another session.
+#[derive(Default)]
+pub(crate) struct Inputs {
+    /// Journals of history, by rank.
+    pub(crate) histories: Vec<History>,
+    /// The session whose frames causes of rank 0 are.
+    pub(crate) session: Option<Recorded>,
+}
+
 /// Opens the journals a header names, from wherever they are found, as far as the session read them.
-pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Vec<History>, ReplayError> {
-    let mut histories = Vec::with_capacity(header.inputs.len());
+pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Result<Inputs, ReplayError> {
+    let mut inputs = Inputs::default();
     for input in &header.inputs {
         let mut tried = Vec::new();
         let mut found = None;
@@ -160,8 +175,8 @@ pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Res
                 input.id, input.rank
             )));
         };
-        let history = History::open_until(path, input.last_seq + 1)?;
-        let content = history.journal.content_at(input.last_seq + 1)?;
+        let journal = Journal::open(path)?;
+        let content = journal.content_at(input.last_seq + 1)?;
         if content.0 != input.content.0 {
             return Err(ReplayError::InputMissing(format!(
                 "{} is not what the session read: its first {} frames have content {content}, the session recorded {}",
@@ -170,9 +185,13 @@ pub(crate) fn find_inputs(header: &SessionHeader, candidates: &[PathBuf]) -> Res
                 input.content
             )));
         }
-        histories.push(history);
+        if input.rank == 0 {
+            inputs.session = Some(Recorded::open_until(path, input.last_seq + 1)?);
+        } else {
+            inputs.histories.push(History::open_until(path, input.last_seq + 1)?);
+        }
     }
-    Ok(histories)
+    Ok(inputs)
 }
 
 /// Compares outputs with the recorded frames.

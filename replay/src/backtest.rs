@@ -4,11 +4,13 @@
 //! - Nothing of this machine or moment enters the journal: two runs of the same thing are byte-identical.
 
 use crate::catalog::{History, Selection, select};
-use crate::driver::run;
+use crate::driver::{Source, run};
 use crate::error::ReplayError;
 use crate::history::{HistorySource, Position, Range};
 use crate::plan::Plan;
+use crate::recorded::Recorded;
 use crate::session::{Progress, SessionSink, Snapshotting};
+use crate::told::Told;
 use daybook_config::Calendar;
 use daybook_core::Counts;
 use daybook_journal::{Options, SealKey, Writer};
@@ -61,6 +63,8 @@ pub struct BacktestOutcome {
 pub struct Prepared {
     /// Journals of history, by rank.
     pub histories: Vec<History>,
+    /// The session on a live market whose recorded market is read instead of them.
+    pub session: Option<Recorded>,
     /// Instruments and interval.
     pub selection: Selection,
     /// The calendar in force.
@@ -82,6 +86,36 @@ pub fn backtest(
     let prepared = Prepared::open(options)?;
     let outcome = prepared.replay(options, journal, snapshots, seal, progress)?;
     Ok((outcome, prepared))
+}
+
+/// A backtest of the market that a session on a live market recorded, under the session's own settings: strategy,
+/// parameters, stops, guards, profile. What the session's own exchange filled is filled again; what a broker filled is
+/// filled by our exchange instead, so that the two can be compared.
+pub fn like(
+    session: Recorded,
+    calendar_file: Option<PathBuf>,
+    out: PathBuf,
+    force: bool,
+    binary: Hash,
+) -> Result<(BacktestOptions, Prepared), ReplayError> {
+    if !session.holds_its_inputs() {
+        let reason = "it ran on history, so it recorded no market of its own; give its journals with --journal instead";
+        return Err(ReplayError::NotARun { run: session.path, reason: reason.to_owned() });
+    }
+    let (plan, prepared) = crate::audit::prepare(&session, &[], calendar_file)?;
+    let options = BacktestOptions {
+        journals: Vec::new(),
+        plan,
+        symbols: session.header.filter.symbols.clone(),
+        interval: Some(session.header.filter.interval),
+        from: session.header.filter.from,
+        to: session.header.filter.to,
+        warmup: Some(session.header.filter.warmup),
+        out,
+        force,
+        binary,
+    };
+    Ok((options, prepared.with_session(Some(session))))
 }
 
 impl Prepared {
@@ -106,7 +140,20 @@ impl Prepared {
 
     pub(crate) fn new(histories: Vec<History>, selection: Selection, calendar: Calendar, filter: InputFilter) -> Self {
         let range = Range::of_dates(&calendar, filter.from, filter.to);
-        Self { histories, selection, calendar, filter, range }
+        Self { histories, session: None, selection, calendar, filter, range }
+    }
+
+    /// The same, reading a session's recorded market.
+    pub(crate) fn with_session(self, session: Option<Recorded>) -> Self {
+        Self { session, ..self }
+    }
+
+    /// The session's inputs, from the start, whichever they are.
+    pub(crate) fn told(&self, plan: &Plan) -> Result<Told, ReplayError> {
+        Ok(match &self.session {
+            Some(session) => Told::Session(session.inputs()),
+            None => Told::History(Box::new(self.source(plan)?)),
+        })
     }
 
     /// The session's inputs, from the start.
@@ -129,10 +176,27 @@ impl Prepared {
         seal: Option<&SealKey>,
         progress: Progress<'_>,
     ) -> Result<BacktestOutcome, ReplayError> {
-        let plan = &options.plan;
+        let sink = |begins| self.begin(options, journal, begins, snapshots, progress);
+        if let Some(session) = &self.session {
+            return self.drive(options, &mut session.inputs(), sink(session.begun)?, seal);
+        }
         let reached = HistorySource::reaches(&self.histories, &self.selection, self.range)?;
-        let mut source = self.source(plan)?;
+        let mut source = self.source(&options.plan)?;
         let Some(begins) = source.begins().filter(|_| reached) else { return Err(empty_range(self, options)) };
+        let outcome = self.drive(options, &mut source, sink(begins)?, seal)?;
+        Ok(BacktestOutcome { calendar_unknown: source.met_unknown_dates(), ..outcome })
+    }
+
+    /// The session's journal with its header.
+    fn begin<'a>(
+        &self,
+        options: &BacktestOptions,
+        journal: &Path,
+        begins: Nanos,
+        snapshots: Snapshotting,
+        progress: Progress<'a>,
+    ) -> Result<(SessionHeader, SessionSink<'a>), ReplayError> {
+        let plan = &options.plan;
         let header = SessionHeader {
             mode: SessionMode::Backtest,
             binary: options.binary,
@@ -141,16 +205,29 @@ impl Prepared {
             strategy: plan.strategy.clone(),
             settings: plan.written(),
             seed: plan.settings.seed,
-            inputs: inputs(&self.histories),
+            inputs: match &self.session {
+                Some(session) => vec![session.as_input()?],
+                None => inputs(&self.histories),
+            },
             filter: self.filter.clone(),
             parent: None,
             ancestors: Vec::new(),
         };
-        let mut core = plan.core(&self.selection, &self.filter, self.range)?;
         let writer = Writer::create(journal, Options::session())?;
-        let mut sink = SessionSink::begin(writer, &header, &self.selection.instruments, begins, snapshots, progress)?;
+        let sink = SessionSink::begin(writer, &header, &self.selection.instruments, begins, snapshots, progress)?;
+        Ok((header, sink))
+    }
+
+    fn drive<F: Source>(
+        &self,
+        options: &BacktestOptions,
+        source: &mut F,
+        (header, mut sink): (SessionHeader, SessionSink<'_>),
+        seal: Option<&SealKey>,
+    ) -> Result<BacktestOutcome, ReplayError> {
+        let mut core = options.plan.core(&self.selection, &self.filter, self.range)?;
         let check_every = sink.check_every();
-        run(&mut source, &mut core, &mut sink, check_every)?;
+        run(source, &mut core, &mut sink, check_every)?;
         let mut writer = sink.end()?;
         if let Some(key) = seal {
             writer.seal(key)?;
@@ -162,7 +239,7 @@ impl Prepared {
             header,
             digest: core.last_digest(),
             head,
-            calendar_unknown: source.met_unknown_dates(),
+            calendar_unknown: false,
         })
     }
 }

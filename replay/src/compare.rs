@@ -14,7 +14,8 @@ use crate::error::ReplayError;
 use crate::plan::Plan;
 use crate::recorded::Recorded;
 use daybook_journal::Cursor;
-use daybook_vocabulary::{Cause, Event, Kind, Money, Nanos, OrderId, OrderState};
+use daybook_vocabulary::decimal::{SCALE, divide_rounded};
+use daybook_vocabulary::{BasisPoints, Cause, Event, Kind, Money, Nanos, OrderId, OrderState, Price, Quantity};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,10 @@ pub struct Comparison {
     pub verdict: &'static str,
     /// The earliest order that only one run decided, or that they decided differently.
     pub first_decision: Option<Mismatch>,
+    /// The earliest fill that only one run had, or that they had differently.
+    pub first_fill: Option<Mismatch>,
+    /// True where every order decided before that fill was known is equal: what differs follows from it.
+    pub decided_alike_until_then: bool,
     /// Profit of the right run after charges, open positions at their last prices, minus that of the left.
     pub pnl_delta: Money,
     /// Charges of the right run minus those of the left.
@@ -39,6 +44,11 @@ pub struct Comparison {
     pub updates: Table,
     /// Fills.
     pub fills: Table,
+    /// Decisions of a policy: its raw values, and the hashes of its model and features.
+    pub decisions: Table,
+    /// Order by order, what was filled on one side beside what was filled on the other; where one of the runs is a
+    /// session on a live market and its fills are not equal.
+    pub gaps: Vec<FillGap>,
     /// The left run.
     pub left: RunTotals,
     /// The right run.
@@ -62,6 +72,43 @@ pub struct Table {
     pub fields: BTreeMap<String, u64>,
     /// The earliest that are not equal, as many as were asked for and at least one.
     pub differences: Vec<Mismatch>,
+}
+
+/// An order's fills on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FillGap {
+    /// Its symbol.
+    pub symbol: String,
+    /// Number of the order within its symbol, from 1.
+    pub number: u64,
+    /// Which way.
+    pub side: daybook_vocabulary::Side,
+    /// What the left run filled; none where it filled nothing.
+    pub left: Option<Filled>,
+    /// What the right run filled.
+    pub right: Option<Filled>,
+    /// How much better the right run's average price was for the trader, in basis points of the left's; none where one
+    /// of them filled nothing.
+    pub better_bps: Option<BasisPoints>,
+    /// The same in money, on the smaller of the two quantities.
+    pub better_by: Money,
+}
+
+/// An order's fills added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Filled {
+    /// How much.
+    pub quantity: Quantity,
+    /// At what price on average.
+    pub average: Price,
+    /// Charges.
+    pub fees: Money,
+    /// When the first fill was known.
+    pub first: Nanos,
+    /// When the last fill was known.
+    pub last: Nanos,
+    #[serde(skip)]
+    value: Money,
 }
 
 /// Two events that were matched and differ, or one without a match.
@@ -139,6 +186,7 @@ pub fn compare(left: &Recorded, right: &Recorded, limit: usize) -> Result<Compar
     };
     let all: Vec<Name> = names(left).into_iter().chain(names(right)).collect::<BTreeSet<_>>().into_iter().collect();
     let mut tables = Tables::new(&all, limit.max(1));
+    tables.gauges = left.holds_its_inputs() != right.holds_its_inputs();
     let mut left_run = Reader::new(left, &all, begin(left, right)?)?;
     let mut right_run = Reader::new(right, &all, begin(right, left)?)?;
     let (mut from_left, mut from_right) = (left_run.next()?, right_run.next()?);
@@ -156,20 +204,27 @@ pub fn compare(left: &Recorded, right: &Recorded, limit: usize) -> Result<Compar
         let Some((key, row)) = next else { break };
         tables.offer(side, key, row);
     }
-    let [trades, orders, updates, fills] = tables.finish();
+    let gaps = tables.gaps();
+    let [trades, orders, updates, fills, decisions] = tables.finish();
+    let first_fill = fills.differences.first().cloned();
+    let (decided, filled) = (orders.differences.first().map(known), first_fill.as_ref().map(known));
     let (left_totals, right_totals) = (left_run.totals, right_run.totals);
     let pnl_delta = right_totals.pnl - left_totals.pnl;
-    let is_equal =
-        pnl_delta == Money::ZERO && [&trades, &orders, &updates, &fills].iter().all(|table| table.is_equal());
+    let all = [&trades, &orders, &updates, &fills, &decisions];
+    let is_equal = pnl_delta == Money::ZERO && all.iter().all(|table| table.is_equal());
     Ok(Comparison {
         verdict: if is_equal { "equal" } else { "different" },
         first_decision: orders.differences.first().cloned(),
+        first_fill,
+        decided_alike_until_then: decided.is_none_or(|decided| filled.is_some_and(|filled| filled <= decided)),
         pnl_delta,
         fees_delta: right_totals.fees - left_totals.fees,
         trades,
         orders,
         updates,
         fills,
+        decisions,
+        gaps,
         left: left_totals,
         right: right_totals,
         settings: header_differences(left, right),
@@ -181,6 +236,18 @@ impl Table {
     pub fn is_equal(&self) -> bool {
         self.different == 0 && self.left_only == 0 && self.right_only == 0
     }
+}
+
+/// A difference in basis points of a price, in units of 1e-8, rounded half away from zero.
+fn basis_points(difference: i64, of: Price) -> BasisPoints {
+    let scaled = i128::from(difference) * 10_000 * i128::from(SCALE);
+    BasisPoints(i64::try_from(divide_rounded(scaled, i128::from(of.0).max(1))).unwrap_or(i64::MAX))
+}
+
+/// When a difference was first known.
+fn known(mismatch: &Mismatch) -> Nanos {
+    let sides = [&mismatch.left, &mismatch.right];
+    sides.into_iter().flatten().map(|said| said.time).min().unwrap_or(Nanos::MAX)
 }
 
 /// Where the comparison of a run begins: a fork's parent after the frames that both have, any other at its start.
@@ -206,7 +273,8 @@ const TRADES: usize = 0;
 const ORDERS: usize = 1;
 const UPDATES: usize = 2;
 const FILLS: usize = 3;
-const KINDS: [Kind; 4] = [Kind::TradeClosed, Kind::OrderIntent, Kind::OrderUpdate, Kind::Fill];
+const DECISIONS: usize = 4;
+const KINDS: [Kind; 5] = [Kind::TradeClosed, Kind::OrderIntent, Kind::OrderUpdate, Kind::Fill, Kind::Decision];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -249,6 +317,7 @@ struct Reader<'a> {
     /// Orders and trades so far, by symbol.
     orders: Vec<u64>,
     trades: Vec<u64>,
+    decisions: Vec<u64>,
     working: BTreeMap<OrderId, Working>,
     totals: RunTotals,
     cash: Money,
@@ -268,6 +337,7 @@ impl<'a> Reader<'a> {
             symbols: recorded.instruments.iter().map(symbol).collect(),
             orders: vec![0; all.len()],
             trades: vec![0; all.len()],
+            decisions: vec![0; all.len()],
             working: BTreeMap::new(),
             cash,
             totals: RunTotals {
@@ -347,7 +417,14 @@ impl<'a> Reader<'a> {
                 }
                 (TRADES, symbol, number, 0)
             }
-            _ => unreachable!("only these four kinds are read"),
+            Event::Decision(decision) => {
+                self.decisions[symbol] += 1;
+                let number = self.decisions[symbol];
+                // One decision more of a symbol is one more number of every later one of the session.
+                (decision.cause, decision.decision) = (Cause::default(), number);
+                (DECISIONS, symbol, number, 0)
+            }
+            _ => unreachable!("only these kinds are read"),
         }
     }
 
@@ -365,17 +442,32 @@ struct Tables<'a> {
     names: &'a [Name],
     limit: usize,
     waiting: BTreeMap<Key, (Side, Row)>,
-    tables: [Table; 4],
+    tables: [Table; 5],
     /// The earliest differences of each table.
-    earliest: [BTreeMap<(Nanos, Key), Mismatch>; 4],
+    earliest: [BTreeMap<(Nanos, Key), Mismatch>; 5],
+    /// Each order's fills on both sides are added up.
+    gauges: bool,
+    /// By symbol and number of the order: its side, and what the left and the right run filled of it.
+    filled: BTreeMap<(usize, u64), (daybook_vocabulary::Side, [Option<Filled>; 2])>,
 }
 
 impl<'a> Tables<'a> {
     fn new(names: &'a [Name], limit: usize) -> Self {
-        Self { names, limit, waiting: BTreeMap::new(), tables: Default::default(), earliest: Default::default() }
+        Self {
+            names,
+            limit,
+            waiting: BTreeMap::new(),
+            tables: Default::default(),
+            earliest: Default::default(),
+            gauges: false,
+            filled: BTreeMap::new(),
+        }
     }
 
     fn offer(&mut self, side: Side, key: Key, row: Row) {
+        if self.gauges {
+            self.gauge(side, key, &row);
+        }
         match self.waiting.remove(&key) {
             Some((Side::Left, left)) if side == Side::Right => self.pair(key, &left, &row),
             Some((Side::Right, right)) if side == Side::Left => self.pair(key, &row, &right),
@@ -388,6 +480,41 @@ impl<'a> Tables<'a> {
                 self.waiting.insert(key, (side, row));
             }
         }
+    }
+
+    fn gauge(&mut self, side: Side, (_, symbol, number, _): Key, row: &Row) {
+        let Event::Fill(fill) = &row.event else { return };
+        let (_, sides) = self.filled.entry((symbol, number)).or_insert((fill.side, [None; 2]));
+        let place = if side == Side::Left { 0 } else { 1 };
+        let filled = sides[place].get_or_insert(Filled { first: row.time, ..Filled::default() });
+        filled.quantity += fill.quantity;
+        filled.value += fill.price.times(fill.quantity);
+        filled.fees += fill.charges.total();
+        filled.last = row.time;
+        filled.average = daybook_core::average(filled.value, filled.quantity);
+    }
+
+    /// The orders whose fills differ.
+    fn gaps(&self) -> Vec<FillGap> {
+        let differ = self.filled.iter().filter(|(_, (_, [left, right]))| left != right);
+        let gap = |(&(symbol, number), &(side, [left, right])): (&(usize, u64), &(_, [Option<Filled>; 2]))| {
+            let both = left.zip(right);
+            let better = |(left, right): (Filled, Filled)| match side {
+                daybook_vocabulary::Side::Buy => left.average.0 - right.average.0,
+                daybook_vocabulary::Side::Sell => right.average.0 - left.average.0,
+            };
+            FillGap {
+                symbol: self.names[symbol].1.clone(),
+                number,
+                side,
+                left,
+                right,
+                better_bps: both.map(|both| basis_points(better(both), both.0.average)),
+                better_by: both
+                    .map_or(Money::ZERO, |both| Price(better(both)).times(both.0.quantity.min(both.1.quantity))),
+            }
+        };
+        differ.map(gap).collect()
     }
 
     fn pair(&mut self, key: Key, left: &Row, right: &Row) {
@@ -436,7 +563,7 @@ impl<'a> Tables<'a> {
         }
     }
 
-    fn finish(mut self) -> [Table; 4] {
+    fn finish(mut self) -> [Table; 5] {
         while let Some((key, (side, row))) = self.waiting.pop_first() {
             self.alone(side, key, &row);
         }

@@ -145,15 +145,6 @@ pub enum ReplayError {
         /// Why.
         reason: String,
     },
-    /// A session on a live market: what led to an order there is not told yet.
-    #[error(
-        "{run} ran on a live market, and only runs on history are explained; `daybook journal cat` shows what led to an order",
-        run = run.display()
-    )]
-    NotExplained {
-        /// The session's journal.
-        run: PathBuf,
-    },
     /// A run header that cannot be followed.
     #[error("the run header cannot be followed: {0}")]
     Header(String),

@@ -48,8 +48,12 @@ pub struct Explanation {
     /// The policy's decision it came of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecidedBy>,
-    /// The candle it was decided on.
-    pub candle: SeenCandle,
+    /// The candle it was decided on; on a live market the last bar that was built, none before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candle: Option<SeenCandle>,
+    /// What it followed from, where that is no candle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<SeenEvent>,
     /// The last bars the strategy had seen of the instrument.
     pub seen: BarsSeen,
     /// Updates, changes and fills, in order.
@@ -113,6 +117,23 @@ pub struct SeenCandle {
     pub candle: Candle,
 }
 
+/// Something a session on a live market was told, and where it lies.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeenEvent {
+    /// Rank of the journal; 0 is the session on the live market.
+    pub rank: u32,
+    /// Sequence number in that journal.
+    pub seq: u64,
+    /// The journal's place on this machine.
+    pub journal: PathBuf,
+    /// When it was known.
+    pub known: Nanos,
+    /// Its kind, such as `trade-print`.
+    pub kind: &'static str,
+    /// The event.
+    pub event: Event,
+}
+
 /// What a strategy had seen before a decision.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BarsSeen {
@@ -141,7 +162,11 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub charges: Option<Money>,
     /// The candle that caused it.
-    pub candle: SeenCandle,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candle: Option<SeenCandle>,
+    /// What caused it, where that is no candle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<SeenEvent>,
 }
 
 /// A round trip, and the order's part in it.
@@ -178,16 +203,18 @@ pub fn explain(
     bars: usize,
 ) -> Result<Explanation, ReplayError> {
     let header = &recorded.header;
-    if recorded.holds_its_inputs() {
-        return Err(ReplayError::NotExplained { run: recorded.path.clone() });
-    }
     let mut plan = Plan::read(&header.strategy, &header.settings)?;
     plan.settings.calendar_file = calendar_file;
     plan.model_places.extend(recorded.path.parent().map(Path::to_owned));
     let found = find(recorded, order)?;
-    let inputs = Inputs { recorded, histories: find_inputs(header, candidates)? };
-    let candle = inputs.candle(found.seq, found.intent.cause)?;
+    let read = find_inputs(header, candidates)?;
+    let session = if recorded.holds_its_inputs() { Some(recorded) } else { read.session.as_ref() };
+    let inputs = Inputs { recorded, histories: &read.histories, session };
+    let (mut candle, event) = inputs.cause(found.seq, found.intent.cause)?;
     let seen = inputs.seen(&found, &plan, bars)?;
+    if candle.is_none() {
+        candle = inputs.built_bars(&found, 1)?.pop_back();
+    }
     let mut story = Story::new(&found);
     let mut cursor = recorded.journal.cursor(found.seq + 1);
     while !story.is_told()
@@ -210,6 +237,7 @@ pub fn explain(
         refusal: found.refusal(recorded)?,
         decision: found.decision(recorded)?,
         candle,
+        event,
         seen,
         charges: steps.iter().filter_map(|step| step.charges).sum(),
         steps,
@@ -356,10 +384,29 @@ impl Recorded {
 /// The journals the session read.
 struct Inputs<'a> {
     recorded: &'a Recorded,
-    histories: Vec<History>,
+    histories: &'a [History],
+    /// The session whose frames causes of rank 0 are.
+    session: Option<&'a Recorded>,
 }
 
 impl Inputs<'_> {
+    /// What an output of the session names as its cause: a candle, or else something a live market brought.
+    fn cause(&self, output: u64, cause: Cause) -> Result<(Option<SeenCandle>, Option<SeenEvent>), ReplayError> {
+        let Some(session) = self.session.filter(|_| cause.rank == 0) else {
+            return Ok((Some(self.candle(output, cause)?), None));
+        };
+        if cause.seq >= session.until {
+            return Err(ReplayError::NoCandle { run: self.recorded.path.clone(), seq: output, cause });
+        }
+        let frame = session.journal.frame(cause.seq)?;
+        let frame = frame.frame();
+        let (rank, seq, journal, known) = (0, cause.seq, session.path.clone(), Nanos(frame.time));
+        Ok(match decode(&session.path, frame)? {
+            Event::Candle(candle) => (Some(SeenCandle { rank, seq, journal, known, candle }), None),
+            event => (None, Some(SeenEvent { rank, seq, journal, known, kind: event.kind().word(), event })),
+        })
+    }
+
     /// The candle that an output of the session names as its cause.
     fn candle(&self, output: u64, cause: Cause) -> Result<SeenCandle, ReplayError> {
         let none = || ReplayError::NoCandle { run: self.recorded.path.clone(), seq: output, cause };
@@ -385,8 +432,8 @@ impl Inputs<'_> {
             Event::RequestRefused(refused) => (refused.cause, None),
             _ => unreachable!("a story keeps what happens to its order"),
         };
-        let candle = self.candle(seq, cause)?;
-        Ok(Step { seq, time, kind: event.kind().word(), event, charges, candle })
+        let (candle, cause) = self.cause(seq, cause)?;
+        Ok(Step { seq, time, kind: event.kind().word(), event, charges, candle, cause })
     }
 
     /// The last bars of the instrument that the strategy had learned when it decided.
@@ -394,7 +441,9 @@ impl Inputs<'_> {
         let interval = self.recorded.header.filter.interval;
         let selection = Selection { instruments: self.recorded.instruments.clone(), interval };
         let needed = plan.build(&selection, 1)?.warmup().saturating_add(1);
-        match plan.settings.engine_timeframe.filter(|timeframe| *timeframe != interval) {
+        let timeframe = plan.settings.engine_timeframe.filter(|timeframe| *timeframe != interval);
+        // On a live market bars are built from trades, whatever their length.
+        match timeframe.or(self.session.map(|_| interval)) {
             Some(timeframe) => {
                 let bars = self.built_bars(found, bars)?.into();
                 Ok(BarsSeen { kind: Kind::Bar.word(), interval: timeframe, needed, bars })
@@ -406,27 +455,24 @@ impl Inputs<'_> {
         }
     }
 
-    /// Bars built in the session, looked for backwards in doubling steps: the cost follows the number of bars.
+    /// Bars built in the session, or in the session on a live market that it took up.
     fn built_bars(&self, found: &Found, bars: usize) -> Result<VecDeque<SeenCandle>, ReplayError> {
-        let mut back = 1_024;
-        loop {
-            let from = found.seq.saturating_sub(back).max(self.recorded.outputs);
-            let mut last = Last::new(bars);
-            let mut cursor = self.recorded.journal.cursor(from).until(found.seq);
-            while let Some(frame) = cursor.next()? {
-                if frame.kind != Kind::Bar.number() || frame.stream != found.stream {
-                    continue;
-                }
-                if let Event::Bar(bar) = decode(&self.recorded.path, frame)? {
-                    let (seq, known, candle) = (frame.seq, Nanos(frame.time), *bar.candle());
-                    last.push(SeenCandle { rank: 0, seq, journal: self.recorded.path.clone(), known, candle });
-                }
-            }
-            if last.is_full() || from == self.recorded.outputs {
-                return Ok(last.kept);
-            }
-            back *= 2;
+        let is_like = !self.recorded.holds_its_inputs() && self.recorded.header.parent.is_none();
+        if let Some(session) = self.session.filter(|_| is_like) {
+            // The same market: its bars are the session's.
+            return bars_built_in(session, found.stream, found.intent.cause.seq + 1, bars);
         }
+        let mut built = bars_built_in(self.recorded, found.stream, found.seq, bars)?;
+        // Candles that warmed the strategy up, and bars of before a fork, stand in the session on the live market.
+        let parent = self.recorded.header.lineage().next().map(|parent| parent.seq + 1);
+        if let Some((session, until)) = self.session.zip(parent)
+            && built.len() < bars
+        {
+            for bar in bars_built_in(session, found.stream, until, bars - built.len())?.into_iter().rev() {
+                built.push_front(bar);
+            }
+        }
+        Ok(built)
     }
 
     /// Candles of the journals, looked for backwards in doubling steps; those the session left out are left out.
@@ -444,7 +490,7 @@ impl Inputs<'_> {
                 let journal = history.map(|history| history.path.clone()).unwrap_or_default();
                 last.push(SeenCandle { rank: cause.rank, seq: cause.seq, journal, known, candle: *candle });
             };
-            known_candles_of(&self.histories, instrument, filter.interval, range, &mut take)?;
+            known_candles_of(self.histories, instrument, filter.interval, range, &mut take)?;
             if last.is_full() || from <= begin {
                 return self.delivered(last.kept, plan);
             }
@@ -474,6 +520,39 @@ impl Inputs<'_> {
             kept.drain(..unseen as usize);
         }
         Ok(kept)
+    }
+}
+
+/// Bars built in a session before a frame, and the candles it was told of, looked for backwards in doubling steps: the
+/// cost follows the number of bars.
+fn bars_built_in(
+    recorded: &Recorded,
+    stream: u32,
+    until: u64,
+    bars: usize,
+) -> Result<VecDeque<SeenCandle>, ReplayError> {
+    const KINDS: [u16; 2] = [Kind::Bar.number(), Kind::Candle.number()];
+    let mut back = 1_024;
+    loop {
+        let from = until.saturating_sub(back).max(recorded.outputs);
+        let mut last = Last::new(bars);
+        let mut cursor = recorded.journal.cursor(from).until(until);
+        while let Some(frame) = cursor.next()? {
+            if !KINDS.contains(&frame.kind) || frame.stream != stream {
+                continue;
+            }
+            let (seq, known, journal) = (frame.seq, Nanos(frame.time), recorded.path.clone());
+            let candle = match decode(&recorded.path, frame)? {
+                Event::Bar(bar) => *bar.candle(),
+                Event::Candle(candle) => candle,
+                _ => continue,
+            };
+            last.push(SeenCandle { rank: 0, seq, journal, known, candle });
+        }
+        if last.is_full() || from == recorded.outputs {
+            return Ok(last.kept);
+        }
+        back *= 2;
     }
 }
 

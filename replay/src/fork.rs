@@ -14,16 +14,16 @@ use crate::backtest::{BacktestOutcome, Prepared};
 use crate::compare::{Comparison, compare};
 use crate::driver::{CHECK_EVERY, Sink, Source, run};
 use crate::error::ReplayError;
-use crate::history::HistorySource;
 use crate::plan::Plan;
 use crate::recorded::Recorded;
 use crate::report::{Manifest, Summary};
 use crate::rundir::{describe, refuse_to_replace, remove, replace, sibling};
 use crate::session::{Progress, SessionSink, Snapshotting};
+use crate::told::Told;
 use daybook_core::strategy::Strategy;
 use daybook_core::{Body, Conclusion, Core, Outbox, Setup};
 use daybook_journal::{Options, Snapshots, Writer};
-use daybook_vocabulary::{Hash, Instrument, Nanos, Parent, SessionHeader, SessionMode};
+use daybook_vocabulary::{Hash, Instrument, Kind, Nanos, Parent, SessionHeader, SessionMode};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::fs;
@@ -77,9 +77,6 @@ pub fn fork(
     progress: Progress<'_>,
 ) -> Result<Forked, ReplayError> {
     let refuse = |reason: String| ReplayError::NoFork { run: parent.path.clone(), reason };
-    if parent.holds_its_inputs() {
-        return Err(refuse("it ran on a live market; only a run on history is taken up".to_owned()));
-    }
     let frames = parent.journal.head().frames;
     // The last frame is the digest at the end, after which nothing is decided.
     if options.at + 1 >= frames {
@@ -90,14 +87,16 @@ pub fn fork(
         refuse_to_replace(&options.out, options.force)?;
     }
     let (before, prepared) = prepare(parent, &options.candidates, options.calendar_file.clone())?;
+    let prepared = match parent.holds_its_inputs() {
+        true => prepared.with_session(Some(Recorded::open_until(&parent.path, parent.until)?)),
+        false => prepared,
+    };
     let after = before.with(&options.changes, &FIXED).map_err(refuse)?;
     let building = sibling(&options.out, "partial")?;
     remove(&building)?;
     fs::create_dir_all(&building).map_err(ReplayError::file(&building))?;
     let (named, summary) = write_session(parent, options, &prepared, [&before, &after], &building, seconds, progress)?;
-    let ranked = prepared.histories.iter().zip(1u32..);
-    let inputs: Vec<_> = ranked.map(|(history, rank)| (rank, history.id(), history.path.clone())).collect();
-    Manifest::write(&building, &inputs).map_err(|error| ReplayError::Report(error.to_string()))?;
+    Manifest::write(&building, &prepared.places()?).map_err(|error| ReplayError::Report(error.to_string()))?;
     replace(&building, &options.out)?;
     let fork = Recorded::open(&options.out.join("journal"))?;
     let comparison = compare(parent, &fork, options.limit)?;
@@ -115,9 +114,12 @@ fn write_session(
 ) -> Result<(Parent, Summary), ReplayError> {
     let started = seconds();
     let mut stages = stages(&parent.header, &before.model_places)?;
-    let taken = stages.last().map_or(0, |stage| stage.until);
-    let wanted = taken + (options.at + 1).saturating_sub(parent.outputs);
-    stages.push(Stage { plan: before.clone(), until: wanted });
+    let taken = parent.header.parent.as_ref().map_or(0, |before| before.outputs);
+    let until = match parent.holds_its_inputs() {
+        true => Until::Input(options.at),
+        false => Until::Outputs(taken + (options.at + 1).saturating_sub(parent.outputs)),
+    };
+    stages.push(Stage { plan: before.clone(), until });
     let begins = Nanos(parent.journal.frame(0)?.frame().time);
     let (mut unasked, mut untold) = (|_| (), |_| ());
     let listeners: [Progress<'_>; 2] = [&mut unasked, &mut untold];
@@ -136,7 +138,7 @@ fn write_session(
         journal_head: Hash(parent.journal.head().content.0),
         seq,
         content: Hash(parent.journal.content_at(seq + 1)?.0),
-        outputs: taken + (seq + 1).saturating_sub(parent.outputs),
+        outputs: taken + outputs_until(parent, seq)?,
         strategy: before.strategy.clone(),
         settings: before.written(),
     };
@@ -146,6 +148,10 @@ fn write_session(
         config: after.hash(),
         strategy: after.strategy.clone(),
         settings: after.written(),
+        inputs: match parent.holds_its_inputs() {
+            true => vec![parent.as_input()?],
+            false => parent.header.inputs.clone(),
+        },
         parent: Some(named.clone()),
         ancestors: parent.header.lineage().cloned().collect(),
         ..parent.header.clone()
@@ -208,6 +214,11 @@ impl<'a> Story<'a> {
 }
 
 impl Sink for Story<'_> {
+    /// What a live session was told stands in its journal, between its outputs.
+    fn begin(&mut self, input: &daybook_core::Input<'_>) -> Result<bool, ReplayError> {
+        if self.unheard > 0 { Ok(true) } else { self.heard.begin(input) }
+    }
+
     fn commit(&mut self, time: Nanos, out: &mut Outbox) -> Result<bool, ReplayError> {
         self.written.commit(time, out)?;
         if self.unheard > 0 {
@@ -225,20 +236,46 @@ impl Sink for Story<'_> {
 /// Outputs of the core, from the start, that a plan's settings led to.
 pub(crate) struct Stage {
     plan: Plan,
-    /// How many outputs there were when the next plan took over.
-    until: u64,
+    /// When the next plan took over.
+    until: Until,
+}
+
+/// The end of a stage: the next step is the next plan's.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    /// There were so many outputs.
+    Outputs(u64),
+    /// In a session that holds its inputs, where some lead to nothing: the next one stands behind this frame.
+    Input(u64),
+}
+
+/// Outputs in a session's journal up to a frame.
+fn outputs_until(recorded: &Recorded, seq: u64) -> Result<u64, ReplayError> {
+    if !recorded.holds_its_inputs() {
+        return Ok((seq + 1).saturating_sub(recorded.outputs));
+    }
+    let mut cursor = recorded.journal.cursor(recorded.outputs).until(seq + 1);
+    let mut count = 0;
+    while cursor.advance()? {
+        count += u64::from(Kind::from_number(cursor.frame().kind).is_some_and(Kind::is_output));
+    }
+    Ok(count)
 }
 
 /// What a fork's header says came before it: nothing for a run.
 ///
 /// `places` are where a model that decided is looked for.
 pub(crate) fn stages(header: &SessionHeader, places: &[PathBuf]) -> Result<Vec<Stage>, ReplayError> {
-    let stage = |parent: &Parent| {
+    let of_a_session = header.inputs.iter().any(|input| input.rank == 0);
+    let stage = |(index, parent): (usize, &Parent)| {
         let mut plan = Plan::read(&parent.strategy, &parent.settings)?;
         plan.model_places = places.to_vec();
-        Ok(Stage { plan, until: parent.outputs })
+        // The first run of the story is the session whose recorded market all of it is told on.
+        let by_input = of_a_session && index == 0;
+        let until = if by_input { Until::Input(parent.seq) } else { Until::Outputs(parent.outputs) };
+        Ok(Stage { plan, until })
     };
-    header.lineage().map(stage).collect()
+    header.lineage().enumerate().map(stage).collect()
 }
 
 /// The core and its source after the step that led to the last output of the stages, under the new plan.
@@ -250,22 +287,34 @@ pub(crate) fn take_up<S: Sink>(
     stages: &[Stage],
     after: &Plan,
     check: &mut S,
-) -> Result<(Core, HistorySource), ReplayError> {
+) -> Result<(Core, Told), ReplayError> {
     let first = &stages.first().expect("a fork takes something up").plan;
-    let mut source = prepared.source(first)?;
+    let mut source = prepared.told(first)?;
     let mut core = first.core(&prepared.selection, &prepared.filter, prepared.range)?;
     let mut plans = stages.iter().skip(1).map(|stage| &stage.plan).chain([after]);
     // Every plan's strategy learns the bars from the first on, whenever its turn comes.
     let setup = |plan: &Plan| plan.setup(&prepared.selection, &prepared.filter, prepared.range);
     let mut waiting: VecDeque<Setup> = plans.clone().map(setup).collect::<Result<_, _>>()?;
     let (mut done, mut going) = (0, true);
+    // The input that a stage looked at and left to the next one.
+    let mut left = false;
     for stage in stages {
-        while going && done < stage.until && source.advance()? {
+        while going && !matches!(stage.until, Until::Outputs(until) if done >= until) {
+            if !std::mem::take(&mut left) && !source.advance()? {
+                break;
+            }
+            if matches!(stage.until, Until::Input(last) if source.input().cause.seq > last) {
+                left = true;
+                break;
+            }
             (done, going) = step(&mut core, &source, &mut waiting, done, check)?;
         }
         let (Some(next), Some(plan)) = (waiting.pop_front(), plans.next()) else { break };
         core.go_on_under(next, plan.strategy == stage.plan.strategy && plan.parameters == stage.plan.parameters)?;
         core = plan.equip(core, &prepared.selection)?;
+    }
+    if left {
+        source.again();
     }
     Ok((core, source))
 }
@@ -274,12 +323,15 @@ pub(crate) fn take_up<S: Sink>(
 /// whether to go on.
 fn step<S: Sink>(
     core: &mut Core,
-    source: &HistorySource,
+    source: &Told,
     waiting: &mut VecDeque<Setup>,
     done: u64,
     check: &mut S,
 ) -> Result<(u64, bool), ReplayError> {
     let input = source.input();
+    if !check.begin(&input)? {
+        return Ok((done, false));
+    }
     for next in waiting.iter_mut() {
         match input.body {
             Body::Candle(id, candle) if next.timeframe.is_none() => next.strategy.on_bar(id, candle),

@@ -11,8 +11,8 @@ use crate::error::ReplayError;
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::{Cursor, Journal};
 use daybook_vocabulary::{
-    Candle, Cause, Command, Depth, Event, Instrument, InstrumentId, Kind, Nanos, Quote, SessionHeader, SessionMode,
-    TradePrint,
+    Candle, Cause, Command, Depth, Event, Hash, InputJournal, Instrument, InstrumentId, Kind, Nanos, Quote,
+    SessionHeader, SessionMode, TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -28,15 +28,30 @@ pub struct Recorded {
     pub instruments: Vec<Instrument>,
     /// Sequence number of the first frame behind the instruments.
     pub outputs: u64,
+    /// When it began.
+    pub begun: Nanos,
+    /// Frames of it that count; a longer journal is read up to here.
+    pub until: u64,
 }
 
 impl Recorded {
     /// Opens a session's journal.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
+        Self::open_until(path, u64::MAX)
+    }
+
+    /// Opens a session's journal as it was when it held `frames` frames.
+    pub fn open_until(path: &Path, frames: u64) -> Result<Self, ReplayError> {
         let journal = Journal::open(path)?;
+        let until = journal.head().frames.min(frames);
         let not_a_run = |reason: &str| ReplayError::NotARun { run: path.to_owned(), reason: reason.to_owned() };
         let mut cursor = journal.cursor(0);
-        let header = match cursor.next()?.map(|frame| decode(path, frame)).transpose()? {
+        let mut begun = Nanos::MIN;
+        let first = cursor.next()?.map(|frame| {
+            begun = Nanos(frame.time);
+            decode(path, frame)
+        });
+        let header = match first.transpose()? {
             Some(Event::SessionHeader(header)) => header,
             Some(_) => return Err(not_a_run("it is a journal of history, not of a session")),
             None => return Err(not_a_run("its journal is empty")),
@@ -49,7 +64,7 @@ impl Recorded {
             }
         }
         let outputs = 1 + instruments.len() as u64;
-        Ok(Self { path: path.to_owned(), journal, header, instruments, outputs })
+        Ok(Self { path: path.to_owned(), journal, header, instruments, outputs, begun, until })
     }
 
     /// True where its own journal holds what it was told: sessions on a live market.
@@ -59,12 +74,26 @@ impl Recorded {
 
     /// What it was told, from the start.
     pub fn inputs(&self) -> RecordedSource {
-        RecordedSource::new(&self.path, self.journal.cursor(self.outputs))
+        self.inputs_from(self.outputs)
+    }
+
+    /// What it was told, from a frame on.
+    pub fn inputs_from(&self, seq: u64) -> RecordedSource {
+        RecordedSource::new(&self.path, self.journal.cursor(seq).until(self.until))
+    }
+
+    /// How a session that reads its recorded market names it: the input of rank 0, whose frames causes of rank 0 are.
+    pub fn as_input(&self) -> Result<InputJournal, ReplayError> {
+        let id = self.journal.id().map(|id| crate::catalog::hex(&id)).unwrap_or_default();
+        let content = Hash(self.journal.content_at(self.until)?.0);
+        Ok(InputJournal { rank: 0, id, last_seq: self.until.saturating_sub(1), content })
     }
 }
 
 /// The inputs of a session's own journal.
 pub struct RecordedSource {
+    /// The input that was moved to comes once more.
+    again: bool,
     cursor: Cursor,
     path: PathBuf,
     cause: Cause,
@@ -87,12 +116,22 @@ enum Held {
 impl RecordedSource {
     fn new(path: &Path, cursor: Cursor) -> Self {
         let (cause, time) = (Cause::default(), Nanos::MIN);
-        Self { cursor, path: path.to_owned(), cause, time, held: Held::SessionClosed }
+        Self { again: false, cursor, path: path.to_owned(), cause, time, held: Held::SessionClosed }
+    }
+}
+
+impl RecordedSource {
+    /// Takes the last step back: [`Source::advance`] moves to the same input once more.
+    pub(crate) const fn again(&mut self) {
+        self.again = true;
     }
 }
 
 impl Source for RecordedSource {
     fn advance(&mut self) -> Result<bool, ReplayError> {
+        if std::mem::take(&mut self.again) {
+            return Ok(true);
+        }
         while self.cursor.advance()? {
             let frame = self.cursor.frame();
             if Kind::from_number(frame.kind).is_some_and(Kind::is_output) {

@@ -12,7 +12,7 @@ use crate::report::{
 };
 use crate::session::{Progress, Snapshotting};
 use daybook_journal::{Journal, SealKey, Snapshots};
-use daybook_vocabulary::{Candle, Hash, Instrument, InstrumentId, Interval, Nanos};
+use daybook_vocabulary::{Candle, Event, Hash, Instrument, InstrumentId, Interval, Kind, Nanos};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,23 @@ pub struct Conduct<'a> {
 
 /// Runs a backtest into `options.out`: journal, tables, summary, report and manifest.
 pub fn conduct(options: &BacktestOptions, conduct: Conduct<'_>) -> Result<Summary, ReplayError> {
+    conduct_of(options, None, conduct)
+}
+
+/// The same of inputs that were opened already: see [`crate::like`].
+pub fn conduct_prepared(
+    options: &BacktestOptions,
+    prepared: Prepared,
+    conduct: Conduct<'_>,
+) -> Result<Summary, ReplayError> {
+    conduct_of(options, Some(prepared), conduct)
+}
+
+fn conduct_of(
+    options: &BacktestOptions,
+    prepared: Option<Prepared>,
+    conduct: Conduct<'_>,
+) -> Result<Summary, ReplayError> {
     let run = &options.out;
     if run.exists() {
         refuse_to_replace(run, options.force)?;
@@ -41,7 +58,7 @@ pub fn conduct(options: &BacktestOptions, conduct: Conduct<'_>) -> Result<Summar
     let building = sibling(run, "partial")?;
     remove(&building)?;
     fs::create_dir_all(&building).map_err(ReplayError::file(&building))?;
-    let built = build(options, &building, conduct);
+    let built = build(options, prepared, &building, conduct);
     if built.is_err() {
         // Nothing is left of what failed; that it failed matters more than that it cannot be removed.
         let _ = remove(&building);
@@ -51,12 +68,20 @@ pub fn conduct(options: &BacktestOptions, conduct: Conduct<'_>) -> Result<Summar
     Ok(summary)
 }
 
-fn build(options: &BacktestOptions, building: &Path, conduct: Conduct<'_>) -> Result<Summary, ReplayError> {
+fn build(
+    options: &BacktestOptions,
+    prepared: Option<Prepared>,
+    building: &Path,
+    conduct: Conduct<'_>,
+) -> Result<Summary, ReplayError> {
     let journal = building.join("journal");
     let (every, keep) = conduct.snapshots;
     let snapshots = Snapshotting { store: Snapshots::new(&building.join("cache"), keep), every };
     let started = (conduct.seconds)();
-    let (outcome, prepared) = backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?;
+    let (outcome, prepared) = match prepared {
+        None => backtest(options, &journal, snapshots, conduct.seal, conduct.progress)?,
+        Some(prepared) => (prepared.replay(options, &journal, snapshots, conduct.seal, conduct.progress)?, prepared),
+    };
     let wall_seconds = (conduct.seconds)() - started;
     let Conduct { chart_trades, contract_notes, .. } = conduct;
     let report = ReportOptions { chart_trades, contract_notes, ..ReportOptions::default() };
@@ -65,13 +90,7 @@ fn build(options: &BacktestOptions, building: &Path, conduct: Conduct<'_>) -> Re
         let copy = building.join(crate::learned::MODEL_FILE);
         fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
     }
-    let inputs: Vec<_> = prepared
-        .histories
-        .iter()
-        .enumerate()
-        .map(|(index, history)| (index as u32 + 1, history.id(), history.path.clone()))
-        .collect();
-    Manifest::write(building, &inputs).map_err(|error| ReplayError::Report(error.to_string()))?;
+    Manifest::write(building, &prepared.places()?).map_err(|error| ReplayError::Report(error.to_string()))?;
     Ok(summary)
 }
 
@@ -116,7 +135,10 @@ pub(crate) fn describe(
         instruments: &prepared.selection.instruments,
         interval: prepared.selection.interval,
     };
-    let report = report::write(building, &outcome.header, &facts, &mut events, Some(&mut candles), options)
+    let mut bars = BuiltBars { journal: building.join("journal") };
+    // A live market showed trades: the bars that were built of them are the candles.
+    let candles: &mut dyn CandleSource = if prepared.session.is_some() { &mut bars } else { &mut candles };
+    let report = report::write(building, &outcome.header, &facts, &mut events, Some(candles), options)
         .map_err(|error| ReplayError::Report(error.to_string()))?;
     Ok(report.summary)
 }
@@ -165,6 +187,47 @@ impl CandleSource for Candles<'_> {
         let range = Range { from, until: to + 1 };
         candles_of(self.histories, &self.instruments[instrument.index()], self.interval, range, take)
             .map_err(|error| ReportError::Journal { reason: error.to_string() })
+    }
+}
+
+/// The bars that a session built.
+struct BuiltBars {
+    journal: PathBuf,
+}
+
+impl CandleSource for BuiltBars {
+    fn candles(
+        &mut self,
+        instrument: InstrumentId,
+        from: Nanos,
+        to: Nanos,
+        take: &mut dyn FnMut(&Candle),
+    ) -> Result<(), ReportError> {
+        let failed = |error: ReplayError| ReportError::Journal { reason: error.to_string() };
+        let journal = Journal::open(&self.journal).map_err(|error| failed(error.into()))?;
+        let mut cursor = journal.cursor(0);
+        while let Some(frame) = cursor.next().map_err(|error| failed(error.into()))? {
+            if frame.kind != Kind::Bar.number() || frame.stream != instrument.0 {
+                continue;
+            }
+            if let Event::Bar(bar) = decode(&self.journal, frame).map_err(failed)?
+                && (from..=to).contains(&bar.candle().open_time())
+            {
+                take(bar.candle());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Prepared {
+    /// Rank, id and place of each journal that is read, for the manifest.
+    pub(crate) fn places(&self) -> Result<Vec<(u32, String, PathBuf)>, ReplayError> {
+        if let Some(session) = &self.session {
+            return Ok(vec![(0, session.as_input()?.id, session.path.clone())]);
+        }
+        let ranked = self.histories.iter().zip(1u32..);
+        Ok(ranked.map(|(history, rank)| (rank, history.id(), history.path.clone())).collect())
     }
 }
 

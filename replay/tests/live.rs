@@ -6,9 +6,7 @@ use daybook_journal::{Draft, Journal, Options, Writer};
 use daybook_replay::live::{Course, Heard, Pilot, Recorder, Stage};
 use daybook_replay::synthetic::{self, Market};
 use daybook_replay::{BacktestOptions, Plan, Prepared, Recorded, Source, audit};
-use daybook_vocabulary::{
-    Event, Hash, Interval, Nanos, OrderId, Price, Quantity, SessionHeader, SessionMode, Side, TradePrint,
-};
+use daybook_vocabulary::{Event, Hash, Interval, Nanos, Price, Quantity, SessionHeader, SessionMode, Side, TradePrint};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -336,19 +334,6 @@ fn a_session_cut_off_anywhere_goes_on_as_if_it_had_not_been() {
         assert_eq!(Hash(head.content.0), content, "cut before frame {at}");
         std::fs::remove_dir_all(&path).unwrap();
     }
-}
-
-/// What cannot be told yet is refused in words, not blamed on the record.
-#[test]
-fn an_order_of_a_live_session_is_not_explained() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = options(&market(dir.path()));
-    let prepared = Prepared::open(&options).unwrap();
-    let whole = dir.path().join("whole");
-    record(&whole, &options, &prepared, &feed(&options, &prepared));
-    let recorded = Recorded::open(&whole).unwrap();
-    let error = daybook_replay::explain(&recorded, &[], None, OrderId(1), 5).err().map(|error| error.to_string());
-    assert!(error.is_some_and(|text| text.contains("live market") && text.contains("journal cat")));
 }
 
 /// A session is taken up under what its header says; under anything else the restart stops and says where they part.

@@ -5,10 +5,13 @@ use crate::cli::{Backtest, Cli, Format};
 use crate::output::{self, Stopwatch};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use daybook_config::Settings;
 use daybook_core::strategy::STRATEGIES;
 use daybook_journal::SealKey;
 use daybook_replay::report::Summary;
-use daybook_replay::{BacktestOptions, Conduct, History, Plan, conduct, learned};
+use daybook_replay::{
+    BacktestOptions, Conduct, History, Plan, Prepared, Recorded, conduct, conduct_prepared, learned, like,
+};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::ExitCode;
@@ -18,7 +21,8 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
         list_strategies();
         return Ok(ExitCode::SUCCESS);
     }
-    let Some(out) = arguments.out.clone().filter(|_| !arguments.journal.is_empty()) else {
+    let reads = !arguments.journal.is_empty() || arguments.like.is_some();
+    let Some(out) = arguments.out.clone().filter(|_| reads) else {
         let what = if arguments.out.is_none() { "--out RUN" } else { "--journal DIR" };
         let text = format!("the following required argument was not provided: {what}");
         Cli::command().error(ErrorKind::MissingRequiredArgument, text).exit()
@@ -27,6 +31,13 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
     let (parameters, overrides) = split(arguments);
     let resolved = super::settings(cli, overrides)?;
     let settings = resolved.settings.clone();
+    if let Some(session) = &arguments.like {
+        let session = Recorded::open(&super::journal_of(session))?;
+        let expected = session.until;
+        let binary = output::binary_hash()?;
+        let (options, prepared) = like(session, settings.calendar_file.clone(), out, arguments.force, binary)?;
+        return test(cli, arguments, &options, Some(prepared), (&settings, expected, &watch));
+    }
     let options = BacktestOptions {
         journals: arguments.journal.iter().map(|path| super::journal_of(path)).collect(),
         plan: Plan::new(&arguments.strategy, &parameters, resolved.settings)?,
@@ -39,27 +50,39 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
         force: arguments.force,
         binary: output::binary_hash()?,
     };
-    let seal = if arguments.seal { Some(seal_key(&settings)?) } else { None };
-    let bar = output::progress(expected_inputs(&options), "inputs");
+    let expected = expected_inputs(&options);
+    test(cli, arguments, &options, None, (&settings, expected, &watch))
+}
+
+fn test(
+    cli: &Cli,
+    arguments: &Backtest,
+    options: &BacktestOptions,
+    prepared: Option<Prepared>,
+    (settings, expected, watch): (&Settings, u64, &Stopwatch),
+) -> Verdict {
+    let seal = if arguments.seal { Some(seal_key(settings)?) } else { None };
+    let bar = output::progress(expected, "inputs");
     bar.set_message("replaying");
     let mut progress = |inputs: u64| bar.set_position(inputs);
-    let summary = conduct(
-        &options,
-        Conduct {
-            seal: seal.as_ref(),
-            snapshots: (settings.snapshot_every, settings.snapshot_keep as usize),
-            chart_trades: settings.report_chart_trades as usize,
-            contract_notes: arguments.contract_note,
-            seconds: &|| watch.seconds(),
-            progress: &mut progress,
-        },
-    );
+    let how = Conduct {
+        seal: seal.as_ref(),
+        snapshots: (settings.snapshot_every, settings.snapshot_keep as usize),
+        chart_trades: settings.report_chart_trades as usize,
+        contract_notes: arguments.contract_note,
+        seconds: &|| watch.seconds(),
+        progress: &mut progress,
+    };
+    let summary = match prepared {
+        Some(prepared) => conduct_prepared(options, prepared, how),
+        None => conduct(options, how),
+    };
     bar.finish_and_clear();
     let summary = summary?;
     if cli.format == Format::Json {
         output::json(&summary)?;
     } else {
-        print(&summary, &options);
+        print(&summary, options);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,8 +2,9 @@
 
 use super::Verdict;
 use crate::cli::{Cli, Compare, Format};
-use crate::output::{self, line};
-use daybook_replay::{Comparison, Mismatch, Recorded, Said, Table, compare};
+use crate::output::{self, Align, line, table};
+use daybook_replay::{Comparison, FillGap, Filled, Mismatch, Recorded, Said, Table, compare};
+use daybook_vocabulary::Money;
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -23,8 +24,13 @@ pub fn run(cli: &Cli, arguments: &Compare) -> Verdict {
 pub fn print(found: &Comparison) {
     line(found.verdict);
     line(format_args!("{:8} {:>10} {:>10} {:>10} {:>10}", "", "equal", "different", "only left", "only right"));
-    let tables =
-        [("trades", &found.trades), ("orders", &found.orders), ("updates", &found.updates), ("fills", &found.fills)];
+    let tables = [
+        ("trades", &found.trades),
+        ("orders", &found.orders),
+        ("updates", &found.updates),
+        ("fills", &found.fills),
+        ("decisions", &found.decisions),
+    ];
     for (name, table) in tables {
         line(format_args!(
             "{name:8} {:>10} {:>10} {:>10} {:>10}",
@@ -52,9 +58,55 @@ pub fn print(found: &Comparison) {
         line("the first decision that differs");
         mismatch(first);
     }
+    if let Some(first) = &found.first_fill {
+        let before = if found.decided_alike_until_then {
+            "the first fill that differs; every order decided before it was known is equal"
+        } else {
+            "the first fill that differs; orders decided before it was known differ already"
+        };
+        line(before);
+        mismatch(first);
+    }
+    gaps(found);
     for (name, table) in tables.into_iter().filter(|(_, table)| !table.is_equal()) {
         differences(name, table);
     }
+}
+
+/// What was filled on one side beside what was filled on the other, order by order.
+fn gaps(found: &Comparison) {
+    use Align::{Left, Right};
+    if found.gaps.is_empty() {
+        return;
+    }
+    line("fills, order by order: how much better the right one was for the trader");
+    let columns = [
+        ("symbol", Left),
+        ("order", Right),
+        ("side", Left),
+        ("left", Right),
+        ("at", Right),
+        ("right", Right),
+        ("at", Right),
+        ("better bps", Right),
+        ("better by", Right),
+    ];
+    let filled = |side: &Option<Filled>| match side {
+        Some(filled) => [filled.quantity.to_string(), filled.average.to_string()],
+        None => ["-".to_owned(), "-".to_owned()],
+    };
+    let row = |gap: &FillGap| {
+        let ([left, left_at], [right, right_at]) = (filled(&gap.left), filled(&gap.right));
+        let bps = gap.better_bps.map_or_else(|| "-".to_owned(), |bps| bps.to_string());
+        let (number, side) = (gap.number.to_string(), gap.side.to_string());
+        vec![gap.symbol.clone(), number, side, left, left_at, right, right_at, bps, gap.better_by.to_string()]
+    };
+    table(&columns, &found.gaps.iter().map(row).collect::<Vec<_>>());
+    let total: Money = found.gaps.iter().map(|gap| gap.better_by).sum();
+    line(format_args!(
+        "{} orders filled differently; together the right fills were better by {total}",
+        found.gaps.len()
+    ));
 }
 
 fn differences(name: &str, table: &Table) {

@@ -3,7 +3,7 @@
 use super::Verdict;
 use crate::cli::{Cli, Explain, Format};
 use crate::output::{self, line};
-use daybook_replay::{BarsSeen, Explanation, Recorded, SeenCandle, Step, TradeOf, explain, recorded_inputs};
+use daybook_replay::{BarsSeen, Explanation, Recorded, SeenCandle, SeenEvent, Step, TradeOf, explain, recorded_inputs};
 use daybook_vocabulary::{Candle, Event, OrderId, OrderIntent};
 use std::process::ExitCode;
 
@@ -42,8 +42,14 @@ fn print(explained: &Explanation) {
         line(format_args!("      values BUY {buy}, SELL {sell}, HOLD {hold}"));
         line(format_args!("      model {}, features {}", decision.model, decision.features));
     }
-    line("decided on the candle");
-    candle(&explained.candle);
+    if let Some(seen) = &explained.candle {
+        line("decided on the candle");
+        candle(seen);
+    }
+    if let Some(seen) = &explained.event {
+        line("after it was told");
+        event(seen);
+    }
     seen(&explained.seen);
     line("what became of it");
     if explained.steps.is_empty() {
@@ -131,7 +137,24 @@ fn step(step: &Step) {
         }
         _ => {}
     }
-    line(format_args!("      candle {}:{}  {}", step.candle.rank, step.candle.seq, prices(&step.candle.candle)));
+    if let Some(seen) = &step.candle {
+        line(format_args!("      candle {}:{}  {}", seen.rank, seen.seq, prices(&seen.candle)));
+    }
+    if let Some(seen) = &step.cause {
+        event(seen);
+    }
+}
+
+/// What a live market brought, in one line.
+fn event(seen: &SeenEvent) {
+    let told = match &seen.event {
+        Event::TradePrint(print) => {
+            format!("{} traded at {}, at the exchange {}", print.quantity(), print.price(), print.exchange_time())
+        }
+        Event::OperatorCommand(said) => format!("{} ({})", said.command, said.source),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    };
+    line(format_args!("      {} {}:{}  {told}  known {}", seen.kind, seen.rank, seen.seq, seen.known));
 }
 
 fn trade(of: &TradeOf) {

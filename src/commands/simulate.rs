@@ -48,6 +48,7 @@ pub fn run(cli: &Cli, arguments: &Simulate) -> Verdict {
         start: stamp::at(arguments.date, arguments.start),
         cash: arguments.cash,
         freeze: arguments.freeze_quantity,
+        fill_max: arguments.fill_at_most,
         api_key: API_KEY.to_owned(),
         api_secret: API_SECRET.to_owned(),
         request_life: request_life(speed),
@@ -78,6 +79,7 @@ pub fn run(cli: &Cli, arguments: &Simulate) -> Verdict {
         port: number,
         speed: arguments.speed,
         faults: arguments.fault.clone(),
+        fault_seed: arguments.fault_seed,
         redirect: arguments.redirect.clone(),
         postback: arguments.postback.clone(),
         limited: !arguments.no_limits,
@@ -114,7 +116,10 @@ fn open_market(arguments: &Simulate) -> Result<KiteMarket, Box<dyn Error>> {
 
 /// A place that follows from what makes one market differ from another.
 fn book_of(setup: &Setup, market: &KiteMarket, port: u16) -> PathBuf {
-    let text = format!("{} {} {} {}", market.fingerprint(), setup.start.0, setup.cash, setup.freeze);
+    let mut text = format!("{} {} {} {}", market.fingerprint(), setup.start.0, setup.cash, setup.freeze);
+    if let Some(most) = setup.fill_max {
+        text += &format!(" {most}");
+    }
     let hash = blake3::hash(text.as_bytes()).to_hex();
     Path::new(BOOKS).join(format!("{}-{port}-{}", setup.date, &hash[..8]))
 }

@@ -33,6 +33,8 @@ pub struct Quote {
     base: Price,
     percent: i64,
     moves: bool,
+    /// Most that a level of the book shows.
+    level_max: i64,
     /// Σ price × volume of the day, in units of 1e-8.
     turnover: i128,
     ticks: i64,
@@ -42,16 +44,17 @@ pub struct Quote {
 #[derive(Clone, Debug)]
 pub struct Board {
     quotes: Vec<Quote>,
+    level_max: i64,
 }
 
 impl Board {
-    /// Before the first day.
-    pub fn new(listed: &[Listed]) -> Self {
+    /// Before the first day; a level of a book shows at most so much.
+    pub fn new(listed: &[Listed], level_max: i64) -> Self {
         let quote = |listed: &Listed| Quote {
             snapshot: Snapshot { token: listed.token, ..Snapshot::default() },
             ..Quote::default()
         };
-        Self { quotes: listed.iter().map(quote).collect() }
+        Self { quotes: listed.iter().map(quote).collect(), level_max }
     }
 
     /// One instrument.
@@ -74,6 +77,7 @@ impl Board {
             quote.auction = day.auction;
             quote.opening = day.opening;
             quote.listed = true;
+            quote.level_max = self.level_max;
             (quote.base, quote.percent, quote.moves) = (day.base, day.band_percent, day.band_moves);
             quote.set_bands();
         }
@@ -167,7 +171,7 @@ impl Quote {
         let best_offer = (best_bid + step).max(below + if below == self.snapshot.last.0 { 0 } else { step });
         let usual = (self.snapshot.volume / self.ticks.max(1)).max(1);
         let mut line = |price: i64| {
-            let quantity = usual * (1 + dice.below(8) as i64);
+            let quantity = (usual * (1 + dice.below(8) as i64)).min(self.level_max);
             let orders = 1 + dice.below(12) as u16;
             let inside = self.lower.0 <= price && price <= self.upper.0;
             if inside { BookLine { quantity, price: Price(price), orders } } else { BookLine::default() }
@@ -193,6 +197,12 @@ impl Dice {
     /// For one instrument at one time.
     pub fn new(token: u64, time: Nanos) -> Self {
         Self(token.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ time.0.cast_unsigned())
+    }
+
+    /// Another sequence of the same beginning.
+    #[must_use]
+    pub const fn sequence(self, number: u64) -> Self {
+        Self(self.0 ^ number.wrapping_mul(0xd1b5_4a32_d192_ed03))
     }
 
     /// From 0 to one less than `end`.
@@ -232,7 +242,7 @@ mod tests {
     fn board() -> Board {
         let listed =
             Listed { token: 257, exchange_token: 1, symbol: "A".into(), name: "A".into(), lot: 1, index: false };
-        let mut board = Board::new(&[listed]);
+        let mut board = Board::new(&[listed], i64::MAX);
         board.open_day(&[DayListing {
             listed: 0,
             tick: Price(5_000_000),

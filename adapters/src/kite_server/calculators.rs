@@ -91,11 +91,17 @@ struct CompactRow {
     total: Decimal,
 }
 
+impl From<MarginRow> for CompactRow {
+    fn from(row: MarginRow) -> Self {
+        Self { kind: row.kind, tradingsymbol: row.tradingsymbol, exchange: row.exchange, total: row.total }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Basket {
-    initial: MarginRow,
-    r#final: MarginRow,
-    orders: Vec<MarginRow>,
+struct Basket<T> {
+    initial: T,
+    r#final: T,
+    orders: Vec<T>,
     charges: ChargesRow,
 }
 
@@ -125,17 +131,11 @@ impl World {
         if !compact {
             return super::refusal::success(&rows);
         }
-        let short = |row: MarginRow| CompactRow {
-            kind: row.kind,
-            tradingsymbol: row.tradingsymbol,
-            exchange: row.exchange,
-            total: row.total,
-        };
-        super::refusal::success(&rows.into_iter().map(short).collect::<Vec<_>>())
+        super::refusal::success(&rows.into_iter().map(CompactRow::from).collect::<Vec<_>>())
     }
 
     /// `POST /margins/basket`.
-    pub fn basket_margins(&self, body: &[u8], consider_positions: bool) -> Answer<String> {
+    pub fn basket_margins(&self, body: &[u8], consider_positions: bool, compact: bool) -> Answer<String> {
         let priced = self.priced(body)?;
         let orders: Vec<MarginRow> = priced.iter().map(|priced| self.margin_row(priced)).collect();
         let charges = sum_charges(orders.iter().map(|row| &row.charges));
@@ -148,7 +148,12 @@ impl World {
         let last = account.blocked(&needs, &self.board) - before;
         let total =
             |total: i128| MarginRow { kind: "equity", leverage: 1, total: Decimal(total), ..MarginRow::default() };
-        super::refusal::success(&Basket { initial: total(initial), r#final: total(last.0.max(0)), orders, charges })
+        let (initial, last) = (total(initial), total(last.0.max(0)));
+        if compact {
+            let orders = orders.into_iter().map(CompactRow::from).collect();
+            return super::refusal::success(&Basket { initial: initial.into(), r#final: last.into(), orders, charges });
+        }
+        super::refusal::success(&Basket { initial, r#final: last, orders, charges })
     }
 
     /// `POST /charges/orders`.

@@ -17,6 +17,7 @@ use crate::kite_wire::words::{OrderType, Product, Status, Transaction, Validity,
 use daybook_vocabulary::{Money, Price, Side};
 
 const MODIFICATIONS_MAX: u32 = 25;
+const MINUTE: i64 = 60_000_000_000;
 
 /// What an order is to become.
 struct Change {
@@ -26,6 +27,8 @@ struct Change {
     price: Option<Price>,
     trigger: Option<Price>,
     validity: Validity,
+    /// Of a `TTL` that is new: its minutes from now on.
+    minutes: Option<i64>,
     protection: Decimal,
 }
 
@@ -71,6 +74,7 @@ impl World {
             quantity: fields.count("quantity")?.unwrap_or(row.quantity),
             disclosed: fields.count("disclosed_quantity")?.unwrap_or(row.disclosed_quantity),
             protection: fields.decimal("market_protection")?.unwrap_or(row.market_protection),
+            minutes: fields.count("validity_ttl")?.filter(|_| validity == Validity::Ttl),
             order_type,
             price,
             trigger,
@@ -90,6 +94,17 @@ impl World {
         }
         if change.quantity <= order.row.filled_quantity {
             return Err(Refusal::order("The quantity is not above what has filled already."));
+        }
+        if change.minutes.map_or(change.validity == Validity::Ttl && order.expires.is_none(), |minutes| {
+            !(1..=375).contains(&minutes)
+        }) {
+            return Err(Refusal::input("Invalid `validity_ttl`: minutes from 1 on."));
+        }
+        let shown = change.disclosed;
+        if shown > 0 && (shown > change.quantity || shown * 10 < change.quantity || change.validity == Validity::Ioc) {
+            return Err(Refusal::input(
+                "Invalid `disclosed_quantity`: 10 % to 100 % of the quantity, and not of an IOC.",
+            ));
         }
         let cover = order.row.variety == Variety::Co && order.row.parent_order_id.is_none();
         check_prices(&change.order_type, order.side, change.price, change.trigger, quote, cover)?;
@@ -152,6 +167,12 @@ impl World {
             order.cover = change.trigger.or(order.cover);
         } else {
             order.trigger = change.trigger;
+        }
+        if change.validity != Validity::Ttl {
+            order.expires = None;
+        } else if let Some(minutes) = change.minutes {
+            order.expires = Some(now + minutes * MINUTE);
+            order.row.validity_ttl = minutes;
         }
         let row = &mut order.row;
         row.modified = true;

@@ -49,7 +49,16 @@ pub enum Command {
 #[expect(missing_docs, reason = "they say what they are")]
 pub enum Entry {
     /// The first one: what the world began with.
-    Opened { market: String, date: Date, start: Nanos, cash: Money, freeze: i64, request_life: i64 },
+    Opened {
+        market: String,
+        date: Date,
+        start: Nanos,
+        cash: Money,
+        freeze: i64,
+        #[serde(default)]
+        fill_max: Option<i64>,
+        request_life: i64,
+    },
     /// Something was done.
     Did(Command),
     /// So far time had come.
@@ -65,6 +74,7 @@ impl Entry {
             start: setup.start,
             cash: setup.cash,
             freeze: setup.freeze,
+            fill_max: setup.fill_max,
             request_life: setup.request_life,
         }
     }
@@ -110,9 +120,11 @@ pub fn play(world: &mut World, store: &mut dyn BookStore) -> Result<bool, String
     // The life of a request token follows the speed, which may differ from one start to the next.
     let same = match (&found, &first) {
         (
-            Entry::Opened { market, date, start, cash, freeze, .. },
-            Entry::Opened { market: wanted, date: day, start: begin, cash: money, freeze: most, .. },
-        ) => (market, date, start, cash, freeze) == (wanted, day, begin, money, most),
+            Entry::Opened { market, date, start, cash, freeze, fill_max, .. },
+            Entry::Opened {
+                market: wanted, date: day, start: begin, cash: money, freeze: most, fill_max: fills, ..
+            },
+        ) => (market, date, start, cash, freeze, fill_max) == (wanted, day, begin, money, most, fills),
         _ => false,
     };
     if !same {

@@ -172,9 +172,9 @@ impl Core {
         let out = std::mem::take(&mut self.world.out);
         self.hub.ticked(&out.ticked);
         if !out.updates.is_empty() {
-            self.hub.updated(out.updates, &mut self.faults, self.world.sessions.secret());
+            self.hub.updated(out.updates, &mut self.faults, self.world.sessions.secret(), self.world.now());
         }
-        self.hub.flush(self.world.board(), &self.faults, self.world.now());
+        self.hub.flush(self.world.board(), self.world.now());
     }
 
     /// Changes the world, and writes it into the book.

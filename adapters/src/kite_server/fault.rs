@@ -1,163 +1,290 @@
 //! Faults on request: what real brokers do on bad days.
 //!
-//! - Counted, not drawn: the same requests meet the same faults.
-//! - A fault never changes what the server knows, only what its clients hear; a dead token is the one exception.
+//! - Counted, not drawn: the same requests meet the same faults. With a seed they are drawn from it, one in so many,
+//!   and the same seed draws the same.
+//! - A fault never changes what the server knows but where its line says so: a dead token, an order that was not let in.
+//! - The table is the one place that knows their names; the help text and the error for a wrong name read it.
 
+use super::board::Dice;
 use daybook_vocabulary::Nanos;
+use std::fmt::Write as _;
 use std::str::FromStr;
 
-/// A fault, as it is asked for: a name, and a number behind a colon where another one is wanted.
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// An order is carried out and the connection breaks before the answer.
+    LostAnswer,
+    /// The connection breaks before an order is looked at.
+    LostRequest,
+    /// An order is answered with 503, and nothing was done.
+    Unreachable,
+    /// An order is carried out and answered with 502.
+    BadGateway,
+    /// An order is refused with 403 and `PermissionException`, as one from a strange address is.
+    RefusedAddress,
+    /// What was read is not answered: the connection breaks.
+    LostPage,
+    /// An answer to what was read breaks off in its middle.
+    CutAnswer,
+    /// An order message, and its postback, comes twice.
+    Duplicate,
+    /// An order message, and its postback, comes after the next one, or two virtual seconds later.
+    LateMessage,
+    /// An order message, and its postback, never comes.
+    LostMessage,
+    /// Answers take longer.
+    Delay,
+    /// A WebSocket says nothing any more and stays open.
+    SilentSocket,
+    /// A WebSocket is closed.
+    DroppedSocket,
+    /// A request is answered with 429.
+    TooMany,
+    /// A session dies.
+    TokenDeath,
+}
+
+/// What the number behind the name counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Every,
+    Milliseconds,
+    Seconds,
+}
+
+struct Line {
+    name: &'static str,
+    kind: FaultKind,
+    unit: Unit,
+    number: u64,
+    about: &'static str,
+}
+
+const fn line(name: &'static str, kind: FaultKind, unit: Unit, number: u64, about: &'static str) -> Line {
+    Line { name, kind, unit, number, about }
+}
+
+const TABLE: [Line; 15] = {
+    use FaultKind as K;
+    use Unit::{Every, Milliseconds, Seconds};
+    [
+        line(
+            "lost-answer",
+            K::LostAnswer,
+            Every,
+            3,
+            "an order is carried out, the connection breaks before the answer",
+        ),
+        line("lost-request", K::LostRequest, Every, 3, "the connection breaks before an order is looked at"),
+        line("unreachable", K::Unreachable, Every, 3, "an order is answered with 503 and was not carried out"),
+        line("bad-gateway", K::BadGateway, Every, 3, "an order is carried out and answered with 502"),
+        line("refused-address", K::RefusedAddress, Every, 1, "an order is refused with 403 PermissionException"),
+        line("lost-page", K::LostPage, Every, 3, "a request that reads is not answered: the connection breaks"),
+        line("cut-answer", K::CutAnswer, Every, 3, "the answer to a request that reads breaks off in its middle"),
+        line("duplicate", K::Duplicate, Every, 1, "an order message and its postback come twice"),
+        line("late-message", K::LateMessage, Every, 2, "they come after the next one, or two virtual seconds later"),
+        line("lost-message", K::LostMessage, Every, 2, "they never come"),
+        line("delay", K::Delay, Milliseconds, 2_000, "answers take so much longer, in real time"),
+        line(
+            "silent-socket",
+            K::SilentSocket,
+            Seconds,
+            60,
+            "a WebSocket of that age says nothing more, and stays open",
+        ),
+        line("dropped-socket", K::DroppedSocket, Seconds, 60, "a WebSocket of that age is closed"),
+        line("429", K::TooMany, Every, 5, "a request is answered with 429"),
+        line("token-death", K::TokenDeath, Seconds, 60, "a session of that age dies"),
+    ]
+};
+
+/// A fault, as it is asked for: a name, a number behind a colon where another one is wanted, and behind a second colon
+/// how often it happens at most.
 ///
 /// ```
-/// use daybook_adapters::kite_server::Fault;
-/// assert_eq!("lost-answer:5".parse(), Ok(Fault::LostAnswer { every: 5 }));
-/// assert_eq!("429".parse(), Ok(Fault::TooMany { every: 5 }));
+/// use daybook_adapters::kite_server::{Fault, FaultKind};
+/// assert_eq!("lost-answer:5".parse(), Ok(Fault { kind: FaultKind::LostAnswer, number: 5, times: u64::MAX }));
+/// assert_eq!("token-death:3600:1".parse(), Ok(Fault { kind: FaultKind::TokenDeath, number: 3600, times: 1 }));
 /// assert!("rain".parse::<Fault>().unwrap_err().contains("silent-socket"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Every so many orders placed, modified or cancelled are carried out, and the connection breaks before the answer.
-    LostAnswer {
-        /// Which of them.
-        every: u64,
-    },
-    /// Every so many order messages and postbacks come twice.
-    Duplicate {
-        /// Which of them.
-        every: u64,
-    },
-    /// Answers take so many milliseconds longer.
-    Delay {
-        /// Milliseconds of the real clock.
-        milliseconds: u64,
-    },
-    /// A WebSocket says nothing any more, so many virtual seconds after it was opened, and stays open.
-    SilentSocket {
-        /// Virtual seconds.
-        after: u64,
-    },
-    /// Every so many requests are answered with 429.
-    TooMany {
-        /// Which of them.
-        every: u64,
-    },
-    /// A session dies so many virtual seconds after its login.
-    TokenDeath {
-        /// Virtual seconds.
-        after: u64,
-    },
+pub struct Fault {
+    /// What goes wrong.
+    pub kind: FaultKind,
+    /// Which of them, after how many virtual seconds, or by how many milliseconds.
+    pub number: u64,
+    /// How often at most.
+    pub times: u64,
+}
+
+impl Fault {
+    /// Every fault with its number and what it does, one a line, for a help text.
+    pub fn help() -> String {
+        let mut text = String::from("What goes wrong: NAME[:NUMBER[:TIMES]], where TIMES is how often at most.\n");
+        for line in &TABLE {
+            let unit = match line.unit {
+                Unit::Every => "EVERY",
+                Unit::Milliseconds => "MILLISECONDS",
+                Unit::Seconds => "SECONDS",
+            };
+            // Writing to a string does not fail.
+            let _ = write!(text, "\n  {}[:{unit}] ({}) {}", line.name, line.number, line.about);
+        }
+        text
+    }
 }
 
 impl FromStr for Fault {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, number) = match text.split_once([':', '=']) {
-            Some((name, number)) => (name, Some(number)),
-            None => (text, None),
+        let mut parts = text.split([':', '=']);
+        let name = parts.next().unwrap_or_default();
+        let Some(line) = TABLE.iter().find(|line| line.name == name) else {
+            let names: Vec<&str> = TABLE.iter().map(|line| line.name).collect();
+            return Err(format!("'{name}' is not a fault; there are {}", names.join(", ")));
         };
-        let number = match number.map(str::parse::<u64>) {
-            None => None,
-            Some(Ok(number)) if (1..=1_000_000_000).contains(&number) => Some(number),
-            Some(_) => return Err(format!("'{text}': behind the name of a fault stands a whole number from 1 on")),
+        let mut number = |default: u64| match parts.next().map(str::parse::<u64>) {
+            None => Ok(default),
+            Some(Ok(number)) if (1..=1_000_000_000).contains(&number) => Ok(number),
+            Some(_) => Err(format!("'{text}': behind the name of a fault stand whole numbers from 1 on")),
         };
-        Ok(match name {
-            "lost-answer" => Self::LostAnswer { every: number.unwrap_or(3) },
-            "duplicate" => Self::Duplicate { every: number.unwrap_or(1) },
-            "delay" => Self::Delay { milliseconds: number.unwrap_or(2_000) },
-            "silent-socket" => Self::SilentSocket { after: number.unwrap_or(60) },
-            "429" => Self::TooMany { every: number.unwrap_or(5) },
-            "token-death" => Self::TokenDeath { after: number.unwrap_or(60) },
-            _ => {
-                return Err(format!(
-                    "'{name}' is not a fault; there are lost-answer[:EVERY], duplicate[:EVERY], delay[:MILLISECONDS], \
-                     silent-socket[:SECONDS], 429[:EVERY] and token-death[:SECONDS]"
-                ));
-            }
-        })
+        let fault = Self { kind: line.kind, number: number(line.number)?, times: number(u64::MAX)? };
+        if parts.next().is_some() {
+            return Err(format!("'{text}': a fault is NAME[:NUMBER[:TIMES]]"));
+        }
+        Ok(fault)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Counted {
+    fault: Fault,
+    /// How many there were of what it strikes.
+    met: u64,
+    /// How often it struck.
+    struck: u64,
+}
+
+impl Counted {
+    fn strike(&mut self, due: bool) -> bool {
+        let strikes = due && self.struck < self.fault.times;
+        self.struck += u64::from(strikes);
+        strikes
     }
 }
 
 /// The faults of a server, and how far each has counted.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    wanted: Vec<Fault>,
-    orders: u64,
-    messages: u64,
-    requests: u64,
+    wanted: Vec<Counted>,
+    seed: Option<u64>,
 }
 
 const SECOND: i64 = 1_000_000_000;
 
 impl Faults {
-    /// These faults.
-    pub fn new(wanted: Vec<Fault>) -> Self {
-        Self { wanted, ..Self::default() }
+    /// These faults; drawn from the seed where there is one.
+    pub fn new(wanted: Vec<Fault>, seed: Option<u64>) -> Self {
+        let counted = |fault| Counted { fault, met: 0, struck: 0 };
+        Self { wanted: wanted.into_iter().map(counted).collect(), seed }
     }
 
-    /// Is the answer to this order lost?
-    pub fn loses_answer(&mut self) -> bool {
-        self.orders += 1;
-        let count = self.orders;
-        self.any(|fault| matches!(fault, Fault::LostAnswer { every } if count.is_multiple_of(*every)))
+    /// Does this one of its kind go wrong? Every call counts one.
+    pub fn strikes(&mut self, kind: FaultKind) -> bool {
+        let seed = self.seed;
+        let mut any = false;
+        for (place, one) in (0_u64..).zip(&mut self.wanted).filter(|(_, one)| one.fault.kind == kind) {
+            one.met += 1;
+            let due = match seed {
+                None => one.met.is_multiple_of(one.fault.number),
+                Some(seed) => {
+                    Dice::new(seed, Nanos(one.met.cast_signed())).sequence(place).below(one.fault.number) == 0
+                }
+            };
+            any |= one.strike(due);
+        }
+        any
     }
 
-    /// Does this message come twice?
-    pub fn duplicates(&mut self) -> bool {
-        self.messages += 1;
-        let count = self.messages;
-        self.any(|fault| matches!(fault, Fault::Duplicate { every } if count.is_multiple_of(*every)))
+    /// Milliseconds that this answer waits.
+    pub fn delay(&mut self) -> u64 {
+        let delays = self.wanted.iter_mut().filter(|one| one.fault.kind == FaultKind::Delay);
+        delays.map(|one| if one.strike(true) { one.fault.number } else { 0 }).max().unwrap_or(0)
     }
 
-    /// Is this request answered with 429?
-    pub fn too_many(&mut self) -> bool {
-        self.requests += 1;
-        let count = self.requests;
-        self.any(|fault| matches!(fault, Fault::TooMany { every } if count.is_multiple_of(*every)))
+    /// When a socket that opens now meets its fate; `None` where it meets none.
+    pub fn fate(&mut self, kind: FaultKind, now: Nanos) -> Option<Nanos> {
+        let fates = self.wanted.iter_mut().filter(|one| one.fault.kind == kind);
+        fates.filter_map(|one| one.strike(true).then(|| now + nanos(one.fault.number))).min()
     }
 
-    /// Milliseconds that answers wait.
-    pub fn delay(&self) -> u64 {
-        let delays = self.wanted.iter().map(|fault| match fault {
-            Fault::Delay { milliseconds } => *milliseconds,
-            _ => 0,
-        });
-        delays.max().unwrap_or(0)
-    }
-
-    /// Is a socket of this age silent?
-    pub fn is_silent(&self, opened: Nanos, now: Nanos) -> bool {
-        self.any(|fault| matches!(fault, Fault::SilentSocket { after } if older(opened, now, *after)))
-    }
-
-    /// Is a session of this age dead?
-    pub fn token_dies(&self, since: Nanos, now: Nanos) -> bool {
-        self.any(|fault| matches!(fault, Fault::TokenDeath { after } if older(since, now, *after)))
-    }
-
-    fn any(&self, is: impl Fn(&Fault) -> bool) -> bool {
-        self.wanted.iter().any(is)
+    /// Does the session that began then die now?
+    pub fn token_dies(&mut self, since: Nanos, now: Nanos) -> bool {
+        let deaths = self.wanted.iter_mut().filter(|one| one.fault.kind == FaultKind::TokenDeath);
+        // Every one of them is asked, or the first would hide that others had their turn.
+        deaths.map(|one| one.strike(now - since >= nanos(one.fault.number))).fold(false, |any, one| any | one)
     }
 }
 
-fn older(since: Nanos, now: Nanos, seconds: u64) -> bool {
-    now - since >= i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND)
+fn nanos(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use FaultKind as K;
+
+    fn faults(texts: &[&str], seed: Option<u64>) -> Faults {
+        Faults::new(texts.iter().map(|text| text.parse().unwrap()).collect(), seed)
+    }
 
     #[test]
     fn faults_are_counted() {
-        let mut faults = Faults::new(vec!["lost-answer:2".parse().unwrap(), "429:3".parse().unwrap()]);
-        let lost: Vec<bool> = (0..4).map(|_| faults.loses_answer()).collect();
+        let mut counted = faults(&["lost-answer:2", "429:3:1", "delay:7:2"], None);
+        let lost: Vec<bool> = (0..4).map(|_| counted.strikes(K::LostAnswer)).collect();
         assert_eq!(lost, [false, true, false, true]);
-        assert_eq!((0..6).filter(|_| faults.too_many()).count(), 2);
-        assert!(!faults.duplicates() && faults.delay() == 0);
-        let faults = Faults::new(vec!["silent-socket:5".parse().unwrap()]);
-        assert!(!faults.is_silent(Nanos(0), Nanos(4 * SECOND)) && faults.is_silent(Nanos(0), Nanos(5 * SECOND)));
-        for bad in ["delay:0", "delay:x", "delay:-1"] {
+        assert_eq!((0..60).filter(|_| counted.strikes(K::TooMany)).count(), 1, "once at most");
+        assert!(!counted.strikes(K::Duplicate));
+        assert_eq!([counted.delay(), counted.delay(), counted.delay()], [7, 7, 0]);
+        for bad in ["delay:0", "delay:x", "delay:-1", "delay:1:0", "delay:1:2:3", "", "rain"] {
             assert!(bad.parse::<Fault>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sockets_and_sessions_meet_their_fate_at_an_age() {
+        let mut aged = faults(&["silent-socket:5:1", "token-death:60:1"], None);
+        assert_eq!(aged.fate(K::SilentSocket, Nanos(SECOND)), Some(Nanos(6 * SECOND)));
+        assert_eq!(aged.fate(K::SilentSocket, Nanos(SECOND)), None, "the second socket goes on");
+        assert_eq!(aged.fate(K::DroppedSocket, Nanos(SECOND)), None);
+        let at = |seconds: i64| Nanos(seconds * SECOND);
+        assert!(!aged.token_dies(at(0), at(59)) && aged.token_dies(at(0), at(60)));
+        assert!(!aged.token_dies(at(100), at(500)), "the next session lives");
+    }
+
+    #[test]
+    fn a_seed_draws_the_same_again() {
+        let drawn = |seed| {
+            let mut faults = faults(&["lost-answer:4"], Some(seed));
+            (0..400).map(|_| faults.strikes(K::LostAnswer)).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(7), drawn(7));
+        assert_ne!(drawn(7), drawn(8));
+        let struck = drawn(7).into_iter().filter(|struck| *struck).count();
+        assert!((60..150).contains(&struck), "about one in four: {struck} of 400");
+    }
+
+    #[test]
+    fn every_fault_has_a_line_and_reads_back() {
+        let help = Fault::help();
+        for line in &TABLE {
+            assert_eq!(
+                line.name.parse::<Fault>().map(|fault| (fault.kind, fault.number)),
+                Ok((line.kind, line.number))
+            );
+            assert!(help.contains(line.name) && help.contains(line.about));
         }
     }
 }

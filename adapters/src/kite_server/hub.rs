@@ -1,11 +1,11 @@
 //! Everyone who listens: WebSockets and the postback address.
 //!
 //! - Ticks are snapshots: a socket that is slow gets the latest of each instrument, never a queue of old ones.
-//! - Order messages are never left out: a socket that cannot take them is closed.
+//! - Order messages are never left out: a socket that cannot take them is closed. Faults on request aside.
 //! - Memory of a socket: its subscriptions, and queues with ends.
 
 use super::board::Board;
-use super::fault::Faults;
+use super::fault::{FaultKind, Faults};
 use super::world::Update;
 use crate::kite_wire::orders::OrderRow;
 use crate::kite_wire::packet::{FrameBuilder, Mode};
@@ -25,6 +25,8 @@ pub const SUBSCRIPTIONS_MAX: usize = 3_000;
 pub const QUEUE: usize = 64;
 /// Order messages that wait for a slow socket.
 const MESSAGES_MAX: usize = 10_000;
+/// A message that is late, and that no other one follows, comes after so many virtual nanoseconds.
+const LATE_BY: i64 = 2_000_000_000;
 
 /// What goes to a socket.
 #[derive(Clone, Debug)]
@@ -41,8 +43,17 @@ struct Listener {
     /// Instruments that moved since their last packet.
     moved: BTreeSet<usize>,
     messages: VecDeque<String>,
-    opened: Nanos,
     token: String,
+    /// From when on it says nothing, and when it is closed, where that was asked for.
+    silent_from: Option<Nanos>,
+    closes_at: Option<Nanos>,
+}
+
+/// A message that is late: it comes after the next one, or then.
+struct Late {
+    until: Nanos,
+    text: String,
+    postback: Option<String>,
 }
 
 /// All listeners.
@@ -51,6 +62,7 @@ pub struct Hub {
     listeners: BTreeMap<u64, Listener>,
     last: u64,
     postback: Option<mpsc::Sender<String>>,
+    late: VecDeque<Late>,
 }
 
 impl Hub {
@@ -60,7 +72,7 @@ impl Hub {
     }
 
     /// A new socket; `None` when there are too many.
-    pub fn join(&mut self, token: &str, now: Nanos) -> Option<(u64, mpsc::Receiver<Outgoing>)> {
+    pub fn join(&mut self, token: &str, faults: &mut Faults, now: Nanos) -> Option<(u64, mpsc::Receiver<Outgoing>)> {
         self.listeners.retain(|_, listener| !listener.queue.is_closed());
         if self.listeners.len() >= SOCKETS_MAX {
             return None;
@@ -72,8 +84,9 @@ impl Hub {
             modes: BTreeMap::new(),
             moved: BTreeSet::new(),
             messages: VecDeque::new(),
-            opened: now,
             token: token.to_owned(),
+            silent_from: faults.fate(FaultKind::SilentSocket, now),
+            closes_at: faults.fate(FaultKind::DroppedSocket, now),
         };
         self.listeners.insert(self.last, listener);
         Some((self.last, receiver))
@@ -84,9 +97,14 @@ impl Hub {
         self.listeners.remove(&id);
     }
 
-    /// When a socket was opened, and with which token; `None` for one that was closed.
-    pub fn listener(&self, id: u64) -> Option<(Nanos, &str)> {
-        self.listeners.get(&id).map(|listener| (listener.opened, listener.token.as_str()))
+    /// The token of a socket; `None` for one that was closed.
+    pub fn token(&self, id: u64) -> Option<&str> {
+        self.listeners.get(&id).map(|listener| listener.token.as_str())
+    }
+
+    /// Does a socket say nothing any more, as it was asked for?
+    pub fn is_silent(&self, id: u64, now: Nanos) -> bool {
+        self.listeners.get(&id).is_some_and(|listener| listener.is_silent(now))
     }
 
     /// Subscribes to instruments in a mode; `None` keeps the mode of those that have one. False when there are too many.
@@ -134,30 +152,56 @@ impl Hub {
     }
 
     /// Orders changed.
-    pub fn updated(&mut self, updates: Vec<Update>, faults: &mut Faults, secret: &str) {
+    pub fn updated(&mut self, updates: Vec<Update>, faults: &mut Faults, secret: &str, now: Nanos) {
         for update in updates {
-            let copies = if faults.duplicates() { 2 } else { 1 };
+            let postback = (self.postback.is_some() && update.postback).then(|| postback_body(&update.row, secret));
+            if faults.strikes(FaultKind::LostMessage) {
+                tracing::info!(order = update.row.order_id, "fault: an order message is lost");
+                continue;
+            }
             let text = order_message(&update.row);
-            for listener in self.listeners.values_mut() {
-                listener.messages.extend((0..copies).map(|_| text.clone()));
+            let copies = if faults.strikes(FaultKind::Duplicate) { 2 } else { 1 };
+            if faults.strikes(FaultKind::LateMessage) {
+                tracing::info!(order = update.row.order_id, "fault: an order message is late");
+                self.late.extend((0..copies).map(|_| Late {
+                    until: now + LATE_BY,
+                    text: text.clone(),
+                    postback: postback.clone(),
+                }));
+                continue;
             }
-            let Some(postback) = self.postback.as_ref().filter(|_| update.postback) else { continue };
-            for _ in 0..copies {
-                if postback.try_send(postback_body(&update.row, secret)).is_err() {
-                    tracing::warn!(order = update.row.order_id, "the postback address is too slow: one is left out");
-                }
-            }
+            (0..copies).for_each(|_| self.tell(&text, postback.as_deref()));
+            self.tell_late(Nanos(i64::MAX));
+        }
+    }
+
+    fn tell(&mut self, text: &str, postback: Option<&str>) {
+        for listener in self.listeners.values_mut() {
+            listener.messages.push_back(text.to_owned());
+        }
+        if let (Some(queue), Some(body)) = (&self.postback, postback)
+            && queue.try_send(body.to_owned()).is_err()
+        {
+            tracing::warn!("the postback address is too slow: one is left out");
+        }
+    }
+
+    /// What was late until then.
+    fn tell_late(&mut self, until: Nanos) {
+        while let Some(late) = self.late.pop_front_if(|late| late.until <= until) {
+            self.tell(&late.text, late.postback.as_deref());
         }
     }
 
     /// Hands everything on that the sockets' queues can take.
-    pub fn flush(&mut self, board: &Board, faults: &Faults, now: Nanos) {
+    pub fn flush(&mut self, board: &Board, now: Nanos) {
+        self.tell_late(now);
         self.listeners.retain(|_, listener| {
-            if faults.is_silent(listener.opened, now) {
+            if listener.is_silent(now) {
                 listener.messages.clear();
                 listener.moved.clear();
             }
-            listener.flush(board)
+            listener.closes_at.is_none_or(|at| now < at) && listener.flush(board)
         });
     }
 
@@ -174,6 +218,10 @@ impl Hub {
 }
 
 impl Listener {
+    fn is_silent(&self, now: Nanos) -> bool {
+        self.silent_from.is_some_and(|from| from <= now)
+    }
+
     /// False when it is to be closed.
     fn flush(&mut self, board: &Board) -> bool {
         while let Some(text) = self.messages.pop_front() {

@@ -22,7 +22,7 @@ impl World {
         }
         // The tick's own trade; one that only moved the price counts as one lot.
         let lot = self.market.listed()[tick.listed].lot;
-        let mut print = tick.volume.max(lot);
+        let mut print = tick.volume.max(lot).min(self.setup.fill_max.unwrap_or(i64::MAX));
         for key in self.orders.working(tick.listed) {
             if self.orders.get(key).is_working() {
                 self.meet_print(key, tick.price, &mut print);
@@ -155,9 +155,10 @@ impl World {
         match working {
             // The stop that waits grows with what the first leg fills.
             Some(child) => {
-                let child = self.orders.get_mut(child);
-                child.row.quantity += bare;
-                child.row.pending_quantity = child.remaining();
+                let order = self.orders.get_mut(child);
+                order.row.quantity += bare;
+                order.row.pending_quantity = order.remaining();
+                self.tell(child, true);
             }
             None => self.place_second_leg(key, trigger, bare),
         }

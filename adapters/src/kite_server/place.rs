@@ -85,7 +85,9 @@ impl World {
     /// Registers an order and sends it on its way; hands back its id.
     pub(super) fn submit(&mut self, wanted: Wanted, parent: Option<String>) -> Answer<String> {
         if self.orders.placed_today() >= ORDERS_PER_DAY {
-            return Err(Refusal::order(format!("Maximum allowed orders of a day ({ORDERS_PER_DAY}) exceeded.")));
+            return Err(Refusal::too_many_today(format!(
+                "Too many requests: maximum allowed orders of a day ({ORDERS_PER_DAY}) exceeded."
+            )));
         }
         self.check_means(&wanted)?;
         let (key, order) = self.order_of(&wanted, parent);

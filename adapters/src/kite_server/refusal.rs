@@ -72,6 +72,16 @@ impl Refusal {
         Self::new(503, ErrorType::Network, message)
     }
 
+    /// The order system answered with something that is no answer.
+    pub fn unreadable(message: impl Into<String>) -> Self {
+        Self::new(502, ErrorType::Data, message)
+    }
+
+    /// More than an account may do in a day.
+    pub fn too_many_today(message: impl Into<String>) -> Self {
+        Self::new(429, ErrorType::Network, message)
+    }
+
     /// Nothing is there.
     pub fn no_route(message: impl Into<String>) -> Self {
         Self::new(404, ErrorType::General, message)

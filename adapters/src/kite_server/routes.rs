@@ -6,6 +6,7 @@
 
 use super::command::{Command, trigger_of};
 use super::core::Core;
+use super::fault::FaultKind;
 use super::form::Fields;
 use super::limits::Group;
 use super::market::{HistoryQuery, Market};
@@ -14,7 +15,7 @@ use super::refusal::{Answer, Refusal, success};
 use crate::kite_wire::market::{INSTRUMENT_COLUMNS, InstrumentRow, LtpRow, OhlcRow, OhlcRows, QuoteRow};
 use crate::kite_wire::number::Decimal;
 use crate::kite_wire::portfolio::{DematMeta, MarginSegment, Margins, ProfileRow};
-use crate::kite_wire::stamp::{candle_stamp, parse_stamp};
+use crate::kite_wire::stamp::{self, candle_stamp, parse_stamp};
 use daybook_vocabulary::Nanos;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -64,6 +65,11 @@ impl Request {
         }
     }
 
+    /// True for what reads the broker's books or its market.
+    pub fn is_page(&self) -> bool {
+        self.method == "GET" && self.path.first().is_some_and(|first| first != "daybook" && first != "connect")
+    }
+
     /// True for placing, modifying and cancelling.
     pub fn is_order(&self) -> bool {
         self.method != "GET" && self.path.first().is_some_and(|first| first == "orders")
@@ -84,7 +90,7 @@ pub fn answer(core: &mut Core, request: &Request) -> Answer<Reply> {
     if core.limited {
         core.limits.take(request.group(), now)?;
     }
-    if core.faults.too_many() {
+    if core.faults.strikes(FaultKind::TooMany) {
         return Err(Refusal::too_many());
     }
     match (method, path.as_slice()) {
@@ -94,11 +100,27 @@ pub fn answer(core: &mut Core, request: &Request) -> Answer<Reply> {
         }
         _ => core.world.sessions.check_header(request.authorization.as_deref(), now)?,
     }
+    if request.is_order() {
+        refuse_on_request(core)?;
+    }
     match method {
         "GET" => read(core, request, &path, now),
         "POST" | "PUT" | "DELETE" => change(core, request, &path).map(Reply::Json),
         _ => Err(Refusal::no_method()),
     }
+}
+
+/// An order that is not let in, as it was asked for.
+fn refuse_on_request(core: &mut Core) -> Answer<()> {
+    if core.faults.strikes(FaultKind::RefusedAddress) {
+        return Err(Refusal::permission(
+            "Orders are taken from registered addresses only; this one is not registered.",
+        ));
+    }
+    if core.faults.strikes(FaultKind::Unreachable) {
+        return Err(Refusal::unreachable("The order system cannot be reached; the order was not taken."));
+    }
+    Ok(())
 }
 
 fn login(core: &mut Core, request: &Request) -> Answer<Reply> {
@@ -138,7 +160,7 @@ fn change(core: &mut Core, request: &Request, path: &[&str]) -> Answer<String> {
         ("DELETE", ["gtt", "triggers", id]) => Command::DeleteGtt { id: trigger_of(id)? },
         ("POST", ["margins", "orders"]) => return core.world.order_margins(&request.body, compact),
         ("POST", ["margins", "basket"]) => {
-            return core.world.basket_margins(&request.body, request.query.flag("consider_positions"));
+            return core.world.basket_margins(&request.body, request.query.flag("consider_positions"), compact);
         }
         ("POST", ["charges", "orders"]) => return core.world.contract_note(&request.body),
         ("POST", ["portfolio", "holdings", "authorise"]) => {
@@ -160,7 +182,8 @@ fn read(core: &Core, request: &Request, path: &[&str], now: Nanos) -> Answer<Rep
     let world = &core.world;
     let (board, listed) = (world.board(), world.market().listed());
     let json = match path {
-        ["user", "profile", ..] => success(&profile()),
+        ["user", "profile"] => success(&profile()),
+        ["user", "profile", "full"] => success(&whole_profile(core)),
         ["user", "margins"] => success(&Margins {
             equity: world.margin_segment(),
             commodity: MarginSegment { enabled: true, ..MarginSegment::default() },
@@ -217,6 +240,36 @@ fn profile() -> ProfileRow {
         order_types: words(&["MARKET", "LIMIT", "SL", "SL-M"]),
         avatar_url: None,
         meta: DematMeta { demat_consent: "consent".to_owned() },
+    }
+}
+
+/// The profile with what else the broker knows of the person: made up, like the person.
+#[derive(Serialize)]
+struct WholeProfile {
+    #[serde(flatten)]
+    profile: ProfileRow,
+    twofa_type: &'static str,
+    phone: &'static str,
+    pan: &'static str,
+    bank_accounts: Vec<()>,
+    dp_ids: Vec<&'static str>,
+    tags: Vec<()>,
+    password_timestamp: String,
+    twofa_timestamp: String,
+}
+
+fn whole_profile(core: &Core) -> WholeProfile {
+    let since = stamp::stamp(core.world.setup().start);
+    WholeProfile {
+        profile: profile(),
+        twofa_type: "totp",
+        phone: "*0000",
+        pan: "*000X",
+        bank_accounts: Vec::new(),
+        dp_ids: vec!["0000000000000000"],
+        tags: Vec::new(),
+        password_timestamp: since.clone(),
+        twofa_timestamp: since,
     }
 }
 

@@ -5,14 +5,16 @@
 //! - A request that cannot be read is refused in the broker's envelope where HTTP lets it be.
 //! - One task moves time on; requests let it catch up themselves, so an answer is never of the past.
 
+use super::body::{Content, Lost};
 use super::core::{Core, Speed};
+use super::fault::{FaultKind, Faults};
 use super::form::Fields;
 use super::refusal::{Answer, Refusal};
 use super::routes::{Reply, Request, answer, read_history};
 use super::socket;
 use crate::kite_wire::stamp;
 use daybook_vocabulary::Nanos;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, UPGRADE};
 use hyper::server::conn::http1;
@@ -111,12 +113,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// The connection breaks before the answer, as it was asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer is lost on request (--fault lost-answer)")]
-struct Lost;
-
-async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> Result<Response<Full<Bytes>>, Lost> {
+async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> Result<Response<Content>, Lost> {
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let outcome = attend(request, &shared).await;
     let delay = shared.core().faults.delay();
@@ -134,7 +131,7 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> Resu
     Ok(response)
 }
 
-type Attended = Result<Answer<Response<Full<Bytes>>>, Lost>;
+type Attended = Result<Answer<Response<Content>>, Lost>;
 
 async fn attend(request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Attended {
     let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -148,23 +145,58 @@ async fn attend(request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Atte
         Ok(request) => request,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let (answered, lost) = {
-        let mut core = shared.core();
-        let answered = answer(&mut core, &request);
-        let lost = request.is_order() && answered.is_ok() && core.faults.loses_answer();
-        (answered, lost)
+    let fate = Fate::before(&mut shared.core().faults, &request);
+    let answered = match fate {
+        Fate::LostBefore => Err(Refusal::general("nobody looks at it")),
+        _ => answer(&mut shared.core(), &request),
     };
-    if lost {
-        tracing::info!("fault: an answer is lost");
-        return Err(Lost);
+    let fate = match (&answered, fate) {
+        (Ok(_), Fate::Answered) => Fate::after(&mut shared.core().faults, &request),
+        _ => fate,
+    };
+    if fate != Fate::Answered {
+        tracing::info!(?fate, "fault: a connection breaks, or an answer is another one");
     }
-    Ok(match answered {
-        Ok(reply) => finish(reply, shared).await,
-        Err(refusal) => Err(refusal),
-    })
+    let response = match (fate, answered) {
+        (Fate::LostBefore | Fate::LostAfter, _) => return Err(Lost),
+        (Fate::BadGateway, Ok(_)) => Err(Refusal::unreadable("The order system gave an answer that cannot be read.")),
+        (_, Ok(reply)) => finish(reply, shared).await,
+        (_, Err(refusal)) => Err(refusal),
+    };
+    Ok(if fate == Fate::Cut { response.map(|response| response.map(Content::cut)) } else { response })
 }
 
-async fn finish(reply: Reply, shared: &Shared) -> Answer<Response<Full<Bytes>>> {
+/// What becomes of a request and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Answered,
+    LostBefore,
+    LostAfter,
+    BadGateway,
+    Cut,
+}
+
+impl Fate {
+    fn before(faults: &mut Faults, request: &Request) -> Self {
+        let lost = request.is_order() && faults.strikes(FaultKind::LostRequest);
+        if lost { Self::LostBefore } else { Self::Answered }
+    }
+
+    /// Of what was answered well: what was refused has nothing to lose.
+    fn after(faults: &mut Faults, request: &Request) -> Self {
+        let kinds: &[(FaultKind, Self)] = if request.is_order() {
+            &[(FaultKind::LostAnswer, Self::LostAfter), (FaultKind::BadGateway, Self::BadGateway)]
+        } else if request.is_page() {
+            &[(FaultKind::LostPage, Self::LostAfter), (FaultKind::CutAnswer, Self::Cut)]
+        } else {
+            &[]
+        };
+        let struck: Vec<Self> = kinds.iter().filter(|(kind, _)| faults.strikes(*kind)).map(|(_, fate)| *fate).collect();
+        struck.first().copied().unwrap_or(Self::Answered)
+    }
+}
+
+async fn finish(reply: Reply, shared: &Shared) -> Answer<Response<Content>> {
     match reply {
         Reply::Json(text) => Ok(json(200, text)),
         Reply::Csv(text) => Ok(typed(200, "text/csv", text)),
@@ -204,12 +236,12 @@ async fn read(request: hyper::Request<Incoming>) -> Answer<Request> {
 }
 
 /// A JSON answer.
-pub fn json(code: u16, text: String) -> Response<Full<Bytes>> {
+pub fn json(code: u16, text: String) -> Response<Content> {
     typed(code, "application/json", text)
 }
 
-fn typed(code: u16, kind: &'static str, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+fn typed(code: u16, kind: &'static str, text: String) -> Response<Content> {
+    let mut response = Response::new(Content::whole(Bytes::from(text)));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response

@@ -6,13 +6,13 @@
 //! - What a client sends is small; what it cannot mean is answered with a text and otherwise ignored.
 //! - A socket whose session has ended is closed.
 
+use super::body::Content;
 use super::form::Fields;
 use super::hub::{Outgoing, SUBSCRIPTIONS_MAX};
 use super::refusal::{Answer, Refusal};
 use super::serve::Shared;
 use crate::kite_wire::packet::Mode;
 use futures_util::{SinkExt, StreamExt};
-use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use hyper::{Response, StatusCode};
@@ -34,7 +34,7 @@ const SEND_WITHIN: Duration = Duration::from_secs(10);
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
 /// Answers a handshake, and serves the socket once it stands.
-pub fn upgrade(mut request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Answer<Response<Full<Bytes>>> {
+pub fn upgrade(mut request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Answer<Response<Content>> {
     let query = Fields::parse(request.uri().query().unwrap_or_default())?;
     let key = request.headers().get(SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
     let accept = key.and_then(|key| HeaderValue::from_str(&key).ok());
@@ -44,7 +44,8 @@ pub fn upgrade(mut request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> A
         let now = core.catch_up();
         let token = query.get("access_token").unwrap_or_default();
         core.world.sessions.check(query.get("api_key").unwrap_or_default(), token, now)?;
-        core.hub.join(token, now).ok_or_else(Refusal::too_many)?
+        let core = &mut *core;
+        core.hub.join(token, &mut core.faults, now).ok_or_else(Refusal::too_many)?
     };
     let shared = shared.clone();
     tokio::spawn(async move {
@@ -59,7 +60,7 @@ pub fn upgrade(mut request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> A
         }
         shared.core().hub.leave(id);
     });
-    let mut response = Response::new(Full::new(Bytes::new()));
+    let mut response = Response::new(Content::whole(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -120,13 +121,12 @@ fn may_go_on(id: u64, shared: &Shared) -> bool {
     let mut core = shared.core();
     let now = core.catch_up();
     let key = core.world.sessions.key().to_owned();
-    core.hub.listener(id).is_some_and(|(_, token)| core.world.sessions.check(&key, token, now).is_ok())
+    core.hub.token(id).is_some_and(|token| core.world.sessions.check(&key, token, now).is_ok())
 }
 
 fn is_silent(id: u64, shared: &Shared) -> bool {
     let core = shared.core();
-    let now = core.world.now();
-    core.hub.listener(id).is_some_and(|(opened, _)| core.faults.is_silent(opened, now))
+    core.hub.is_silent(id, core.world.now())
 }
 
 #[derive(Deserialize)]

@@ -32,6 +32,8 @@ pub struct Setup {
     pub cash: Money,
     /// Quantity above which the exchange refuses an order.
     pub freeze: i64,
+    /// Most that a level of a book shows and a tick fills; `None`: as much as the market has.
+    pub fill_max: Option<i64>,
     /// The application.
     pub api_key: String,
     /// Its secret.
@@ -119,7 +121,7 @@ impl World {
         let by_symbol = listed.iter().enumerate().map(|(place, of)| (of.symbol.clone(), place)).collect();
         let by_token = listed.iter().enumerate().map(|(place, of)| (of.token, place)).collect();
         let mut world = Self {
-            board: Board::new(listed),
+            board: Board::new(listed, setup.fill_max.unwrap_or(i64::MAX)),
             now: stamp::at(setup.date, 0),
             hours: None,
             tape: None,

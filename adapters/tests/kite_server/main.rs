@@ -3,6 +3,8 @@
 //! - A market of three shares and an index, whose every tick a test names.
 //! - No test reads the network, a journal or the time of day.
 
+mod accounts;
+mod faults;
 mod http;
 mod market;
 mod nights;

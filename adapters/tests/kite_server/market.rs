@@ -176,6 +176,7 @@ pub fn setup(date: &str) -> Setup {
         start: at(date, "09:00"),
         cash: Money::from_units(1_000_000),
         freeze: 1_000,
+        fill_max: None,
         api_key: "sim_api_key".to_owned(),
         api_secret: "sim_api_secret".to_owned(),
         request_life: request_life(1),
@@ -195,6 +196,12 @@ impl Hand {
 
     pub fn on(date: &str, script: Script) -> Self {
         Self { world: World::new(Arc::new(TestMarket::new(script)), setup(date)), date: date.to_owned() }
+    }
+
+    /// A hand in a market that fills so much at a time.
+    pub fn thin(script: Script, fill_max: i64) -> Self {
+        let setup = Setup { fill_max: Some(fill_max), ..setup(DATE) };
+        Self { world: World::new(Arc::new(TestMarket::new(script)), setup), date: DATE.to_owned() }
     }
 
     /// Lets time pass.

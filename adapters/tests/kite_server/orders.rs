@@ -80,6 +80,17 @@ fn immediate_orders_and_those_with_an_end() {
     hand.wait("09:18:00");
     assert_eq!(hand.status(&ttl), "CANCELLED");
     assert_eq!(hand.row(&ttl).exchange_update_timestamp.as_deref(), Some("2025-06-10 09:18:00"));
+    // A modification may give an order an end, and take it away again.
+    let id = hand.place("transaction_type=BUY&quantity=50&order_type=LIMIT&price=950");
+    hand.modify(&id, "order_type=LIMIT&validity=TTL").expect_err("it needs its minutes");
+    hand.modify(&id, "order_type=LIMIT&disclosed_quantity=4").expect_err("less than a tenth");
+    hand.modify(&id, "order_type=LIMIT&validity=TTL&validity_ttl=5").unwrap();
+    assert_eq!(hand.row(&id).validity_ttl, 5);
+    hand.modify(&id, "order_type=LIMIT&validity=DAY").unwrap();
+    let ends = hand.place("transaction_type=BUY&quantity=50&order_type=LIMIT&price=950");
+    hand.modify(&ends, "order_type=LIMIT&validity=TTL&validity_ttl=5").unwrap();
+    hand.wait("09:23:00");
+    assert_eq!([&id, &ends].map(|id| hand.status(id)), ["OPEN", "CANCELLED"]);
 }
 
 #[test]

@@ -112,6 +112,7 @@ fn an_account_has_so_many_orders_a_day() {
     let form = "exchange=NSE&tradingsymbol=AAA&product=MIS&transaction_type=BUY&quantity=1&order_type=LIMIT&price=950";
     let fields = Fields::parse(form).unwrap();
     let refusal = hand.world.apply(&Command::Place { variety: "regular".into(), fields }).unwrap_err();
+    assert_eq!((refusal.code, refusal.kind.as_str()), (429, "NetworkException"));
     assert!(refusal.message.contains("5000"), "{}", refusal.message);
 }
 
@@ -122,7 +123,7 @@ fn calculators_read_their_lists_or_say_why_not() {
     let body = hand.world.order_margins(format!("[{item}]").as_bytes(), false).unwrap();
     assert!(body.contains("\"total\":20000}") && body.contains("\"transaction_tax_type\":\"stt\""), "{body}");
     let both = format!("[{item},{}]", item.replace("BUY", "SELL"));
-    let basket = hand.world.basket_margins(both.as_bytes(), true).unwrap();
+    let basket = hand.world.basket_margins(both.as_bytes(), true, false).unwrap();
     assert!(basket.contains("\"initial\"") && basket.contains("\"final\""), "{basket}");
     for bad in [
         "",
@@ -134,7 +135,7 @@ fn calculators_read_their_lists_or_say_why_not() {
     ] {
         for refused in [
             hand.world.order_margins(bad.as_bytes(), true),
-            hand.world.basket_margins(bad.as_bytes(), false),
+            hand.world.basket_margins(bad.as_bytes(), false, true),
             hand.world.contract_note(bad.as_bytes()),
         ] {
             assert_eq!(refused.unwrap_err().kind.as_str(), "InputException", "{bad}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-type Socket = WebSocket<TcpStream>;
+pub type Socket = WebSocket<TcpStream>;
 
 /// A handshake by hand: its code, and the socket where it worked.
 fn open(server: &Server, token: &str) -> (u16, Socket) {
@@ -30,7 +30,7 @@ fn open(server: &Server, token: &str) -> (u16, Socket) {
     (code, WebSocket::from_raw_socket(stream, Role::Client, None))
 }
 
-fn connected(server: &Server) -> Socket {
+pub fn connected(server: &Server) -> Socket {
     let (code, socket) = open(server, &server.token);
     assert_eq!(code, 101);
     socket
@@ -50,7 +50,7 @@ fn packets(bytes: &[u8]) -> Vec<(u32, usize)> {
 }
 
 /// Reads on where a signal got in between.
-fn read(socket: &mut Socket) -> Result<Message, Error> {
+pub fn read(socket: &mut Socket) -> Result<Message, Error> {
     loop {
         match socket.read() {
             Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -60,7 +60,7 @@ fn read(socket: &mut Socket) -> Result<Message, Error> {
 }
 
 /// Reads until something is what is looked for.
-fn wait_for<T>(socket: &mut Socket, mut find: impl FnMut(&Message) -> Option<T>) -> T {
+pub fn wait_for<T>(socket: &mut Socket, mut find: impl FnMut(&Message) -> Option<T>) -> T {
     for _ in 0..2_000 {
         let message = read(socket).expect("the server goes on talking");
         assert!(!matches!(message, Message::Pong(_)), "no pong of its own accord");
@@ -71,14 +71,14 @@ fn wait_for<T>(socket: &mut Socket, mut find: impl FnMut(&Message) -> Option<T>)
     panic!("it never came");
 }
 
-fn next_packets(socket: &mut Socket) -> Vec<(u32, usize)> {
+pub fn next_packets(socket: &mut Socket) -> Vec<(u32, usize)> {
     wait_for(socket, |message| match message {
         Message::Binary(bytes) if bytes.len() > 4 => Some(packets(bytes)),
         _ => None,
     })
 }
 
-fn say(socket: &mut Socket, text: &str) {
+pub fn say(socket: &mut Socket, text: &str) {
     socket.send(Message::Text(text.to_owned().into())).unwrap();
 }
 
@@ -155,36 +155,6 @@ fn a_socket_ends_with_its_session() {
     server.send("DELETE", &format!("/session/token?api_key=sim_api_key&access_token={}", server.token), "");
     let ended = (0..10).any(|_| matches!(read(&mut socket), Err(_) | Ok(Message::Close(_))));
     assert!(ended);
-}
-
-#[test]
-fn messages_come_twice_and_sockets_fall_silent_on_request() {
-    let server = start("10:00", "1", false, &["duplicate"], Memory::default()).logged_in();
-    let mut socket = connected(&server);
-    let form = "exchange=NSE&tradingsymbol=AAA&transaction_type=BUY&quantity=1&product=MIS&order_type=LIMIT&price=950";
-    server.send("POST", "/orders/regular", form);
-    let mut texts = Vec::new();
-    while texts.len() < 2 {
-        texts.push(wait_for(&mut socket, |message| match message {
-            Message::Text(text) => Some(text.to_string()),
-            _ => None,
-        }));
-    }
-    assert_eq!(texts[0], texts[1]);
-    let server = start("10:00", "100", false, &["silent-socket:100"], Memory::default()).logged_in();
-    let mut socket = connected(&server);
-    say(&mut socket, r#"{"a":"subscribe","v":[257]}"#);
-    next_packets(&mut socket);
-    std::thread::sleep(Duration::from_millis(1_500));
-    socket.get_mut().set_read_timeout(Some(Duration::from_millis(1_500))).unwrap();
-    let silent = (0..2_000).find_map(|_| match read(&mut socket) {
-        Ok(_) => None,
-        Err(Error::Io(error)) => {
-            Some(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
-        }
-        Err(_) => Some(false),
-    });
-    assert_eq!(silent, Some(true), "it is open and says nothing");
 }
 
 /// Nothing is left out for a client that reads, however fast the day goes.

@@ -49,6 +49,6 @@ pub use input::{Body, Input, SessionHours, Slice};
 pub use ledger::{Book, Day, Holdings, Ledger};
 pub use orders::{Bracket, Level, Order, OrderChange, OrderRequest, Request, Requests, Trigger};
 pub use outbox::{Conclusion, NO_STREAM, Outbox, Output};
-pub use position::{Applied, OpenTrade, Position};
+pub use position::{Applied, OpenTrade, Position, average};
 pub use rules::{ExchangeRules, SquareOff};
 pub use transitions::{Move, after, is_final, transition};

@@ -5,6 +5,9 @@
 //!   left out; everything else is an rkyv archive, checked when read.
 //! - Decoding never panics, whatever the bytes.
 
+use crate::broker::{
+    BookDifference, BooksReconciled, BrokerAnswer, BrokerBook, BrokerFill, BrokerOrder, ClockJumped, TakenUp,
+};
 use crate::candle::{Bar, Candle};
 use crate::change::{OrderModified, RequestRefused, StopTightened};
 use crate::decision::Decision;
@@ -153,6 +156,18 @@ events! {
     16 Fetched(Fetched) "fetched",
     /// A command of the operator.
     20 OperatorCommand(OperatorCommand) "operator-command",
+    /// A broker answered a request of ours.
+    21 BrokerAnswer(BrokerAnswer) "broker-answer",
+    /// A row of a broker's book of orders.
+    22 BrokerOrder(BrokerOrder) "broker-order",
+    /// A trade of the account.
+    23 BrokerFill(BrokerFill) "broker-fill",
+    /// A broker's books, complete.
+    24 BrokerBook(BrokerBook) "broker-book",
+    /// A session was taken up by another process.
+    25 TakenUp(TakenUp) "taken-up",
+    /// A live clock stepped.
+    26 ClockJumped(ClockJumped) "clock-jump",
     /// A simulated broker was asked to do something.
     30 VenueEntry(VenueEntry) "venue-entry",
     /// A bar built in the core.
@@ -183,6 +198,10 @@ events! {
     51 LimitMoved(LimitMoved) "limit-moved",
     /// A policy's decision about a symbol.
     52 Decision(Decision) "decision",
+    /// A broker's books differ from ours.
+    53 BookDifference(BookDifference) "book-difference",
+    /// A broker's books and ours agree.
+    54 BooksReconciled(BooksReconciled) "books-reconciled",
     /// Training begins or goes on.
     64 TrainingStarted(TrainingStarted) "training-started",
     /// One update of a network.
@@ -303,6 +322,14 @@ archived!(
     RiskVerdict 1,
     LimitMoved 1,
     Decision 1,
+    BrokerAnswer 1,
+    BrokerOrder 1,
+    BrokerFill 1,
+    BrokerBook 1,
+    TakenUp 1,
+    ClockJumped 1,
+    BookDifference 1,
+    BooksReconciled 1,
     TrainingStarted 1,
     TrainingStep 1,
     CheckpointWritten 1,

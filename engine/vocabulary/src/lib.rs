@@ -17,6 +17,7 @@
 //! assert_eq!(price.times(ten_shares), "16270.5".parse::<Money>().unwrap());
 //! ```
 
+pub mod broker;
 pub mod candle;
 pub mod change;
 pub mod decimal;
@@ -38,6 +39,10 @@ pub mod trail;
 pub mod units;
 pub mod venue;
 
+pub use broker::{
+    Answered, BookDifference, BooksReconciled, BrokerAnswer, BrokerBook, BrokerFill, BrokerOrder, BrokerPosition,
+    BrokerRequest, BrokerStatus, ClockJumped, DifferenceKind, OpenAtBroker, Remedy, TakenUp,
+};
 pub use candle::{Bar, Candle};
 pub use change::{OrderModified, RequestKind, RequestRefused, StopTightened};
 pub use decision::{Action, Decision, ModelNumber, Ruling};

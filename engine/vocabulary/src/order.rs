@@ -291,6 +291,16 @@ words!(
         ExpiredInstrument = "expired-instrument",
         /// An entry of the day after the broker has begun to square positions off.
         SquareOff = "square-off",
+        /// The session was not armed: nothing may be sent.
+        NotArmed = "not-armed",
+        /// An entry before the broker's books have been compared with ours.
+        Unreconciled = "unreconciled",
+        /// An entry while the fate of another order of the instrument is not known.
+        Unresolved = "unresolved",
+        /// An order that the broker does not have.
+        Unsupported = "unsupported",
+        /// An entry for which no protective stop can be worked out.
+        Unprotected = "unprotected",
     }
 );
 

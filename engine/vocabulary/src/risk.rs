@@ -42,6 +42,8 @@ words!(
         KillSwitch = "kill-switch",
         /// The end of the time in which positions may be held.
         HardTradingEnd = "hard-trading-end",
+        /// The broker's books differ from ours.
+        Reconciliation = "reconciliation",
     }
 );
 
@@ -83,6 +85,8 @@ words!(
         Halt = "halt",
         /// Allow entries again; a limit of the session that tripped stays.
         Resume = "resume",
+        /// Orders may be sent to the broker from here on, until the session ends.
+        Arm = "arm",
     }
 );
 

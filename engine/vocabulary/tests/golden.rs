@@ -5,6 +5,10 @@
 //! - Damaged payloads decode to an error or to another value; they never panic, not even when they are printed.
 
 use daybook_vocabulary::VenueEntry;
+use daybook_vocabulary::broker::{
+    Answered, BookDifference, BooksReconciled, BrokerAnswer, BrokerBook, BrokerFill, BrokerOrder, BrokerPosition,
+    BrokerRequest, BrokerStatus, ClockJumped, DifferenceKind, OpenAtBroker, Remedy, TakenUp,
+};
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
     Account, Action, Alarm, Bar, BasisPoints, BookLevel, Candle, Cause, Charges, CheckpointWritten, Command, Date,
@@ -196,6 +200,7 @@ fn no_payload_wants_more_than_eight_byte_alignment() {
     archived!(SessionOpened, SessionClosed, SliceTaken);
     archived!(TradeClosed, Account, StateDigest, Alarm, OperatorCommand, RiskVerdict, LimitMoved, Decision);
     archived!(OrderModified, StopTightened, RequestRefused, VenueEntry);
+    archived!(BrokerAnswer, BrokerOrder, BrokerFill, BrokerBook, TakenUp, ClockJumped, BookDifference, BooksReconciled);
     assert_eq!((align_of::<Candle>(), align_of::<Bar>()), (8, 8));
     assert_eq!((align_of::<Quote>(), align_of::<TradePrint>(), align_of::<Depth>()), (8, 8, 8));
 }
@@ -414,7 +419,83 @@ fn concluded(kind: Kind) -> Event {
         Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten | Kind::Evaluation | Kind::Promotion => {
             example_of_learning(kind)
         }
+        _ => of_a_broker(kind),
+    }
+}
+
+/// The examples of what a networked broker says, and of what came of it.
+fn of_a_broker(kind: Kind) -> Event {
+    let number = || "1953341975595868160".to_owned();
+    match kind {
+        Kind::BrokerAnswer => Event::BrokerAnswer(BrokerAnswer {
+            order: OrderId(7),
+            request: BrokerRequest::Cancel,
+            answer: Answered::Refused,
+            broker_order: number(),
+            kind: Label::new("order"),
+            message: "it is being processed".to_owned(),
+        }),
+        Kind::BrokerOrder => Event::BrokerOrder(broker_order(number())),
+        Kind::BrokerFill => Event::BrokerFill(BrokerFill {
+            trade: "75894751".to_owned(),
+            broker_order: number(),
+            side: Side::Buy,
+            quantity: Quantity::from_units(4),
+            price: Price::from_units(1_300),
+            exchange_time: Nanos(1_738_295_160_000_000_000),
+        }),
+        Kind::BrokerBook => Event::BrokerBook(broker_book(number())),
+        Kind::TakenUp => Event::TakenUp(TakenUp { frames: 812 }),
+        Kind::ClockJumped => Event::ClockJumped(ClockJumped { from: Nanos(900), to: Nanos(5) }),
+        Kind::BookDifference => Event::BookDifference(BookDifference {
+            cause: CAUSE,
+            what: DifferenceKind::OrderQuantity,
+            order: OrderId(7),
+            broker_order: number(),
+            ours: Measure(1_000_000_000),
+            theirs: Measure(400_000_000),
+            remedy: Remedy::Flatten,
+        }),
+        Kind::BooksReconciled => Event::BooksReconciled(BooksReconciled { cause: CAUSE, positions: 2, orders: 3 }),
         _ => unreachable!("{kind} has its example above"),
+    }
+}
+
+fn broker_order(broker_order: String) -> BrokerOrder {
+    BrokerOrder {
+        order: OrderId(7),
+        broker_order,
+        tag: "ABCDEFGHJKLMNPQRSTUV".to_owned(),
+        status: BrokerStatus::Working,
+        word: Label::new("TRIGGER PENDING"),
+        side: Side::Sell,
+        quantity: Quantity::from_units(10),
+        filled: Quantity::from_units(4),
+        pending: Quantity::from_units(6),
+        cancelled: Quantity::ZERO,
+        average: Price::from_units(1_300),
+        limit: None,
+        stop: Some(Price::from_units(1_290)),
+        registered: Some(Nanos(1_738_295_160_000_000_000)),
+        updated: None,
+        message: String::new(),
+    }
+}
+
+fn broker_book(broker_order: String) -> BrokerBook {
+    let (side, quantity, filled) = (Side::Sell, Quantity::from_units(10), Quantity::from_units(4));
+    let (limit, stop) = (Some(Price::from_units(1_289)), Some(Price::from_units(1_290)));
+    let instrument = InstrumentId(3);
+    BrokerBook {
+        asked: Nanos(1_738_295_160_000_000_000),
+        positions: vec![BrokerPosition {
+            instrument,
+            product: Label::new("MIS"),
+            quantity: Quantity::from_units(-5),
+            average: Price::from_units(1_301),
+        }],
+        open: vec![OpenAtBroker { order: OrderId(7), broker_order, instrument, side, quantity, filled, limit, stop }],
+        funds: Some(Money::from_units(100_000)),
     }
 }
 

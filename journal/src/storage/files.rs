@@ -74,7 +74,15 @@ impl Storage for Files {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        // Whoever looks whether it is held holds it for a moment: see `is_locked`.
+        let mut tries = 0;
+        while let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            tries += 1;
+            if tries == LOCK_TRIES || error != rustix::io::Errno::WOULDBLOCK {
+                return Err(error.into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Ok(Box::new(file))
     }
 
@@ -130,6 +138,16 @@ impl StorageFile for OpenFile {
         let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(len).map(&self.0)? };
         Ok(Window::mapped(map))
     }
+}
+
+/// Attempts at a lock that somebody may be looking at.
+const LOCK_TRIES: u32 = 4;
+
+/// True where another process holds the lock on the file at `path`. Changes nothing; what cannot be opened is not held.
+pub(crate) fn is_locked(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let tried = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
+    tried == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
 /// Reserves blocks; a file system that cannot gets a plain length instead.

@@ -299,6 +299,8 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
         Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten => &[("json", Utf8)],
         Kind::Evaluation | Kind::Promotion => &[("json", Utf8)],
         Kind::OrderModified | Kind::StopTightened | Kind::RequestRefused => &[("json", Utf8)],
+        Kind::BrokerAnswer | Kind::BrokerOrder | Kind::BrokerFill | Kind::BrokerBook => &[("json", Utf8)],
+        Kind::TakenUp | Kind::ClockJumped | Kind::BookDifference | Kind::BooksReconciled => &[("json", Utf8)],
         Kind::Instrument => &[("stream", U64), ("market", Utf8), ("symbol", Utf8), ("tick", Decimal), ("lot", Decimal)],
         Kind::Quarantine => &[("file", Utf8), ("line", U64), ("reason", Utf8), ("row", Utf8)],
         Kind::OrderIntent => &ORDER_INTENT,

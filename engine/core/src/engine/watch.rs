@@ -195,7 +195,8 @@ impl Core {
                 let late = limits.hard_trading_end.is_some() && self.state.now + interval.nanos() > end;
                 late.then(|| (self.time_of_day(end), self.time_of_day(self.state.now)))
             }
-            LimitKind::KillSwitch => None,
+            // Tripped where they are met, not looked for here.
+            LimitKind::KillSwitch | LimitKind::Reconciliation => None,
         }
     }
 
@@ -222,6 +223,8 @@ impl Core {
                     self.leave_everything(LimitKind::KillSwitch, out);
                 }
             }
+            // Only a session that trades with a broker asks whether it was armed.
+            Command::Arm => {}
             Command::Resume => {
                 let (released, kept) = self.state.risk.locks.iter().partition(|lock| lock.session.is_none());
                 let released: Vec<Lock> = released;
