@@ -267,8 +267,14 @@ impl Core {
     }
 
     /// Steps through one input and adds what follows from it to the outbox.
-    #[inline]
     pub fn step(&mut self, input: &Input<'_>, out: &mut Outbox) -> Result<(), CoreError> {
+        self.step_inlined(input, out)
+    }
+
+    /// [`Core::step`], compiled into the loop that calls it: where it is known there what kind of input comes, nothing
+    /// else is left of it.
+    #[inline(always)]
+    pub fn step_inlined(&mut self, input: &Input<'_>, out: &mut Outbox) -> Result<(), CoreError> {
         if input.time < self.state.now {
             let (cause, before, time) = (input.cause, self.state.now, input.time);
             return Err(CoreError::TimeStepsBack { cause, before, time });
@@ -399,7 +405,7 @@ impl Core {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_candle(
         &mut self,
         cause: Cause,
@@ -407,51 +413,55 @@ impl Core {
         candle: &Candle,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
-        let Some(session) = self.state.session else {
+        if self.state.session.is_none() {
             return Err(CoreError::NoSession { cause, time: self.state.now });
-        };
+        }
         if !candle.is_consistent() {
             return Err(CoreError::BadCandle { cause });
         }
         self.state.cause = cause;
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
+        if self.acts || !book.working.is_empty() {
+            self.trade_on(cause, id, candle, out)?;
+        }
+        // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
+        let warming = candle.open_time() < self.setup.decide_from;
+        let held = self.mark(id, candle);
+        self.state.books[id.index()].bars += 1;
+        self.state.counts.bars += u64::from(!warming);
+        self.state.counts.bars_in_market += u64::from(held);
+        if self.setup.timeframe.is_some() {
+            return self.build(id, candle, warming, out);
+        }
+        self.state.books[id.index()].learned += 1;
+        self.setup.strategy.on_bar(id, candle);
+        if !warming && !self.is_late(candle) {
+            self.state.fresh.push(id);
+        }
+        Ok(())
+    }
+
+    /// What a candle does before it is learned: what happens at exchange and broker by then, and fills.
+    fn trade_on(
+        &mut self,
+        cause: Cause,
+        id: InstrumentId,
+        candle: &Candle,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        let session = self.state.session.expect("a candle comes in a session");
         if self.acts {
             self.before_candle(cause, id, candle, &session, out);
         }
         if !self.state.books[id.index()].working.is_empty() {
             self.work(cause, id, candle, &session, out)?;
         }
-        // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
-        let warming = candle.open_time() < self.setup.decide_from;
-        let held = self.mark(id, candle);
-        let state = &mut self.state;
-        let book = &mut state.books[id.index()];
-        book.bars += 1;
-        state.counts.bars += u64::from(!warming);
-        state.counts.bars_in_market += u64::from(held);
-        let mut learned = true;
-        match self.setup.timeframe {
-            None => {
-                book.learned += 1;
-                self.setup.strategy.on_bar(id, candle);
-            }
-            Some(timeframe) => {
-                let bars = book.building.add(candle, state.now, &session, timeframe);
-                learned = bars.iter().any(Option::is_some);
-                for bar in bars.iter().flatten() {
-                    self.learn(id, bar, out);
-                }
-            }
-        }
-        if learned && !warming && !is_late(candle, &session, self.state.sliced) {
-            self.state.fresh.push(id);
-        }
         Ok(())
     }
 
     /// Moves the mark to the close; true where a position is held.
-    #[inline]
+    #[inline(always)]
     fn mark(&mut self, id: InstrumentId, candle: &Candle) -> bool {
         let state = &mut self.state;
         let book = &mut state.books[id.index()];
@@ -459,9 +469,17 @@ impl Core {
         if self.limited {
             state.risk.heard(id, state.now);
         }
-        if book.position.quantity.is_zero() {
-            return false;
+        let held = !book.position.quantity.is_zero();
+        if held {
+            self.revalue(id, candle);
         }
+        held
+    }
+
+    /// Moves what is held to the last price.
+    fn revalue(&mut self, id: InstrumentId, candle: &Candle) {
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
         let value = book.position.value(book.last);
         state.ledger.marked += value - book.marked;
         if self.limited {
@@ -469,7 +487,42 @@ impl Core {
         }
         book.marked = value;
         book.follow(candle);
-        true
+    }
+
+    /// Adds a candle to the bar that it is a part of; the strategy learns what that completes.
+    #[inline(never)]
+    fn build(
+        &mut self,
+        id: InstrumentId,
+        candle: &Candle,
+        warming: bool,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        let session = self.state.session.expect("a candle comes in a session");
+        let timeframe = self.setup.timeframe.expect("bars are built");
+        let bars = self.state.books[id.index()].building.add(candle, self.state.now, &session, timeframe);
+        for bar in bars.iter().flatten() {
+            self.learn(id, bar, out);
+        }
+        if bars.iter().any(Option::is_some) && !warming && !self.is_late(candle) {
+            self.state.fresh.push(id);
+        }
+        Ok(())
+    }
+
+    /// True for a candle that had closed by the last slice: it was not there when its time was decided.
+    #[inline(always)]
+    fn is_late(&self, candle: &Candle) -> bool {
+        candle.open_time() < self.state.sliced && self.closed_before(candle)
+    }
+
+    #[inline(never)]
+    fn closed_before(&self, candle: &Candle) -> bool {
+        let open = candle.open_time();
+        let end = open + candle.interval().nanos();
+        // A daily bar, or one cut short, closes with its session.
+        let close = self.state.session.filter(|session| open < session.close).map_or(end, |session| session.close);
+        end.min(close) <= self.state.sliced
     }
 
     /// A bar built here is an output; the strategy learns it as it would a candle.
@@ -480,7 +533,7 @@ impl Core {
         self.setup.strategy.on_bar(id, bar);
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_slice(&mut self, out: &mut Outbox) {
         self.state.sliced = self.state.now;
         match self.state.session {
@@ -498,17 +551,17 @@ impl Core {
     }
 
     /// Lets the strategy decide about every instrument whose bar has just closed, in symbol order.
-    #[inline]
+    #[inline(always)]
     fn decide(&mut self, session: SessionHours, out: &mut Outbox) {
         // Candles of one time arrive in symbol order, once each; in live trading they may not.
-        if !self.state.fresh.is_sorted_by(|before, after| before < after) {
+        if self.state.fresh.len() > 1 && !self.state.fresh.is_sorted_by(|before, after| before < after) {
             self.state.fresh.sort_unstable();
             self.state.fresh.dedup();
         }
-        let waiting = if self.state.venue.answered.is_empty() { None } else { Some(self.wait_for_answers()) };
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-        if self.sees_slices {
-            self.decide_together(session, interval, out);
+        let mut waiting = None;
+        if self.sees_slices || !self.state.venue.answered.is_empty() {
+            waiting = self.before_decisions(session, interval, out);
         }
         for index in 0..self.state.fresh.len() {
             let instrument = self.state.fresh[index];
@@ -537,6 +590,22 @@ impl Core {
         if let Some(waiting) = waiting {
             self.state.fresh.extend(waiting);
         }
+    }
+
+    /// What comes before the decisions of some sessions: instruments whose answers are under way wait, and a strategy
+    /// that decides across instruments looks at all of the slice.
+    #[inline(never)]
+    fn before_decisions(
+        &mut self,
+        session: SessionHours,
+        interval: Interval,
+        out: &mut Outbox,
+    ) -> Option<Vec<InstrumentId>> {
+        let waiting = (!self.state.venue.answered.is_empty()).then(|| self.wait_for_answers());
+        if self.sees_slices {
+            self.decide_together(session, interval, out);
+        }
+        waiting
     }
 
     /// Lets a strategy that decides across instruments look at all of the slice, and journals what it decided.
@@ -612,16 +681,4 @@ impl Core {
 const fn can_build(timeframe: Interval, interval: Interval) -> bool {
     let within = interval.0 > 0 && interval.0 < timeframe.0 && timeframe.0 <= Interval::DAY.0;
     within && (timeframe.is_daily() || timeframe.0.is_multiple_of(interval.0))
-}
-
-/// True for a candle that had closed by the last slice: it was not there when its time was decided.
-#[inline]
-fn is_late(candle: &Candle, session: &SessionHours, sliced: Nanos) -> bool {
-    let open = candle.open_time();
-    if open >= sliced {
-        return false;
-    }
-    let end = open + candle.interval().nanos();
-    // A daily bar, or one cut short, closes with its session.
-    (if open < session.close { end.min(session.close) } else { end }) <= sliced
 }

@@ -19,7 +19,7 @@ use crate::market::{Depth, Quote, TradePrint};
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate, StateDigest};
 use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
 use crate::session::{SessionClosed, SessionOpened, SliceTaken};
-use crate::sparse::{Sparse, Stored, Words};
+use crate::sparse::{MOST_WORDS, Sparse, Stored, Words};
 use crate::trade::{TradeClosed, TradeClosedV1};
 use crate::venue::VenueEntry;
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
@@ -344,7 +344,9 @@ macro_rules! sparse_layout {
             const SCHEMA: u8 = $schema;
             #[inline]
             fn encode(&self, out: &mut PayloadBuffer) {
-                let mut words = Words::<{ <$payload as Sparse>::WORDS }>::new();
+                const { assert!(<$payload as Sparse>::WORDS <= MOST_WORDS, "a mask has a bit for each word") };
+                let mut place = [0; MOST_WORDS];
+                let mut words = Words::new(&mut place);
                 self.put(&mut words);
                 words.write(out);
             }

@@ -46,7 +46,7 @@ impl Label {
 impl Sparse for Label {
     const WORDS: usize = Self::CAPACITY / 8;
     #[inline(always)]
-    fn put<const N: usize>(&self, words: &mut Words<N>) {
+    fn put(&self, words: &mut Words<'_>) {
         self.bytes.as_chunks().0.iter().for_each(|word| u64::from_le_bytes(*word).put(words));
     }
     fn take(words: &mut Stored<'_>) -> Option<Self> {

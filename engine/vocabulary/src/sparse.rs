@@ -9,35 +9,38 @@
 //!   round trips are four of five frames of a session, and what is hashed, checked and written for them halves.
 //! - A value has one encoding: a word that is there is not zero, nothing follows the last one, an absent option has no
 //!   value. Anything else is refused.
-//! - At most 64 words a payload; [`sparse!`](crate::sparse::sparse) counts them when it is compiled.
+//! - At most 64 words a payload: counted when it is compiled.
 //! - Must never: be changed for a schema that was written. Fields are added under a new schema number.
 
 use crate::event::PayloadBuffer;
 use crate::order::OrderId;
 use crate::time::Nanos;
 use crate::units::{BasisPoints, Cause, Money, Price, Quantity, Ratio};
+use zerocopy::IntoBytes;
 
-/// Takes the words of one payload.
-pub(crate) struct Words<const N: usize> {
+/// Takes the words of one payload. They go to a place of the caller's, so that what is counted here stays in registers.
+pub(crate) struct Words<'a> {
+    place: &'a mut [u64; MOST_WORDS],
     mask: u64,
     /// Words told so far.
     told: u32,
     /// Words kept so far.
     kept: usize,
-    words: [u64; N],
 }
 
-impl<const N: usize> Words<N> {
-    pub(crate) const fn new() -> Self {
-        assert!(N <= 64, "a mask has 64 bits");
-        Self { mask: 0, told: 0, kept: 0, words: [0; N] }
+/// A mask has so many bits.
+pub(crate) const MOST_WORDS: usize = 64;
+
+impl<'a> Words<'a> {
+    pub(crate) const fn new(place: &'a mut [u64; MOST_WORDS]) -> Self {
+        Self { place, mask: 0, told: 0, kept: 0 }
     }
 
     /// The next word, without a branch on what it is.
     #[inline(always)]
     fn put(&mut self, word: u64) {
         let is_there = u64::from(word != 0);
-        self.words[self.kept] = word;
+        self.place[self.kept] = word;
         self.kept += is_there as usize;
         self.mask |= is_there << self.told;
         self.told += 1;
@@ -45,12 +48,9 @@ impl<const N: usize> Words<N> {
 
     /// Appends mask and words.
     #[inline]
-    pub(crate) fn write(&self, out: &mut PayloadBuffer) {
-        out.reserve(8 + 8 * N);
+    pub(crate) fn write(self, out: &mut PayloadBuffer) {
         out.extend_from_slice(&self.mask.to_le_bytes());
-        for word in &self.words[..self.kept] {
-            out.extend_from_slice(&word.to_le_bytes());
-        }
+        out.extend_from_slice(self.place[..self.kept].as_bytes());
     }
 }
 
@@ -89,7 +89,7 @@ impl<'a> Stored<'a> {
 pub(crate) trait Sparse: Sized {
     /// How many words.
     const WORDS: usize;
-    fn put<const N: usize>(&self, words: &mut Words<N>);
+    fn put(&self, words: &mut Words<'_>);
     /// Nothing where the words are no such value.
     fn take(words: &mut Stored<'_>) -> Option<Self>;
 }
@@ -103,7 +103,7 @@ pub(crate) trait Small: Copy {
 impl Sparse for u64 {
     const WORDS: usize = 1;
     #[inline(always)]
-    fn put<const N: usize>(&self, words: &mut Words<N>) {
+    fn put(&self, words: &mut Words<'_>) {
         words.put(*self);
     }
     #[inline]
@@ -117,7 +117,7 @@ macro_rules! one_word {
         impl Sparse for $name {
             const WORDS: usize = 1;
             #[inline(always)]
-            fn put<const N: usize>(&self, words: &mut Words<N>) {
+            fn put(&self, words: &mut Words<'_>) {
                 words.put(self.0 as u64);
             }
             #[inline]
@@ -133,7 +133,7 @@ one_word!(Price(i64), Quantity(i64), BasisPoints(i64), Ratio(i64), Nanos(i64), O
 impl Sparse for Money {
     const WORDS: usize = 2;
     #[inline(always)]
-    fn put<const N: usize>(&self, words: &mut Words<N>) {
+    fn put(&self, words: &mut Words<'_>) {
         let folded = (self.0 << 1 ^ self.0 >> 127) as u128;
         words.put(folded as u64);
         words.put((folded >> 64) as u64);
@@ -148,7 +148,7 @@ impl Sparse for Money {
 impl Sparse for Cause {
     const WORDS: usize = 2;
     #[inline(always)]
-    fn put<const N: usize>(&self, words: &mut Words<N>) {
+    fn put(&self, words: &mut Words<'_>) {
         words.put(self.rank.into());
         words.put(self.seq);
     }
@@ -162,7 +162,7 @@ impl Sparse for Cause {
 impl<T: Sparse> Sparse for Option<T> {
     const WORDS: usize = 1 + T::WORDS;
     #[inline(always)]
-    fn put<const N: usize>(&self, words: &mut Words<N>) {
+    fn put(&self, words: &mut Words<'_>) {
         words.put(self.is_some().into());
         match self {
             Some(value) => value.put(words),
@@ -220,7 +220,7 @@ macro_rules! sparse {
                 words
             };
             #[inline(always)]
-            fn put<const N: usize>(&self, words: &mut $crate::sparse::Words<N>) {
+            fn put(&self, words: &mut $crate::sparse::Words<'_>) {
                 use $crate::sparse::Sparse;
                 $({
                     use $crate::sparse::Small;
@@ -262,7 +262,8 @@ mod tests {
     sparse!(Sample { [yes, no] cause: Cause, limit: Option<Price>, amount: Money, last: u64 });
 
     fn encode(sample: &Sample) -> Vec<u8> {
-        let mut words = Words::<{ Sample::WORDS }>::new();
+        let mut place = [0; MOST_WORDS];
+        let mut words = Words::new(&mut place);
         sample.put(&mut words);
         let mut out = PayloadBuffer::new();
         words.write(&mut out);

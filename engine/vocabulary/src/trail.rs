@@ -69,7 +69,7 @@ impl Trail {
 /// Its unit, its number, and what the number multiplies.
 impl Sparse for Trail {
     const WORDS: usize = 3;
-    fn put<const N: usize>(&self, words: &mut Words<N>) {
+    fn put(&self, words: &mut Words<'_>) {
         let (unit, number, of) = match *self {
             Self::Price(distance) => (0u64, distance.0, Price::ZERO),
             Self::Percent(share) => (1, share.0, Price::ZERO),
