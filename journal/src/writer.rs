@@ -37,6 +37,9 @@ use std::sync::Arc;
 /// A batch that grows beyond this is closed by itself: it still fits the processor's cache.
 const BATCH_BYTES: usize = 256 * 1024;
 
+/// Room behind it for the frame that goes over it, the commit record and padding.
+const BATCH_MARGIN: usize = 16 * 1024;
+
 #[derive(Debug)]
 pub(crate) enum State {
     Open,
@@ -300,6 +303,10 @@ impl Writer {
         };
         let batch = &mut self.batch;
         let start = batch.bytes.len();
+        if start + FRAME_HEADER_BYTES + len > batch.bytes.capacity() {
+            // Once, to the size it closes at: growing by doubling would copy a first batch several times.
+            batch.bytes.reserve_exact(BATCH_BYTES.max(len) + BATCH_MARGIN);
+        }
         batch.bytes.extend_from_slice(&record.encode());
         add(&mut batch.bytes);
         assert_eq!(batch.bytes.len(), start + FRAME_HEADER_BYTES + len, "the payload has the length that was announced");

@@ -382,13 +382,17 @@ impl Core {
         if !self.state.venue.under_way.is_empty() {
             self.arrive(None, self.state.now, out);
         }
+        let builds = self.setup.timeframe.is_some() || self.state.prints;
+        let squares_off = self.rules.square_off.is_some();
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
-            self.left_over(id, out);
+            if squares_off {
+                self.left_over(id, out);
+            }
             if !self.state.books[index].working.is_empty() {
                 self.end_with_session(id, &session, out);
             }
-            if let Some(bar) = self.state.books[index].building.finish() {
+            if builds && let Some(bar) = self.state.books[index].building.finish() {
                 self.learn(id, &bar, out);
                 if !warming {
                     self.state.fresh.push(id);
@@ -477,6 +481,7 @@ impl Core {
     }
 
     /// Moves what is held to the last price.
+    #[inline(always)]
     fn revalue(&mut self, id: InstrumentId, candle: &Candle) {
         let state = &mut self.state;
         let book = &mut state.books[id.index()];

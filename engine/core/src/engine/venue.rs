@@ -257,7 +257,7 @@ impl Core {
     /// A position of the day that is still there when the session ends: no candle came to leave it on.
     pub(super) fn left_over(&self, id: InstrumentId, out: &mut Outbox) {
         let book = &self.state.books[id.index()];
-        if self.rules.square_off.is_some() && !book.position.quantity.is_zero() {
+        if !book.position.quantity.is_zero() {
             let held = book.position.quantity;
             let text =
                 format!("{held} of an intraday position were not squared off: no candle came after the time for it");
