@@ -14,7 +14,6 @@ const LINE_BYTES: usize = 64;
 const AHEAD_BYTES: usize = 1_024;
 
 /// A frame of the most frequent length by far: a header and a payload of seven words.
-#[cfg(target_arch = "x86_64")]
 type CommonFrame = [u8; 88];
 
 /// Are the three frames at the start of `bytes`, of `len` bytes each, sound by checksum and padding?
@@ -25,7 +24,11 @@ type CommonFrame = [u8; 88];
 pub(crate) fn are_sound(bytes: &[u8], len: u32, seed: u32) -> bool {
     let size = padded(len as usize);
     let Some(frames) = bytes.get(..3 * size) else { return false };
-    fetch_ahead(bytes, size);
+    if size == size_of::<CommonFrame>() {
+        fetch_ahead(bytes, size_of::<CommonFrame>());
+    } else {
+        fetch_ahead(bytes, size);
+    }
     if size < FRAME_HEADER_BYTES {
         return false;
     }
@@ -41,8 +44,8 @@ pub(crate) fn are_sound(bytes: &[u8], len: u32, seed: u32) -> bool {
 }
 
 /// Asks for the bytes that will be checked soon. A reader goes straight ahead, but the processor stops guessing at the
-/// end of each page.
-#[inline]
+/// end of each page. Inlined, so that for a length known when it is compiled there is nothing to count.
+#[inline(always)]
 fn fetch_ahead(bytes: &[u8], size: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in 0..(3 * size).div_ceil(LINE_BYTES) {
