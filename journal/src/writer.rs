@@ -309,7 +309,11 @@ impl Writer {
         }
         batch.bytes.extend_from_slice(&record.encode());
         add(&mut batch.bytes);
-        assert_eq!(batch.bytes.len(), start + FRAME_HEADER_BYTES + len, "the payload has the length that was announced");
+        assert_eq!(
+            batch.bytes.len(),
+            start + FRAME_HEADER_BYTES + len,
+            "the payload has the length that was announced"
+        );
         batch.bytes.resize(start + record.padded(), 0);
         batch.frames += 1;
         batch.last_time = Some(draft.time);

@@ -33,6 +33,12 @@ impl Range {
     /// Everything.
     pub const ALL: Self = Self { from: Nanos::MIN, until: Nanos::MAX };
 
+    /// True for a candle that opens inside.
+    #[inline]
+    fn contains(&self, open: Nanos) -> bool {
+        self.from <= open && open < self.until
+    }
+
     /// Whole sessions, inclusive, in the exchange's zone.
     pub fn of_dates(calendar: &Calendar, from: Option<Date>, to: Option<Date>) -> Self {
         let midnight = |date: Date| date.midnight() + -calendar.zone_offset();
@@ -105,12 +111,16 @@ fn take(frame: &Frame<'_>, ids: &[u32], rank: u32, filter: &Filter, into: &mut H
     let Some(candle) = Candle::in_place(frame.payload) else {
         return Seen::Bad { seq: frame.seq, bytes: frame.payload.len() };
     };
-    if frame.time > filter.range.until.0 {
-        return Seen::Beyond;
-    }
-    let open = candle.open_time();
-    if candle.interval() != filter.interval || open >= filter.range.until || open < filter.range.from {
+    if candle.interval() != filter.interval {
         return Seen::Other;
+    }
+    if filter.bounded {
+        if frame.time > filter.range.until.0 {
+            return Seen::Beyond;
+        }
+        if !filter.range.contains(candle.open_time()) {
+            return Seen::Other;
+        }
     }
     into.time = Nanos(frame.time);
     into.cause = Cause { rank, seq: frame.seq };
@@ -123,6 +133,14 @@ fn take(frame: &Frame<'_>, ids: &[u32], rank: u32, filter: &Filter, into: &mut H
 struct Filter {
     interval: Interval,
     range: Range,
+    /// The range leaves something out.
+    bounded: bool,
+}
+
+impl Filter {
+    fn new(interval: Interval, range: Range) -> Self {
+        Self { interval, range, bounded: range != Range::ALL }
+    }
 }
 
 /// Order of delivery; the index of the stream last.
@@ -362,7 +380,7 @@ impl HistorySource {
         warmup: u64,
     ) -> Result<Self, ReplayError> {
         let (warm_from, skip) = warm_up(histories, selection, range, warmup)?;
-        let filter = Filter { interval: selection.interval, range: Range { from: warm_from, until: range.until } };
+        let filter = Filter::new(selection.interval, Range { from: warm_from, until: range.until });
         let place =
             Place { session: None, slice: None, last: Cause::default(), now: Nanos::MIN, skip, unknown_dates: false };
         let candles = Merged::new(histories, selection, filter, None)?;
@@ -388,8 +406,7 @@ impl HistorySource {
         range: Range,
         position: Position,
     ) -> Result<Self, ReplayError> {
-        let filter =
-            Filter { interval: selection.interval, range: Range { from: position.warm_from, until: range.until } };
+        let filter = Filter::new(selection.interval, Range { from: position.warm_from, until: range.until });
         let candles = Merged::new(histories, selection, filter, Some(&position.streams))?;
         Ok(Self {
             candles,
@@ -414,7 +431,7 @@ impl HistorySource {
 
     /// True when there is a candle in the range itself, warm-up aside.
     pub fn reaches(histories: &[History], selection: &Selection, range: Range) -> Result<bool, ReplayError> {
-        let filter = Filter { interval: selection.interval, range };
+        let filter = Filter::new(selection.interval, range);
         Merged::new(histories, selection, filter, None)?.next(&mut Head::default())
     }
 
@@ -601,7 +618,7 @@ pub(crate) fn known_candles_of(
     take: &mut dyn FnMut(Nanos, Cause, &Candle),
 ) -> Result<(), ReplayError> {
     let selection = Selection { instruments: vec![instrument.clone()], interval };
-    let mut candles = Merged::new(histories, &selection, Filter { interval, range }, None)?;
+    let mut candles = Merged::new(histories, &selection, Filter::new(interval, range), None)?;
     let mut head = Head::default();
     while candles.next(&mut head)? {
         take(head.time, head.cause, &head.candle);
@@ -627,7 +644,7 @@ fn warm_up(
     let mut back = selection.interval.nanos().saturating_mul(bars.min(1 << 40) as i64).saturating_mul(8).max(7 * DAY);
     loop {
         let start = range.from + -back;
-        let filter = Filter { interval: selection.interval, range: Range { from: start, until: range.from } };
+        let filter = Filter::new(selection.interval, Range { from: start, until: range.from });
         let mut candles = Merged::new(histories, selection, filter, None)?;
         let mut counts = none.clone();
         let mut head = Head::default();

@@ -188,6 +188,8 @@ pub struct Core {
     numbers: Vec<u64>,
     /// The decision that the requests being acted on came of.
     deciding: u64,
+    /// Instruments of this slice that decide later: answers about their orders are under way. Empty between inputs.
+    waiting: Vec<InstrumentId>,
     scratch: Vec<u8>,
     last_digest: Hash,
 }
@@ -224,6 +226,7 @@ impl Core {
             decisions: Vec::new(),
             numbers: vec![0; count],
             deciding: 0,
+            waiting: Vec::new(),
             scratch: Vec::new(),
             last_digest: Hash::default(),
         }
@@ -431,14 +434,23 @@ impl Core {
         }
         // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
         let warming = candle.open_time() < self.setup.decide_from;
-        let held = self.mark(id, candle);
-        self.state.books[id.index()].bars += 1;
-        self.state.counts.bars += u64::from(!warming);
-        self.state.counts.bars_in_market += u64::from(held);
-        if self.setup.timeframe.is_some() {
+        let whole = self.setup.timeframe.is_none();
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
+        book.bars += 1;
+        book.learned += u64::from(whole);
+        book.last = candle.close();
+        state.counts.bars += u64::from(!warming);
+        if self.limited {
+            state.risk.heard(id, state.now);
+        }
+        if !book.position.quantity.is_zero() {
+            state.counts.bars_in_market += 1;
+            self.revalue(id, candle);
+        }
+        if !whole {
             return self.build(id, candle, warming, out);
         }
-        self.state.books[id.index()].learned += 1;
         self.setup.strategy.on_bar(id, candle);
         if !warming && !self.is_late(candle) {
             self.state.fresh.push(id);
@@ -447,13 +459,7 @@ impl Core {
     }
 
     /// What a candle does before it is learned: what happens at exchange and broker by then, and fills.
-    fn trade_on(
-        &mut self,
-        cause: Cause,
-        id: InstrumentId,
-        candle: &Candle,
-        out: &mut Outbox,
-    ) -> Result<(), CoreError> {
+    fn trade_on(&mut self, cause: Cause, id: InstrumentId, candle: &Candle, out: &mut Outbox) -> Result<(), CoreError> {
         let session = self.state.session.expect("a candle comes in a session");
         if self.acts {
             self.before_candle(cause, id, candle, &session, out);
@@ -464,20 +470,17 @@ impl Core {
         Ok(())
     }
 
-    /// Moves the mark to the close; true where a position is held.
-    #[inline(always)]
-    fn mark(&mut self, id: InstrumentId, candle: &Candle) -> bool {
+    /// Moves the mark to the close.
+    fn mark(&mut self, id: InstrumentId, candle: &Candle) {
         let state = &mut self.state;
         let book = &mut state.books[id.index()];
         book.last = candle.close();
         if self.limited {
             state.risk.heard(id, state.now);
         }
-        let held = !book.position.quantity.is_zero();
-        if held {
+        if !book.position.quantity.is_zero() {
             self.revalue(id, candle);
         }
-        held
     }
 
     /// Moves what is held to the last price.
@@ -496,13 +499,7 @@ impl Core {
 
     /// Adds a candle to the bar that it is a part of; the strategy learns what that completes.
     #[inline(never)]
-    fn build(
-        &mut self,
-        id: InstrumentId,
-        candle: &Candle,
-        warming: bool,
-        out: &mut Outbox,
-    ) -> Result<(), CoreError> {
+    fn build(&mut self, id: InstrumentId, candle: &Candle, warming: bool, out: &mut Outbox) -> Result<(), CoreError> {
         let session = self.state.session.expect("a candle comes in a session");
         let timeframe = self.setup.timeframe.expect("bars are built");
         let bars = self.state.books[id.index()].building.add(candle, self.state.now, &session, timeframe);
@@ -564,9 +561,8 @@ impl Core {
             self.state.fresh.dedup();
         }
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-        let mut waiting = None;
         if self.sees_slices || !self.state.venue.answered.is_empty() {
-            waiting = self.before_decisions(session, interval, out);
+            self.before_decisions(session, interval, out);
         }
         for index in 0..self.state.fresh.len() {
             let instrument = self.state.fresh[index];
@@ -592,25 +588,21 @@ impl Core {
             }
         }
         self.state.fresh.clear();
-        if let Some(waiting) = waiting {
-            self.state.fresh.extend(waiting);
+        if !self.waiting.is_empty() {
+            self.state.fresh.append(&mut self.waiting);
         }
     }
 
     /// What comes before the decisions of some sessions: instruments whose answers are under way wait, and a strategy
     /// that decides across instruments looks at all of the slice.
     #[inline(never)]
-    fn before_decisions(
-        &mut self,
-        session: SessionHours,
-        interval: Interval,
-        out: &mut Outbox,
-    ) -> Option<Vec<InstrumentId>> {
-        let waiting = (!self.state.venue.answered.is_empty()).then(|| self.wait_for_answers());
+    fn before_decisions(&mut self, session: SessionHours, interval: Interval, out: &mut Outbox) {
+        if !self.state.venue.answered.is_empty() {
+            self.wait_for_answers();
+        }
         if self.sees_slices {
             self.decide_together(session, interval, out);
         }
-        waiting
     }
 
     /// Lets a strategy that decides across instruments look at all of the slice, and journals what it decided.

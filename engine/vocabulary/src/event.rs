@@ -247,7 +247,8 @@ fn decode_older(kind: Kind, schema: u8, payload: &[u8]) -> Result<Event, DecodeE
     fn read<T, E>(payload: &[u8], event: fn(E) -> Event) -> Option<Event>
     where
         T: rkyv::Archive + Into<E>,
-        T::Archived: for<'a> CheckBytes<HighValidator<'a, RkyvError>> + rkyv::Deserialize<T, HighDeserializer<RkyvError>>,
+        T::Archived:
+            for<'a> CheckBytes<HighValidator<'a, RkyvError>> + rkyv::Deserialize<T, HighDeserializer<RkyvError>>,
     {
         decode_archive::<T>(payload).map(|old| event(old.into()))
     }
