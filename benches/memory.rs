@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_features::Timeframe;
 use daybook_journal::{Options, Writer};
-use daybook_replay::memory::{Epsilon, Populate, populate};
+use daybook_replay::memory::{Epsilon, Populate, RewardFormula, populate};
 use daybook_replay::synthetic::{self, Market};
 
 use daybook_vocabulary::{Interval, Price};
@@ -58,6 +58,7 @@ fn memory(criterion: &mut Criterion) {
         to: None,
         holdout: None,
         settings: &settings,
+        reward: RewardFormula::MarkedR,
         epsilon: Epsilon::RANDOM,
         inside: None,
     };

@@ -2,15 +2,16 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use daybook_adapters::kite_server::{Fault, PostbackAddress, Speed};
+use daybook_config::TimeOfDay;
 use daybook_vocabulary::{Date, Interval, Kind, Money, Nanos};
 use std::path::PathBuf;
 
 mod learning;
 mod operations;
 
-pub use operations::Status;
+pub use operations::{Drill, Operator, Preflight, Status};
 
-pub use learning::{Draws, Evaluate, Phase, Promote, Train};
+pub use learning::{Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
 /// An event-sourced trading engine: one journal, one core, for backtest, audit, paper trading and learning.
 #[derive(Debug, Parser)]
@@ -22,9 +23,18 @@ pub struct Cli {
     /// What is printed on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Log filter for stderr, such as `info` or `daybook=debug`.
-    #[arg(long, global = true, value_name = "FILTER", default_value = "warn")]
-    pub log: String,
+    /// Log filter for stderr, such as `info` or `daybook=debug`; `warn` when not given.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Say what is being done: the log from `info` on. The last of --verbose and --silent wins.
+    #[arg(long, global = true, overrides_with = "silent")]
+    pub verbose: bool,
+    /// Say nothing but results and errors: no progress, no warnings.
+    #[arg(long, global = true, overrides_with = "verbose")]
+    pub silent: bool,
+    /// How log lines are written.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -39,6 +49,15 @@ pub enum Format {
     Json,
 }
 
+/// How log lines are written on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people: words, then `name=value`.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -50,8 +69,19 @@ pub enum Command {
     Fetch(Fetch),
     /// Trade a live market on paper: the broker's quotes, our own exchange; nothing is sent.
     Trade(Trade),
+    /// Every gate that `trade` would pass, with what to do about one that blocks; begins and writes nothing.
+    Preflight(Preflight),
+    /// Tell the daemon of a session: no entry until `resume`; positions stay.
+    Halt(Operator),
+    /// Tell the daemon of a session: entries are allowed again; a limit of the session that tripped stays.
+    Resume(Operator),
+    /// Tell the daemon of a session: leave every position and stop.
+    Kill(Operator),
     /// Where a live session stands: account, positions, stops, orders, locks, feed; from its journal alone.
     Status(Status),
+    /// Rehearse disasters against the simulated broker: kills of the daemon and of the broker, cut wires, dead tokens;
+    /// after each, what must hold is looked at.
+    Drill(Drill),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
@@ -131,12 +161,13 @@ pub struct Ingest {
 /// Arguments of `fetch`. The last of two opposing flags wins.
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// The index whose members are fetched when no symbols are named.
-    #[arg(long, value_name = "INDEX", default_value = "nifty50")]
-    pub index: String,
-    /// First date, inclusive, in the exchange's zone.
+    /// The index whose members are fetched when no symbols are named: all who belonged to it within the range. Setting
+    /// `index.name` when not given; today's list comes from `index.url`.
+    #[arg(long, value_name = "INDEX")]
+    pub index: Option<String>,
+    /// First date, inclusive, in the exchange's zone; the setting `from_dates` has it by interval when not given.
     #[arg(long, value_name = "DATE")]
-    pub from: Date,
+    pub from: Option<Date>,
     /// Last date, inclusive; today, by the broker's clock, when not given.
     #[arg(long, value_name = "DATE")]
     pub to: Option<Date>,
@@ -163,12 +194,19 @@ pub struct Fetch {
     pub journal: PathBuf,
 }
 
-/// Arguments of `trade`. Without warm-up from history: a strategy begins with the day's first bars.
+/// Arguments of `trade`.
 #[derive(Debug, Args)]
 pub struct Trade {
-    /// Fill on our own exchange and send nothing. The only mode there is yet, so it may be left out.
-    #[arg(long)]
+    /// Fill on our own exchange and send nothing. Without this or `--dry-run` the setting `paper_trading` decides,
+    /// which ships yes; of the two flags the last one wins.
+    #[arg(long, overrides_with = "dry_run")]
     pub paper: bool,
+    /// Go through every gate with the real session, list them, and do nothing else; exit code 1 if one blocks.
+    #[arg(long, overrides_with = "paper")]
+    pub dry_run: bool,
+    /// Let orders go to the broker, in this session only. Elsewhere than on this machine a person types its name.
+    #[arg(long)]
+    pub arm: bool,
     /// The strategy; `backtest --strategy help` lists them.
     #[arg(long, value_name = "NAME")]
     pub strategy: String,
@@ -181,12 +219,21 @@ pub struct Trade {
     /// Length of the bars that are decided on.
     #[arg(long, default_value = "5m")]
     pub interval: Interval,
+    /// Journals of history that warm the strategy up before the open; without one it begins with the day's first bars.
+    #[arg(long, num_args = 1.., value_name = "DIR")]
+    pub journal: Vec<PathBuf>,
     /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// How long stragglers are waited for after the end of a bar.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 2_000)]
     pub slice_grace_ms: u32,
+    /// By this time every position is left, in Indian time: the earlier of it and `risk.hard_trading_end`.
+    #[arg(long, value_name = "HH:MM[:SS]", value_parser = end_of_day)]
+    pub end: Option<TimeOfDay>,
+    /// How long the daemon sleeps at most between two looks at wires, files and clock; it decides nothing.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub loop_ms: u32,
     /// Whose clock is followed: `broker` (of a simulated one on this machine, the default there) or `system`.
     #[arg(long, value_enum)]
     pub clock: Option<Clock>,
@@ -247,13 +294,8 @@ pub struct Backtest {
     #[arg(long, value_name = "SESSION", conflicts_with_all = ["journal", "strategy", "set", "symbols", "interval", "from", "to", "warmup", "cash", "costs", "profile"])]
     pub like: Option<PathBuf>,
     /// The strategy; `--strategy help` alone lists them.
-    #[arg(
-        long,
-        value_name = "NAME",
-        required_unless_present = "like",
-        default_value_if("like", clap::builder::ArgPredicate::IsPresent, "")
-    )]
-    pub strategy: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "like")]
+    pub strategy: Option<String>,
     /// A parameter of the strategy, or a setting by its dotted name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
@@ -437,6 +479,11 @@ pub struct Simulate {
     /// Do not count requests.
     #[arg(long)]
     pub no_limits: bool,
+}
+
+/// A time of day.
+fn end_of_day(text: &str) -> Result<TimeOfDay, String> {
+    text.parse().map_err(|_| format!("'{text}' is not a time of day such as 15:10 or 15:10:30"))
 }
 
 /// Seconds since midnight.

@@ -6,13 +6,17 @@ mod broker;
 mod compare;
 mod config;
 mod demo;
+mod drill;
 mod evaluate;
 mod explain;
 mod features;
 mod fetch;
 mod fork;
+mod index;
 mod ingest;
 mod journal;
+mod operator;
+mod preflight;
 mod promote;
 mod simulate;
 mod status;
@@ -22,6 +26,7 @@ mod verify;
 
 use crate::cli::{Cli, Command, Config, Journal};
 use daybook_config::{Resolved, Settings, Sources};
+use daybook_vocabulary::Command as Said;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,6 +41,11 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Ingest(arguments) => ingest::run(cli, arguments),
         Command::Fetch(arguments) => fetch::run(cli, arguments),
         Command::Trade(arguments) => trade::run(cli, arguments),
+        Command::Preflight(arguments) => preflight::run(cli, arguments),
+        Command::Halt(arguments) => operator::say(cli, arguments, Said::Halt),
+        Command::Resume(arguments) => operator::say(cli, arguments, Said::Resume),
+        Command::Kill(arguments) => operator::say(cli, arguments, Said::Kill),
+        Command::Drill(arguments) => drill::run(cli, arguments),
         Command::Status(arguments) => status::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),

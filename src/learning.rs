@@ -2,7 +2,9 @@
 //!
 //! - Rules live elsewhere: the core decides, the memory remembers, the trainer learns. This only joins them.
 
+pub mod choice;
 pub mod data;
 pub mod page;
 pub mod record;
+pub mod remembered;
 pub mod sensor;

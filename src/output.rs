@@ -3,9 +3,11 @@
 //! - Progress is drawn only where a person watches.
 //! - The wall clock is read here and nowhere else in the binary: for durations that are shown, never for results.
 
+use crate::cli::LogFormat;
 use daybook_vocabulary::{Hash, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A stopwatch for what is shown to people.
@@ -31,14 +33,36 @@ pub fn now_for_people() -> String {
     Nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)).to_string()
 }
 
-/// Sends logs to stderr.
-pub fn start_logging(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+/// True where no progress is drawn.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Sends logs to stderr, as many as were asked for, and remembers whether progress is.
+pub fn start(filter: Option<&str>, verbose: bool, silent: bool, format: LogFormat) {
+    SILENT.store(silent, Ordering::Relaxed);
+    let usual = match (verbose, silent) {
+        (true, _) => "info",
+        (_, true) => "error",
+        _ => "warn",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_new(filter.unwrap_or(usual)).unwrap_or_else(|_| "warn".into());
+    // Libraries of the wires write whole requests into their own logs, and a feed's address holds the day's token.
+    let quiet = ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "rustls"];
+    let filter = quiet
+        .iter()
+        .filter_map(|name| format!("{name}=info").parse().ok())
+        .fold(filter, |filter, quiet| tracing_subscriber::EnvFilter::add_directive(filter, quiet));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
 }
 
 /// A bar for work of known length, in `unit`s; hidden where nobody watches.
 pub fn progress(total: u64, unit: &str) -> ProgressBar {
+    if SILENT.load(Ordering::Relaxed) {
+        return ProgressBar::hidden();
+    }
     let bar = ProgressBar::new(total);
     let template = format!("{{msg:>9}} {{bar:40}} {{human_pos}}/{{human_len}} {unit} {{per_sec}} {{eta}}");
     if let Ok(style) = ProgressStyle::with_template(&template) {

@@ -1,9 +1,10 @@
 //! The learner as a user does it, with the real binary: train, take up, evaluate, promote, trade, audit.
 //!
 //! - A small made-up market and a small network; none needs network, accounts or data from outside.
-//! - Source rows: RL-15, RL-20, RL-21, RL-22, TS-05, TS-09.
+//! - Source rows: RL-03, RL-15, RL-20, RL-21, RL-22, RL-24, TS-05, TS-07, TS-08, TS-09.
 
 use daybook_config::Calendar;
+use daybook_inference::Model;
 use daybook_inference::tensors::TensorFile;
 use daybook_journal::{Options, Writer};
 use daybook_replay::synthetic::{self, Market};
@@ -108,7 +109,11 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     assert!(page.contains("<polyline") && page.contains("Action mix"), "curves are drawn");
     let told = desk.works(&["journal", "cat", "whole/journal", "--format", "json"]);
     let steps = told.lines().filter(|line| line.contains("\"training-step\"")).count();
-    assert_eq!(steps, 6, "every step is journaled");
+    assert_eq!(steps, 6, "TS-07: every step is journaled, on this machine, always");
+    let started = told.lines().find(|line| line.contains("training-started")).expect("its beginning");
+    for fact in ["threads", "processor", "binary", "learn.lookbacks", "journal.1"] {
+        assert!(started.contains(fact), "{fact}: {started}");
+    }
 
     let dumped = desk.works(&[
         "evaluate",
@@ -140,12 +145,26 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     let hash = record["model_hash"].as_str().expect("a hash").to_owned();
     assert!(
         decisions.lines().count() > 100 && decisions.lines().all(|line| line.contains(&hash)),
-        "its hash is in each"
+        "RL-24: its hash is in each"
     );
     // The winner may go: the run keeps its own copy.
     std::fs::rename(desk.path("winner"), desk.path("elsewhere")).expect("renamed");
     assert!(desk.works(&["audit", "run"]).starts_with("equal"), "{}", desk.works(&["audit", "run"]));
     desk.works(&["verify", "run"]);
+    for line in decisions.lines().take(50) {
+        let said: Value = serde_json::from_str(line).expect("JSON");
+        let text = said.to_string();
+        assert!(text.contains("\"q\"") && text.contains("\"confidence\"") && text.contains("\"features\""), "{text}");
+    }
+
+    // What if: from the middle on with half the capital; the model still decides, and all of it derives again.
+    let middle = desk.works(&["journal", "cat", "run", "--kind", "decision", "--format", "json", "--limit", "400"]);
+    let middle: Value = serde_json::from_str(middle.lines().last().expect("a decision")).expect("JSON");
+    let at = middle["seq"].as_u64().expect("a number").to_string();
+    desk.works(&["fork", "run", "--at", &at, "--set", "risk.capital_per_ticker=50000", "--out", "forked"]);
+    assert!(desk.works(&["audit", "forked"]).starts_with("equal"));
+    let after = desk.works(&["journal", "cat", "forked", "--kind", "decision", "--format", "json"]);
+    assert!(after.lines().count() > 100 && after.lines().all(|line| line.contains(&hash)));
 
     let file = desk.path("elsewhere").join(format!("{hash}.safetensors"));
     let mut bytes = std::fs::read(&file).expect("bytes");
@@ -153,6 +172,106 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     bytes[last] ^= 1;
     std::fs::write(&file, bytes).expect("written");
     desk.fails(&[&trade[..], &["--set", "model=elsewhere", "--out", "other"]].concat(), &["content hash", &hash]);
+}
+
+/// Phases: what one leaves the next uses; without it, or where it is damaged, the same is made again.
+#[test]
+fn phases_use_what_earlier_ones_left() {
+    let desk = Desk::new();
+    let phase = |phase: &str| {
+        let flags = ["--steps", "3", "--threads", "1", "--winner", "winner", "--out", "model", "--phase", phase];
+        desk.train(&flags)
+    };
+    let says = |text: &str, words: &[&str]| {
+        words.iter().for_each(|word| assert!(text.contains(word), "{word:?} is not in: {text}"));
+    };
+    says(&phase("features"), &["ALFA 15m:", "BETA 1h:", "complete rows"]);
+    says(&phase("populate-train"), &["training memory taken from", "transitions of 2 symbols", "MB a million"]);
+    says(&phase("backtrace-train"), &["training memory taken from", "reward marked-r 1", "MAE", "adherence"]);
+    says(&phase("train"), &["training memory taken from", "3 steps"]);
+    let memory = desk.bytes("model/memory/training.memory");
+    says(&phase("populate-holdout"), &["going on from step 3", "holdout memory folded", "the network's"]);
+    let held = phase("backtrace-holdout");
+    says(&held, &["holdout memory taken from", "reward marked-r 1"]);
+    says(&phase("evaluate"), &["evaluated 1 times"]);
+    // The memory of the held-out range and the evaluation on it are the same trades.
+    let evaluated: Value = serde_json::from_slice(&desk.bytes("model/evaluation.json")).expect("JSON");
+    let measured = &evaluated["comparison"]["model"];
+    let average = measured["avg_reward"].as_f64().expect("a number");
+    says(&held, &[&format!("{} trades,", measured["trades"]), &format!("average {average:+.4} R")]);
+    phase("all");
+    assert!(desk.path("winner/metrics.json").exists());
+
+    let mut damaged = memory.clone();
+    damaged[5_000] ^= 1;
+    std::fs::write(desk.path("model/memory/training.memory"), damaged).expect("written");
+    assert!(!phase("train").contains("training memory taken from"));
+    assert!(desk.bytes("model/memory/training.memory") == memory, "made again, it is the same");
+    std::fs::remove_dir_all(desk.path("model/memory")).expect("removed");
+    says(&phase("train"), &["going on from step 3"]);
+    // Another question is another memory.
+    assert!(
+        !desk
+            .train(&["--steps", "3", "--reward", "closed-r", "--phase", "populate-train", "--out", "model"])
+            .contains("taken")
+    );
+}
+
+/// RL-15: a memory explores around a model from the seed: at ε 1 it is that of random actions, at ε 0 the model's own
+/// trades, and between them it is the same for the same seed.
+#[test]
+fn exploring_follows_the_model_or_chance_from_the_seed() {
+    let desk = Desk::new();
+    let memory = |out: &str, more: &[&str]| {
+        desk.train(&[&["--steps", "1", "--threads", "1", "--out", out], more].concat());
+        Model::read(&desk.path(out).join("model.safetensors")).expect("a model").facts.lineage
+    };
+    let random = memory("first", &["--seed", "4"]);
+    assert_eq!(random["exploration"], "random");
+    let hash = Model::read(&desk.path("first/model.safetensors")).expect("a model").hash;
+    let around = ["--explore", "first", "--epsilon-start", "0.5", "--epsilon-end", "0.1", "--epsilon-steps", "300"];
+    let one = memory("one", &[&around[..], &["--seed", "4"]].concat());
+    assert_eq!((&one["exploration"], one["learn.epsilon_start"].as_str()), (&hash, "0.5"));
+    assert_eq!(memory("same", &[&around[..], &["--seed", "4"]].concat())["memory"], one["memory"]);
+    let other = memory("other", &[&around[..], &["--seed", "5"]].concat());
+    let always = memory("always", &["--explore", "first", "--epsilon-start", "1", "--epsilon-end", "1", "--seed", "4"]);
+    assert_eq!(always["memory"], random["memory"], "always at random is what no model explores");
+    assert!(one["memory"] != other["memory"] && one["memory"] != random["memory"]);
+
+    let greedy = ["--explore", "first", "--epsilon-start", "0", "--epsilon-end", "0", "--phase", "backtrace-train"];
+    let told = desk.train(&[&greedy[..], &["--steps", "1", "--out", "greedy"]].concat());
+    let trade =
+        ["backtest", "--journal", "m", "--strategy", "learned", "--set", "model=first", "--profile", "realistic"];
+    let range = ["--from", "2024-02-01", "--to", "2024-02-29", "--out", "run", "--format", "json"];
+    let summary: Value = serde_json::from_str(&desk.works(&[&trade[..], &range].concat())).expect("JSON");
+    let trades = summary["trades"].as_u64().or_else(|| summary["trades"]["count"].as_u64()).expect("a count");
+    assert!(told.contains(&format!("{trades} trades,")), "{trades}: {told}");
+}
+
+/// RL-03: every default is a setting, a flag is stronger, what changes a weight is recorded, and what is missing is named.
+#[test]
+fn defaults_are_settings_and_are_recorded() {
+    let desk = Desk::new();
+    let shown = desk.works(&["config", "show"]);
+    for key in ["learn.timeframes", "learn.lookbacks", "learn.holdout", "learn.reward", "learn.device", "learn.winner"]
+    {
+        assert!(shown.contains(key), "{key}");
+    }
+    let settings = "[learn]\ntimeframes = \"15m,1h\"\nlookbacks = \"15m:8,1h:8\"\nholdout = \"2024-03-01..2024-03-28\"\n\
+                    batch_size = 6\nsteps = 2\nlr = 0.001\nsampling = \"prioritised\"\nthermal = false\n";
+    std::fs::write(desk.path("daybook.toml"), settings.replace("false", "\"no\"")).expect("written");
+    let bare = ["train", "--journal", "m", "--from", "2024-02-01", "--to", "2024-02-29", "--out", "model"];
+    desk.works(&[&bare[..], &["--lr", "0.002"]].concat());
+    let model = Model::read(&desk.path("model/model.safetensors")).expect("a model");
+    let recorded = |key: &str| model.facts.lineage[key].clone();
+    assert_eq!((model.facts.steps, recorded("learn.lookbacks").as_str()), (2, "15m:8,1h:8"));
+    assert_eq!((recorded("learn.lr").as_str(), recorded("learn.sampling").as_str()), ("0.002", "prioritised"));
+    assert_eq!((recorded("learn.alpha").as_str(), recorded("holdout").as_str()), ("0.6", "2024-03-01..2024-03-28"));
+    desk.fails(&[&bare[..], &["--lr", "0.003", "--steps", "3"]].concat(), &["lr", "0.003", "another --out"]);
+    desk.fails(&[&bare[..], &["--lr", "0.002", "--set", "learn.alpha=0.5"]].concat(), &["learn.alpha", "0.5"]);
+    desk.fails(&[&bare[..], &["--set", "learn.timeframes=15m,30m"]].concat(), &["learn.lookbacks", "30m"]);
+    desk.fails(&[&bare[..], &["--set", "learn.lookbacks=15m:7"]].concat(), &["learn.lookbacks", "8 to 4096"]);
+    desk.fails(&[&bare[..], &["--phase", "all"]].concat(), &["--winner", "learn.winner"]);
 }
 
 /// What cannot work is said before any work is done, in one line, with what to do.
@@ -179,15 +298,48 @@ fn bad_input_is_refused_at_once() {
         ("--threads", "0", "--threads"),
         ("--symbols", "GAMA", "GAMA"),
         ("--timeframes", "15m:4000", "features"),
+        ("--device", "cuda", if cfg!(feature = "cuda") { "card" } else { "--features cuda" }),
+        ("--micro-batch", "some", "auto"),
+        ("--reward", "other", "marked-r"),
+        ("--phase", "promote", "learn.winner"),
     ] {
         let arguments = with(flag, value);
         desk.fails(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[says]);
         assert!(!Path::new(&desk.path("bad/model.safetensors")).exists());
     }
+    // Too little history: January is all there is, and it is the month that features are anchored in.
+    let bare = ["train", "--journal", "m", "--steps", "2", "--out", "bad"];
+    desk.fails(&[&bare[..], &["--timeframes", "15m:8", "--to", "2024-01-25"]].concat(), &["features", "ingest"]);
+    let large =
+        ["--timeframes", "15m:4096", "--micro-batch", "1000000", "--batch-size", "1000000", "--to", "2024-02-29"];
+    desk.fails(&[&bare[..], &large].concat(), &["MiB are free", "shorter look-back"]);
     desk.fails(&["evaluate", "--model", "absent", "--journal", "m"], &["absent"]);
-    desk.train(&["--steps", "2", "--out", "model"]);
+    let mut found: Vec<&str> = TRAIN.to_vec();
+    let at = found.iter().position(|part| *part == "--micro-batch").expect("there");
+    found[at + 1] = "auto";
+    desk.works(&[&found[..], &["--steps", "2", "--out", "model"]].concat());
+    assert!(desk.path("model/micro-batch.json").exists(), "TS-08: what was found is kept");
+    // RL-10: a model of another specification of the features.
+    let place = desk.path("model/model.safetensors");
+    let (mut file, _) = TensorFile::read(&place).expect("a model");
+    let good = desk.bytes("model/model.safetensors");
+    let facts = file.metadata["facts"].replace("\"feature_version\":1", "\"feature_version\":2");
+    file.metadata.insert("facts".to_owned(), facts);
+    file.write(&place).expect("written");
+    desk.fails(&["evaluate", "--model", "model", "--journal", "m"], &["specification 2", "computes 1"]);
+    desk.fails(
+        &["backtest", "--journal", "m", "--strategy", "learned", "--set", "model=model", "--out", "r"],
+        &["specification 2"],
+    );
+    std::fs::write(&place, good).expect("written");
     let mut bytes = desk.bytes("model/checkpoint.safetensors");
     bytes[3000] ^= 64;
     std::fs::write(desk.path("model/checkpoint.safetensors"), bytes).expect("written");
-    desk.fails(&[TRAIN, &["--steps", "4", "--out", "model"]].concat(), &["checkpoint.safetensors", "damaged"]);
+    desk.fails(&[TRAIN, &["--steps", "2", "--out", "model"]].concat(), &["checkpoint.safetensors", "damaged"]);
+    // TS-09: a changed byte of the history blocks training and is named.
+    let segment = "m/0000000000.segment";
+    let mut bytes = desk.bytes(segment);
+    bytes[60_000] ^= 1;
+    std::fs::write(desk.path(segment), bytes).expect("written");
+    desk.fails(&[TRAIN, &["--steps", "2", "--out", "again"]].concat(), &["segment"]);
 }

@@ -2,6 +2,7 @@
 //!
 //! - Every test has a directory and a port of its own; none needs network or data from outside.
 
+use daybook_adapters::kite_wire::sign;
 use daybook_config::Calendar;
 use daybook_journal::{Options, Writer};
 use daybook_replay::synthetic::{self, Market};
@@ -58,14 +59,40 @@ fn fails(dir: &Path, more: &[&str], says: &str) {
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
 
+/// One request; nothing where the server is gone or goes before it has answered.
+fn ask(port: u16, head: &str, token: &str, body: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let length = body.len();
+    let request = format!(
+        "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: token sim_api_key:{token}\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    text.contains("\r\n\r\n").then_some(text)
+}
+
+fn body_of(text: &str) -> Value {
+    serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
 impl Server {
+    fn port(&self) -> u16 {
+        self.begun["port"].as_u64().unwrap() as u16
+    }
+
     fn get(&self, path: &str) -> Value {
-        let port = self.begun["port"].as_u64().unwrap() as u16;
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
+        body_of(&ask(self.port(), &format!("GET {path}"), "", "").unwrap())
+    }
+
+    fn token(&self) -> String {
+        let login = ask(self.port(), "GET /connect/login?v=3&api_key=sim_api_key", "", "").unwrap();
+        let request = &login.split_once("request_token=").unwrap().1[..32];
+        let sum = sign::checksum(&["sim_api_key", request, "sim_api_secret"]);
+        let form = format!("api_key=sim_api_key&request_token={request}&checksum={sum}");
+        let session = body_of(&ask(self.port(), "POST /session/token", "", &form).unwrap());
+        session["data"]["access_token"].as_str().unwrap().to_owned()
     }
 
     fn time(&self) -> String {
@@ -98,6 +125,56 @@ fn killed_and_started_again_it_goes_on() {
     assert!(verified.unwrap().status.success(), "the book is a journal like any other");
     let fresh = start(dir.path(), &[&arguments[..], &["--fresh", "--start", "10:30"]].concat());
     assert_eq!((fresh.begun["resumed"].as_bool(), &fresh.begun["time"]), (Some(false), &"2025-06-04 10:30:00".into()));
+}
+
+/// RL-28: killed in the middle of orders, it has every order it acknowledged, once, and its positions are their trades.
+#[test]
+fn an_order_that_was_acknowledged_survives_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    market(&dir.path().join("m"));
+    let arguments = ["--date", "2025-06-04", "--start", "09:20", "--speed", "10", "--port", "0", "--no-limits"];
+    let arguments = [&arguments[..], &["--book", "book"]].concat();
+    let mut server = start(dir.path(), &arguments);
+    let token = server.token();
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        let (port, token) = (server.port(), token.clone());
+        let client = std::thread::spawn(move || {
+            let mut taken = Vec::new();
+            for number in 0.. {
+                let (side, tag) = (["BUY", "SELL"][number % 2], format!("r{round}n{number}"));
+                let form = format!(
+                    "exchange=NSE&tradingsymbol=RELIANCE&transaction_type={side}&quantity={}&product=MIS\
+                     &order_type=MARKET&market_protection=3&tag={tag}",
+                    1 + number % 3
+                );
+                match ask(port, "POST /orders/regular", &token, &form) {
+                    Some(text) => taken.push((tag, body_of(&text)["data"]["order_id"].as_str().unwrap().to_owned())),
+                    None => return taken,
+                }
+            }
+            taken
+        });
+        std::thread::sleep(std::time::Duration::from_millis(250));
+        drop(server);
+        let taken = client.join().unwrap();
+        assert!(taken.len() > 3, "round {round}: it was in the middle of orders");
+        acknowledged.extend(taken);
+        server = start(dir.path(), &arguments);
+    }
+    let read = |path: &str| body_of(&ask(server.port(), &format!("GET {path}"), &token, "").unwrap())["data"].clone();
+    let rows = read("/orders");
+    let rows = rows.as_array().unwrap();
+    for (tag, id) in &acknowledged {
+        let of_tag: Vec<&Value> = rows.iter().filter(|row| row["tag"] == **tag).collect();
+        assert_eq!(of_tag.len(), 1, "{tag}");
+        assert_eq!(of_tag[0]["order_id"], **id);
+    }
+    let trades = read("/trades");
+    let signed =
+        |trade: &Value| trade["quantity"].as_i64().unwrap() * if trade["transaction_type"] == "BUY" { 1 } else { -1 };
+    let traded: i64 = trades.as_array().unwrap().iter().map(signed).sum();
+    assert_eq!(read("/portfolio/positions")["net"][0]["quantity"].as_i64(), Some(traded));
 }
 
 #[test]

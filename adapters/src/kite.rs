@@ -32,4 +32,5 @@ pub mod values;
 pub use blocking::{BlockingKite, Streaming};
 pub use client::{BACKOFF, BrokerClock, JITTER, Kite, LastPrices, Margins};
 pub use error::{ErrorKind, KiteError, Refused};
+pub use placing::{Change, OrderCommand};
 pub use secret::{Secret, scrub, write_private};

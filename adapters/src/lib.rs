@@ -1,4 +1,4 @@
-//! The outside world: foreign files of candles, and the broker.
+//! The outside world: foreign files of candles, the broker, and lists that others publish.
 //!
 //! - What comes in from outside is untrusted: nothing here panics its caller, whatever the bytes.
 //! - Nothing here knows the journal's order, a calendar or a strategy: rows and answers go out as the source wrote
@@ -7,6 +7,7 @@
 //! - No value is filled, padded or repaired; what cannot be read exactly is handed on as rejected, with a reason.
 
 pub mod files;
+pub mod index_list;
 pub mod kite;
 pub mod kite_server;
 pub mod kite_wire;

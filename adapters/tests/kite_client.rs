@@ -1,5 +1,6 @@
 //! The client of the broker in virtual time, against a broker that answers by script.
 
+use daybook_adapters::kite::history;
 use daybook_adapters::kite::http::{Address, Method, Request, Response, Transport, TransportError};
 use daybook_adapters::kite::orders::{NewOrder, Outcome, tag_of};
 use daybook_adapters::kite::pace::{Boxed, Pace};
@@ -330,4 +331,21 @@ async fn pages_of_history_stay_below_the_limit() {
     let took = world.kite.now() - Nanos(START);
     assert!((19 * SECOND..=21 * SECOND).contains(&took), "40 pages at two a second took {took} ns");
     assert!(world.slept().iter().all(|&wait| wait >= 200_000_000), "at least 200 ms between pages");
+}
+
+/// A year of 5-minute candles of 50 symbols is 200 pages: they take as long as two pages a second do, and no longer.
+#[tokio::test]
+async fn a_year_of_fifty_symbols_takes_what_the_rate_allows() {
+    let interval = Interval::minutes(5);
+    let pages = history::pages(interval, "2024-06-01".parse().unwrap(), "2025-05-31".parse().unwrap());
+    assert_eq!(pages.len(), 4);
+    let world = World::new((0..200).map(|_| data("{\"candles\":[]}")).collect());
+    for symbol in 1..=50 {
+        for (from, to) in &pages {
+            let page = world.kite.history(Token(symbol * 256 + 1), interval, from.midnight(), to.midnight()).await;
+            assert!(page.is_ok());
+        }
+    }
+    let took = world.kite.now() - Nanos(START);
+    assert_eq!((world.asked(), took), (200, 199 * SECOND / 2), "nothing waits for anything but its turn");
 }

@@ -92,6 +92,18 @@ pub enum ConfigError {
         /// First date it has.
         first: Date,
     },
+    /// A table of dated facts has nothing for so late a date.
+    #[error("{table} ends on {last} and has nothing for {date}: choose an earlier end, or another {kind}")]
+    AfterLastEntry {
+        /// The table.
+        table: String,
+        /// The kind of thing that could be chosen instead.
+        kind: &'static str,
+        /// The date asked for.
+        date: Date,
+        /// Last date it has.
+        last: Date,
+    },
     /// A key that does not exist.
     #[error("unknown key '{key}' ({origin}){hint}; `daybook config show` lists every key")]
     UnknownKey {

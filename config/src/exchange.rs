@@ -5,7 +5,7 @@
 
 use crate::value::{NONE, Value};
 use daybook_vocabulary::decimal::SCALE;
-use daybook_vocabulary::{BasisPoints, Quantity};
+use daybook_vocabulary::{BasisPoints, Quantity, Ratio};
 use std::collections::BTreeMap;
 
 macro_rules! choices {
@@ -71,6 +71,61 @@ choices! {
     }
 }
 
+choices! {
+    /// Who fills a session's orders.
+    Venue {
+        /// Our own exchange, here.
+        #[default]
+        Simulated = "simulated",
+        /// A networked broker, by its word.
+        Broker = "broker",
+    }
+
+    /// What is done where a broker's books differ from ours.
+    Reconcile {
+        /// The broker's positions are taken over.
+        Adopt = "adopt",
+        /// They are taken over and left at once; no new risk.
+        Flatten = "flatten",
+        /// No new risk until the operator resumes.
+        #[default]
+        Halt = "halt",
+    }
+}
+
+/// Where the protective stop of a position belongs, where the strategy does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProtectiveStop {
+    /// Nowhere: positions stand as their strategy leaves them.
+    #[default]
+    None,
+    /// So many percent from the price of the decision.
+    Percent(Ratio),
+    /// So many average true ranges of 14 bars from it.
+    Ranges(Ratio),
+}
+
+impl Value for ProtectiveStop {
+    fn read(text: &str) -> Option<Self> {
+        let above_zero = |text: &str| text.parse().ok().filter(|number: &Ratio| number.0 > 0);
+        match text.split_once(':') {
+            None => (text == NONE).then_some(Self::None),
+            Some(("percent", percent)) => {
+                above_zero(percent).filter(|percent| percent.0 < 100 * SCALE).map(Self::Percent)
+            }
+            Some(("atr", multiple)) => above_zero(multiple).map(Self::Ranges),
+            Some(_) => None,
+        }
+    }
+    fn print(&self) -> String {
+        match self {
+            Self::None => NONE.to_owned(),
+            Self::Percent(percent) => format!("percent:{percent}"),
+            Self::Ranges(multiple) => format!("atr:{multiple}"),
+        }
+    }
+}
+
 /// How much there is to trade on a candle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Liquidity {
@@ -119,6 +174,11 @@ impl<T> BySymbol<T> {
     /// The symbol's own value, where it has one.
     pub fn get(&self, symbol: &str) -> Option<&T> {
         self.0.get(symbol)
+    }
+
+    /// The symbols that have a value of their own, sorted.
+    pub fn symbols(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// True when no symbol has a value of its own.

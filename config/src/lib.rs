@@ -14,6 +14,7 @@ mod calendar_file;
 mod error;
 mod exchange;
 pub mod fees;
+pub mod learn;
 mod nearest;
 pub mod settings;
 pub mod slippage;
@@ -25,7 +26,9 @@ mod value;
 
 pub use calendar::{Calendar, Day, Session, Window};
 pub use error::ConfigError;
-pub use exchange::{BySymbol, LimitFill, Liquidity, OffTick, Product, TradingTime, WrongSide};
+pub use exchange::{
+    BySymbol, LimitFill, Liquidity, OffTick, Product, ProtectiveStop, Reconcile, TradingTime, Venue, WrongSide,
+};
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
 pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};
@@ -33,4 +36,4 @@ pub use slippage::{AssetClass, SlippageModel};
 pub use sources::Sources;
 pub use ticks::TickTable;
 pub use time_of_day::TimeOfDay;
-pub use universe::Universe;
+pub use universe::{Renamed, Universe};

@@ -8,8 +8,11 @@
 //! - Nothing here reads the ambient environment: it is handed in (see [`Sources::ambient`]).
 
 use crate::error::ConfigError;
-use crate::exchange::{BySymbol, LimitFill, Liquidity, OffTick, Product, TradingTime, WrongSide};
+use crate::exchange::{
+    BySymbol, LimitFill, Liquidity, OffTick, Product, ProtectiveStop, Reconcile, TradingTime, Venue, WrongSide,
+};
 use crate::fees::FeeSchedule;
+use crate::learn::{Dates, Device, Draws, Lookbacks, Reward, Timeframes};
 use crate::nearest::nearest;
 use crate::slippage::SlippageModel;
 use crate::sources::{Entry, Sources, looks_secret};
@@ -204,6 +207,19 @@ settings! {
     "risk.initial_stop_atr" risk_initial_stop_atr: Ratio = "2", Results,
         "Distance of a policy's first stop from the entry, in average true ranges of 14 bars.",
         expects "a number above 0" if |distance| distance.0 > 0;
+    "risk.protective_stop" risk_protective_stop: ProtectiveStop = "none", Results,
+        "Stop that is kept on every position, where its strategy gives none; a session with a broker is never without (atr:2).",
+        expects "none, percent:N or atr:N (average true ranges of 14 bars)";
+    "live.venue" live_venue: Venue = "simulated", Results,
+        "Who fills the orders: our own exchange, or the broker of a live session (daybook trade sets it).",
+        expects "simulated or broker";
+    "live.reconcile" live_reconcile: Reconcile = "halt", Results,
+        "What is done where a broker's books differ from ours: take its word, take it and leave, or no new risk.",
+        expects "adopt, flatten or halt";
+    "live.market_protection" live_market_protection: Option<Ratio> = "none", Surroundings,
+        "How far market orders and triggered stops may fill from the last price, in percent; none: as the broker chooses.",
+        expects "a percentage above 0 and at most 100, or none"
+        if |percent| percent.is_none_or(|percent| percent.0 > 0 && percent.0 <= 100 * SCALE);
     "exchange.limit_fill" exchange_limit_fill: LimitFill = "touch", Results,
         "Whether a limit order fills when the price touches its limit, or only when it trades through it.",
         expects "touch or through";
@@ -270,6 +286,65 @@ settings! {
     "learn.epsilon_steps" learn_epsilon_steps: u64 = "50000", Surroundings,
         "Updates until exploration is at its end.",
         expects "a whole number";
+    "paper_trading" paper_trading: bool = "yes", Surroundings,
+        "Whether `trade` without a flag fills on our own exchange and sends nothing; no: it trades at the broker.",
+        expects "yes or no";
+    "winner_min_avg_reward" winner_min_avg_reward: Ratio = "0.05", Surroundings,
+        "What a winner must have earned on the range held out, in R a trade, before it may trade at a broker.",
+        expects "a number";
+    "from_dates" from_dates: BySymbol<Date> = "none", Surroundings,
+        "First date of history that `fetch` asks for when it is given no --from, by interval.",
+        expects "INTERVAL:date, several with commas such as 5m:2023-01-02,1d:2015-01-01, or none"
+        if |dates| dates.symbols().all(|interval| interval.parse::<Interval>().is_ok());
+    "index.name" index_name: String = "nifty50", Surroundings,
+        "The index whose members `fetch` asks for when it is given neither --symbols nor --index.",
+        expects "the name of an index such as nifty50" if |name| !name.is_empty();
+    "index.url" index_url: Option<String> = "https://nsearchives.nseindia.com/content/indices/ind_{index}list.csv", Surroundings,
+        "Where `fetch` gets today's list of an index, a CSV with the column Symbol; none: the lists that are built in.",
+        expects "an address with https://, in which {index} stands for the index's name, or none"
+        if |url| url.as_ref().is_none_or(|url| url.starts_with("https://") || url.starts_with("http://"));
+    "learn.timeframes" learn_timeframes: Timeframes = "5m,15m", Surroundings,
+        "Timeframes that a decision sees; the candles are of the first.",
+        expects "intervals such as 5m,15m, the shortest first";
+    "learn.lookbacks" learn_lookbacks: Lookbacks = "5m:256,15m:128", Surroundings,
+        "Bars of each timeframe that a decision sees.",
+        expects "TIMEFRAME:BARS from 8 to 4096 bars, several with commas such as 5m:256,15m:128";
+    "learn.holdout" learn_holdout: Option<Dates> = "none", Surroundings,
+        "Sessions held out for evaluation; training on them is refused.",
+        expects "DATE..DATE, both inclusive, or none";
+    "learn.micro_batch" learn_micro_batch: Option<u64> = "8", Surroundings,
+        "Decision times that a thread works on at once; none: as many as memory allows.",
+        expects "a whole number from 1 to 1048576, or none" if |count| count.is_none_or(|count| (1..=1 << 20).contains(&count));
+    "learn.sampling" learn_sampling: Draws = "uniform", Surroundings,
+        "How decision times are drawn from the memory.",
+        expects "uniform or prioritised";
+    "learn.alpha" learn_alpha: Ratio = "0.6", Surroundings,
+        "Prioritised sampling: how much surprise counts.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.beta" learn_beta: Ratio = "0.4", Surroundings,
+        "Prioritised sampling: how much of the bias is taken back.",
+        expects "a number from 0 to 1" if |rate| (0..=SCALE).contains(&rate.0);
+    "learn.reward" learn_reward: Reward = "marked-r", Surroundings,
+        "What a transition is rewarded with: the change of its trade's marked-to-market R, or the R when it is closed.",
+        expects "marked-r or closed-r";
+    "learn.device" learn_device: Device = "cpu", Surroundings,
+        "What a network is trained on.",
+        expects "cpu or cuda";
+    "learn.threads" learn_threads: Option<u32> = "none", Surroundings,
+        "Threads of training; none: all cores.",
+        expects "a whole number from 1 to 1024, or none" if |count| count.is_none_or(|count| (1..=1024).contains(&count));
+    "learn.thermal" learn_thermal: bool = "yes", Surroundings,
+        "Whether training pauses while the machine is too hot.",
+        expects "yes or no";
+    "learn.checkpoint_every" learn_checkpoint_every: u64 = "50", Surroundings,
+        "Updates between checkpoints.",
+        expects "a whole number from 1" if |steps| *steps > 0;
+    "learn.checkpoint" learn_checkpoint: Option<PathBuf> = "none", Surroundings,
+        "The checkpoint; none: checkpoint.safetensors in the training's folder.",
+        expects "the path of a file (~ is not expanded), or none";
+    "learn.winner" learn_winner: Option<PathBuf> = "none", Surroundings,
+        "Folder of the model that may trade.",
+        expects "the path of a folder (~ is not expanded), or none";
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";
@@ -293,7 +368,9 @@ settings! {
 /// Keys younger than the first sessions. They are left out of the canonical form while they have their default, so
 /// that a session without them has the header, and the hash, that it always had.
 fn is_later(key: &str) -> bool {
-    key.starts_with("risk.") || (key.starts_with("exchange.") && key != "exchange.participation_bps")
+    key.starts_with("risk.")
+        || key.starts_with("live.")
+        || (key.starts_with("exchange.") && key != "exchange.participation_bps")
 }
 
 /// How the simulated exchange fills orders.

@@ -33,13 +33,13 @@ macro_rules! written_as_itself {
         }
     )*};
 }
-written_as_itself!(BasisPoints, Date, Interval, Money, Quantity, Ratio, TimeOfDay);
+written_as_itself!(BasisPoints, Date, Interval, Money, Quantity, Ratio, String, TimeOfDay);
 
 impl Value for bool {
     fn read(text: &str) -> Option<Self> {
         match text {
-            "yes" => Some(true),
-            "no" => Some(false),
+            "yes" | "true" => Some(true),
+            "no" | "false" => Some(false),
             _ => None,
         }
     }

@@ -59,11 +59,7 @@ pub fn audit(
     let (plan, prepared) = prepare(recorded, candidates, calendar_file)?;
     let same = binary == header.binary;
     if recorded.holds_its_inputs() {
-        let mut core = plan.core(&prepared.selection, &prepared.filter, prepared.range)?;
-        // One that is still running, or was cut off, is audited as far as it goes.
-        let mut sink = AuditSink::new(recorded, recorded.outputs, progress).that_may_end_early();
-        run(&mut recorded.inputs(), &mut core, &mut sink, CHECK_EVERY)?;
-        return sink.finish(same);
+        return audit_live(recorded, &plan, &prepared, same, snapshots, progress);
     }
     if header.parent.is_some() {
         let mut sink = AuditSink::new(recorded, recorded.outputs, progress);
@@ -94,6 +90,37 @@ pub fn audit(
         let mut source = prepared.resume(*position)?;
         let mut sink = AuditSink::new(recorded, seq, progress);
         run(&mut source, &mut core, &mut sink, CHECK_EVERY)?;
+        report.snapshots += 1;
+        let found = sink.finish(same)?;
+        if report.first_difference.is_none() && found.first_difference.is_some() {
+            report.verdict = found.verdict;
+            report.first_difference = found.first_difference;
+        }
+    }
+    Ok(report)
+}
+
+/// A session that holds its inputs, from the start and from every state on the way. One that is still running, or was
+/// cut off, is audited as far as it goes.
+fn audit_live(
+    recorded: &Recorded,
+    plan: &Plan,
+    prepared: &Prepared,
+    same: bool,
+    snapshots: Option<&Snapshots>,
+    progress: Progress<'_>,
+) -> Result<AuditReport, ReplayError> {
+    let new_core = || plan.core(&prepared.selection, &prepared.filter, prepared.range);
+    let mut sink = AuditSink::new(recorded, recorded.outputs, progress).that_may_end_early();
+    run(&mut recorded.inputs(), &mut new_core()?, &mut sink, CHECK_EVERY)?;
+    let mut report = sink.finish(same)?;
+    let Some(snapshots) = snapshots else { return Ok(report) };
+    for seq in snapshots.all(Saved::key(&recorded.header))? {
+        let Some(saved) = crate::live::believed(recorded, snapshots, seq) else { continue };
+        let mut core = new_core()?;
+        core.load(&saved.core)?;
+        let mut sink = AuditSink::new(recorded, seq, progress).that_may_end_early();
+        run(&mut recorded.inputs_from(seq), &mut core, &mut sink, CHECK_EVERY)?;
         report.snapshots += 1;
         let found = sink.finish(same)?;
         if report.first_difference.is_none() && found.first_difference.is_some() {
@@ -323,7 +350,8 @@ impl Sink for AuditSink<'_> {
 /// The next frame that the core was told or said: notes on the feed are neither. They stand between steps.
 fn next_spoken(cursor: &mut Cursor) -> Result<Option<Frame<'_>>, ReplayError> {
     while cursor.advance()? {
-        if cursor.frame().kind != Kind::FeedState.number() {
+        let note = [Kind::FeedState, Kind::ClockJumped].map(Kind::number);
+        if !note.contains(&cursor.frame().kind) {
             return Ok(Some(cursor.frame()));
         }
     }

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::recorded::Recorded;
 use crate::session::{Progress, SessionSink, Snapshotting};
 use crate::told::Told;
-use daybook_config::Calendar;
+use daybook_config::{Calendar, Venue};
 use daybook_core::Counts;
 use daybook_journal::{Options, SealKey, Writer};
 use daybook_vocabulary::{Date, Hash, InputFilter, InputJournal, Interval, Money, Nanos, SessionHeader, SessionMode};
@@ -102,7 +102,9 @@ pub fn like(
         let reason = "it ran on history, so it recorded no market of its own; give its journals with --journal instead";
         return Err(ReplayError::NotARun { run: session.path, reason: reason.to_owned() });
     }
-    let (plan, prepared) = crate::audit::prepare(&session, &[], calendar_file)?;
+    let (mut plan, prepared) = crate::audit::prepare(&session, &[], calendar_file)?;
+    // Its market is taken through our own exchange: what its broker said is passed over.
+    plan.settings.live_venue = Venue::Simulated;
     let options = BacktestOptions {
         journals: Vec::new(),
         plan,

@@ -4,7 +4,7 @@ use daybook_config::ConfigError;
 use daybook_core::CoreError;
 use daybook_core::strategy::ParameterError;
 use daybook_journal::JournalError;
-use daybook_vocabulary::{Cause, DecodeError, Interval};
+use daybook_vocabulary::{Cause, Date, DecodeError, Interval};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -143,6 +143,14 @@ pub enum ReplayError {
         /// The directory.
         run: PathBuf,
         /// Why.
+        reason: String,
+    },
+    /// A history that does not warm a live session up.
+    #[error("the session of {date} cannot be warmed up: {reason}")]
+    NoWarmUp {
+        /// Its date.
+        date: Date,
+        /// What is missing, and how to get it.
         reason: String,
     },
     /// A run header that cannot be followed.

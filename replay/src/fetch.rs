@@ -72,7 +72,8 @@ pub struct FetchOptions {
 pub trait HistorySource: Sync {
     /// The broker's time.
     fn now(&self) -> Nanos;
-    /// Makes sure that there is a session. Called once, and only when there is something to ask.
+    /// Makes sure that there is a session. Called when there is something to ask, and once more where the session ends
+    /// underway.
     fn log_in(&self) -> Result<(), KiteError>;
     /// The day's list of instruments, as text.
     fn instruments(&self, exchange: &str) -> Result<String, KiteError>;
@@ -158,6 +159,8 @@ pub struct FetchReport {
     pub resumed_pages: u64,
     /// True when nothing was missing: the broker was not asked for history at all.
     pub complete_before: bool,
+    /// Milliseconds that asking took, by the broker's clock: a simulated one's may be virtual.
+    pub broker_ms: u64,
     /// Symbols that could not be had.
     pub failed: Vec<Failed>,
     /// What was written; none where nothing was.
@@ -192,10 +195,12 @@ pub fn run<S: HistorySource>(
         return finish(options, to, FetchReport { complete_before: true, ..FetchReport::default() });
     }
     source.log_in()?;
+    let begun = source.now();
     let listed = resolve(options, &source, today)?;
     let symbols: Vec<String> = listed.iter().map(|one| one.symbol.clone()).collect();
     let plan = plan::make(options, &symbols, to, settled)?;
-    let report = download_and_write(options, &plan, &listed, &source, progress)?;
+    let mut report = download_and_write(options, &plan, &listed, &source, progress)?;
+    report.broker_ms = u64::try_from((source.now() - begun) / 1_000_000).unwrap_or(0);
     finish(options, to, report)
 }
 

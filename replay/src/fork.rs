@@ -142,20 +142,7 @@ fn write_session(
         strategy: before.strategy.clone(),
         settings: before.written(),
     };
-    let header = SessionHeader {
-        mode: SessionMode::Fork,
-        binary: options.binary,
-        config: after.hash(),
-        strategy: after.strategy.clone(),
-        settings: after.written(),
-        inputs: match parent.holds_its_inputs() {
-            true => vec![parent.as_input()?],
-            false => parent.header.inputs.clone(),
-        },
-        parent: Some(named.clone()),
-        ancestors: parent.header.lineage().cloned().collect(),
-        ..parent.header.clone()
-    };
+    let header = header_of(parent, named.clone(), after, options.binary)?;
     if let Some(found) = after.model()? {
         let copy = building.join(crate::learned::MODEL_FILE);
         fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
@@ -179,6 +166,24 @@ fn write_session(
     let summary = describe(building, Some(&before), &outcome, prepared, seconds() - started, report)?;
     remove(&before)?;
     Ok((named, summary))
+}
+
+/// The header of a fork: everything it takes to derive it again.
+fn header_of(parent: &Recorded, named: Parent, after: &Plan, binary: Hash) -> Result<SessionHeader, ReplayError> {
+    Ok(SessionHeader {
+        mode: SessionMode::Fork,
+        binary,
+        config: after.hash(),
+        strategy: after.strategy.clone(),
+        settings: after.written(),
+        inputs: match parent.holds_its_inputs() {
+            true => vec![parent.as_input()?],
+            false => parent.header.inputs.clone(),
+        },
+        parent: Some(named),
+        ancestors: parent.header.lineage().cloned().collect(),
+        ..parent.header.clone()
+    })
 }
 
 /// Where the story up to the fork lies while the fork is built.

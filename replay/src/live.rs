@@ -12,14 +12,23 @@
 
 mod flight;
 mod official;
+mod orders;
 mod paper;
 mod pilot;
 mod prints;
 mod recorder;
+mod snapshots;
+mod warm_up;
+mod wires;
 
 pub use flight::{Flight, Flown, QUEUE_WORDS, Word};
 pub use official::{OfficialReport, Unlike, compare_with_official};
-pub use paper::{PaperOptions, PaperSession};
+pub use orders::{About, Names};
+pub use paper::{PaperOptions, PaperSession, live_settings};
 pub use pilot::{Course, Ear, Pilot, Stage};
 pub use prints::Prints;
 pub use recorder::{Heard, Recorder};
+pub use snapshots::Saver;
+pub(crate) use snapshots::believed;
+pub use warm_up::{WarmUp, Warmed};
+pub use wires::{OrderDesk, Rows, Wires};

@@ -9,15 +9,15 @@ use crate::catalog::{History, Selection, select};
 use crate::driver::Source;
 use crate::error::ReplayError;
 use crate::history::{HistorySource, Range};
-use crate::plan::calendar_for;
+use crate::plan::{Plan, calendar_for};
 use daybook_config::{Calendar, FeeSchedule, Settings};
 use daybook_core::policy::{Policy, PolicyFeatures, PolicyRunner};
-use daybook_core::risk::RiskLimits;
 use daybook_core::{Core, Setup};
 use daybook_features::Timeframe;
-pub use daybook_train::memory::Epsilon;
+pub use daybook_train::memory::{Epsilon, RewardFormula};
 use daybook_train::memory::{Exploring, Memory, MemoryError, MemoryFold, Span};
 use daybook_vocabulary::{Date, Nanos};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Makes the policy that is explored around, once calendar and number of instruments are known.
@@ -39,6 +39,8 @@ pub struct Populate<'a> {
     pub holdout: Option<(Date, Date)>,
     /// Rules, charges, limits, cash and seed.
     pub settings: &'a Settings,
+    /// What a transition is rewarded with.
+    pub reward: RewardFormula,
     /// How much is explored.
     pub epsilon: Epsilon,
     /// What is explored around; always at random without it.
@@ -127,11 +129,11 @@ fn fold(
         warmup_bars: 0,
         strategy: Box::new(PolicyRunner::new(Box::new(policy), count)),
     });
-    let core =
-        core.with_slippage(settings.exchange_slippage).with_risk(RiskLimits::of(settings, calendar.zone_offset()));
+    // Slippage, limits and the rules of the exchange: what a backtest tells its core.
+    let core = Plan::new("hold", &BTreeMap::new(), settings.clone())?.equip(core, selection)?;
     let features = PolicyFeatures::for_training(calendar.clone(), count, &options.timeframes);
     let holdout = options.holdout.map(|(from, to)| span_of(calendar, Some(from), Some(to)));
-    Ok(MemoryFold::new(core, features, holdout)?)
+    Ok(MemoryFold::new(core, features, holdout)?.rewarding(options.reward))
 }
 
 impl From<MemoryError> for ReplayError {

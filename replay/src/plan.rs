@@ -7,7 +7,7 @@ use crate::error::ReplayError;
 use crate::history::Range;
 use crate::learned::{self, LEARNED};
 use daybook_config::settings::{KEYS, Scope};
-use daybook_config::{Calendar, FeeSchedule, Settings};
+use daybook_config::{Calendar, FeeSchedule, Settings, Venue};
 use daybook_core::risk::RiskLimits;
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
 use daybook_core::{Core, ExchangeRules, Setup};
@@ -166,7 +166,12 @@ impl Plan {
         let zone = self.calendar(selection)?.zone_offset();
         let limits = RiskLimits::of(&self.settings, zone);
         let rules = ExchangeRules::of(&self.settings, &selection.instruments, zone);
-        Ok(core.with_slippage(self.settings.exchange_slippage).with_risk(limits).with_exchange(rules))
+        let core = core.with_slippage(self.settings.exchange_slippage).with_risk(limits).with_exchange(rules);
+        let core = core.with_keeper(self.settings.risk_protective_stop);
+        Ok(match self.settings.live_venue {
+            Venue::Simulated => core,
+            Venue::Broker => core.with_broker(self.settings.live_reconcile),
+        })
     }
 
     /// Candles of the input that the warm-up of a bounded range takes: bars of the strategy's timeframe, in candles.

@@ -11,8 +11,8 @@ use crate::error::ReplayError;
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::{Cursor, Journal};
 use daybook_vocabulary::{
-    Candle, Cause, Command, Depth, Event, Hash, InputJournal, Instrument, InstrumentId, Kind, Nanos, Quote,
-    SessionHeader, SessionMode, TradePrint,
+    BrokerAnswer, BrokerBook, BrokerFill, BrokerOrder, Candle, Cause, Command, Depth, Event, Hash, InputJournal,
+    Instrument, InstrumentId, Kind, Nanos, Quote, SessionHeader, SessionMode, TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -111,6 +111,11 @@ enum Held {
     SessionOpened(SessionHours),
     SessionClosed,
     Command(Command),
+    Answer(BrokerAnswer),
+    BrokerOrder(BrokerOrder),
+    BrokerFill(InstrumentId, BrokerFill),
+    BrokerBook(BrokerBook),
+    TakenUp,
 }
 
 impl RecordedSource {
@@ -158,6 +163,11 @@ impl Source for RecordedSource {
             Held::SessionOpened(hours) => Body::SessionOpened(*hours),
             Held::SessionClosed => Body::SessionClosed,
             Held::Command(command) => Body::Command(*command),
+            Held::Answer(answer) => Body::Answer(answer),
+            Held::BrokerOrder(row) => Body::BrokerOrder(row),
+            Held::BrokerFill(id, fill) => Body::BrokerFill(*id, fill),
+            Held::BrokerBook(book) => Body::BrokerBook(book),
+            Held::TakenUp => Body::TakenUp,
         };
         Input { cause: self.cause, time: self.time, body }
     }
@@ -180,6 +190,11 @@ fn hold(event: Event, stream: InstrumentId) -> Option<Held> {
         }
         Event::SessionClosed(_) => Held::SessionClosed,
         Event::OperatorCommand(order) => Held::Command(order.command),
+        Event::BrokerAnswer(answer) => Held::Answer(answer),
+        Event::BrokerOrder(row) => Held::BrokerOrder(row),
+        Event::BrokerFill(fill) => Held::BrokerFill(stream, fill),
+        Event::BrokerBook(book) => Held::BrokerBook(book),
+        Event::TakenUp(_) => Held::TakenUp,
         _ => return None,
     })
 }

@@ -7,7 +7,7 @@ use crate::driver::{CHECK_EVERY, Position, Sink, Source};
 use crate::error::ReplayError;
 use daybook_core::{Core, Outbox, Output};
 use daybook_journal::{Draft, Snapshots, Writer};
-use daybook_vocabulary::{Instrument, Nanos, Payload, PayloadBuffer, SessionHeader};
+use daybook_vocabulary::{Hash, Instrument, Nanos, Payload, PayloadBuffer, SessionHeader};
 use serde::{Deserialize, Serialize};
 
 /// Frames after which a batch is closed.
@@ -32,6 +32,9 @@ pub struct Saved {
     pub core: Vec<u8>,
     /// Where the source stood.
     pub source: Position,
+    /// Content hash of the session's own journal up to here, where it holds its inputs: a live journal may lose its tail
+    /// to a crash and go on otherwise.
+    pub content: Option<Hash>,
 }
 
 impl Saved {
@@ -137,7 +140,7 @@ impl Sink for SessionSink<'_> {
             return Ok(());
         }
         self.next_snapshot = self.next_snapshot.saturating_add(self.snapshots.every);
-        let mut saved = Saved { core: Vec::new(), source: source.position() };
+        let mut saved = Saved { core: Vec::new(), source: source.position(), content: None };
         core.save(&mut saved.core);
         let bytes = postcard::to_stdvec(&saved).expect("a state is plain data");
         // A cache that cannot be written is done without.

@@ -277,6 +277,9 @@ struct Told {
 
 impl Told {
     fn fold(recorded: &Recorded, core: &mut Core) -> Result<Self, ReplayError> {
+        // What warms a strategy up comes before the session's own date.
+        let own = recorded.header.filter.from.unwrap_or(Date(i32::MIN));
+        let mut warming = false;
         let mut told = Self {
             stage: DayStage::Waiting,
             session: None,
@@ -290,12 +293,15 @@ impl Told {
         while source.advance()? {
             let input = source.input();
             match input.body {
+                Body::SessionOpened(hours) if hours.date < own => warming = true,
                 Body::SessionOpened(hours) => {
+                    warming = false;
                     told.stage = DayStage::Open;
                     told.session = Some(hours.date);
                     told.hours = Some((hours.open, hours.close));
                     told.opened_with = core.ledger().equity();
                 }
+                _ if warming => {}
                 Body::SessionClosed => told.stage = DayStage::Over,
                 Body::Slice(_) => told.slice = Some(input.time),
                 Body::Candle(id, _) | Body::Print(id, _) | Body::Quote(id, _) | Body::Depth(id, _) => {
@@ -304,6 +310,8 @@ impl Told {
                     }
                 }
                 Body::Command(_) => {}
+                Body::Answer(_) | Body::BrokerOrder(_) | Body::BrokerFill(..) | Body::BrokerBook(_) | Body::TakenUp => {
+                }
             }
             core.step(&input, &mut out)?;
             out.clear();

@@ -1,15 +1,15 @@
 //! A replay memory from a journal: the same core, rules and charges as a backtest, on a small made-up market.
 //!
-//! - RL-16, RL-19, RL-20: rewards are those of the trades that the rules made; the hold-out is refused.
+//! - RL-16, RL-17, RL-19, RL-20: rewards are those of the trades that the rules made; the hold-out is refused.
 
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_features::{FEATURES, Timeframe};
 use daybook_journal::{Options, Writer};
-use daybook_replay::memory::{Populate, populate, span_of};
+use daybook_replay::memory::{Populate, RewardFormula, populate, span_of};
 use daybook_replay::synthetic::{self, Market};
 use daybook_train::Dataset;
 use daybook_train::memory::{Counted, Epsilon, Held, Memory, MemoryError, Sampling, Span, TrainingSet};
-use daybook_vocabulary::{Interval, Price};
+use daybook_vocabulary::{Interval, Price, Side};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,6 +57,7 @@ fn remembered(dir: &Path, from: Option<&str>, seed: &str) -> Memory {
         to: None,
         holdout: Some(("2024-03-04".parse().unwrap(), "2024-03-08".parse().unwrap())),
         settings: &settings,
+        reward: RewardFormula::MarkedR,
         epsilon: Epsilon::RANDOM,
         inside: None,
     };
@@ -89,6 +90,12 @@ fn a_memory_is_folded_from_a_journal() {
         let r = trade.r_multiple.expect("the rules place a stop").0 as f64 / 1e8;
         assert!((reward - r).abs() < 1e-4 * r.abs().max(1.0), "{reward}, {r}");
         assert!(trade.adherence.is_some() && trade.mae_r.is_some() && trade.shortfall.is_some());
+        // RL-17: what stands on a transition is the core's own record of the trade.
+        let (stop, [low, high]) = (trade.stop.expect("a stop"), trade.range.expect("a range"));
+        let long = trade.side == Side::Buy;
+        assert!(if long { stop < trade.entry_price } else { stop > trade.entry_price }, "{trade:?}");
+        assert!(low <= trade.entry_price && trade.entry_price <= high && trade.orders[0] < trade.orders[1]);
+        assert!(!trade.reasons[1].as_str().is_empty() && trade.entered < trade.left);
     }
     assert_eq!(whole, closed, "every trade of the rules lies between decisions that were kept");
     let actions = [0, 1, 2].map(|action| memory.transitions().iter().filter(|one| one.action == action).count());

@@ -2,16 +2,17 @@
 
 mod recorded;
 
-use daybook_journal::{Journal, Snapshots};
+use daybook_journal::{Journal, Snapshots, Writer};
+use daybook_replay::live::{Heard, PaperOptions, PaperSession, Recorder, Saver, Stage, WarmUp};
 use daybook_replay::status::{DayStage, status};
 use daybook_replay::{
-    ForkOptions, Prepared, Recorded, ReplayError, Snapshotting, audit, backtest, compare, explain, fork, like,
-    recorded_inputs,
+    BacktestOptions, ForkOptions, Prepared, Recorded, ReplayError, Saved, Snapshotting, audit, backtest, compare,
+    explain, fork, like, recorded_inputs,
 };
-use daybook_vocabulary::{Event, Kind, OrderId};
-use recorded::{BINARY, crossover, cut, events, feed, market, naive_books, options, record};
+use daybook_vocabulary::{Date, Event, Kind, Nanos, OrderId};
+use recorded::{BINARY, core, crossover, cut, events, feed, header, market, naive_books, options, record, small};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// RL-43: cut off anywhere, a session says what is held and what works: what its frames say one by one.
 #[test]
@@ -262,4 +263,202 @@ fn a_live_session_is_forked() {
     let second = Recorded::open(&out.join("journal")).unwrap();
     let report = audit(&second, &recorded_inputs(&out), BINARY, None, None, &mut |_| ()).unwrap();
     assert_eq!((report.verdict, report.first_difference), ("equal", None));
+}
+
+/// P5: states are taken on the way; an audit derives the rest from each of them, and a restart from the newest is the
+/// session that was never interrupted. A state of other frames is not believed.
+#[test]
+fn a_restart_from_a_state_on_the_way_is_the_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(
+        &market(dir.path()),
+        "policy-momentum",
+        &[("bars", "2"), ("threshold", "0.2")],
+        &[("risk.safe_trading_start", "09:30")],
+    );
+    let prepared = Prepared::open(&options).unwrap();
+    let feed = feed(&options, &prepared);
+    let run = dir.path().join("run");
+    let session = run.join("journal");
+    std::fs::create_dir_all(&run).unwrap();
+    let content = record_with_states(&run, &options, &prepared, &feed);
+    let recorded = Recorded::open(&session).unwrap();
+    let store = Snapshots::new(&run.join("cache"), 100);
+    let seqs = store.all(Saved::key(&recorded.header)).unwrap();
+    assert!(seqs.len() > 5, "{seqs:?}");
+    let report = audit(&recorded, &[], BINARY, None, Some(&store), &mut |_| ()).unwrap();
+    assert_eq!((report.verdict, report.first_difference), ("equal", None));
+    assert_eq!(report.snapshots, seqs.len() as u64);
+
+    let frames = recorded.journal.head().frames;
+    let new_core = || Ok(core(&options, &prepared));
+    for at in (seqs[0]..frames - 1).step_by(frames as usize / 9) {
+        let path = dir.path().join(format!("cut-{at}"));
+        cut(&session, &path, at);
+        let partial = Recorded::open(&path).unwrap();
+        let mut heard = 0;
+        let mut inputs = partial.inputs();
+        while daybook_replay::Source::advance(&mut inputs).unwrap() {
+            heard += 1;
+        }
+        let writer = Writer::open(&path, small()).unwrap();
+        let mut recorder = Recorder::resume_from(&partial, writer, new_core, &store).unwrap();
+        for (time, input) in &feed[heard..] {
+            recorder.hear(*time, input).unwrap();
+        }
+        let head = recorder.end(None).unwrap();
+        assert_eq!(daybook_vocabulary::Hash(head.content.0), content, "cut before frame {at}");
+    }
+
+    // The same header, another market from some point on, as after a crash that lost the tail: its states are others.
+    let other = dir.path().join("other");
+    std::fs::create_dir_all(&other).unwrap();
+    let half: Vec<_> = feed[..feed.len() / 2].iter().chain(&feed[feed.len() / 2 + 1..]).cloned().collect();
+    record_with_states(&other, &options, &prepared, &half);
+    let lost = Recorded::open(&other.join("journal")).unwrap();
+    let report = audit(&lost, &[], BINARY, None, Some(&store), &mut |_| ()).unwrap();
+    assert_eq!(report.verdict, "equal");
+    assert!(report.snapshots > 0 && report.snapshots < seqs.len() as u64, "{} are believed", report.snapshots);
+}
+
+fn record_with_states(
+    run: &Path,
+    options: &BacktestOptions,
+    prepared: &Prepared,
+    feed: &[(Nanos, Heard)],
+) -> daybook_vocabulary::Hash {
+    let session = run.join("journal");
+    let writer = Writer::create(&session, small()).unwrap();
+    let header = header(options, prepared);
+    let begins = feed[0].0;
+    let instruments = &prepared.selection.instruments;
+    let mut recorder = Recorder::begin(session, writer, &header, instruments, begins, core(options, prepared)).unwrap();
+    recorder.keep_snapshots(Saver::new(run, &header, 100).every(40, 0));
+    for (time, heard) in feed {
+        recorder.hear(*time, heard).unwrap();
+        recorder.commit().unwrap();
+        // As slow as a market: the state before is written when the next one is due.
+        if recorder.core().counts().inputs.is_multiple_of(40) {
+            std::thread::sleep(std::time::Duration::from_millis(8));
+        }
+    }
+    daybook_vocabulary::Hash(recorder.end(None).unwrap().content.0)
+}
+
+/// The last day of the market as a session on paper, told the time every second; `warm_up` are journals of history.
+fn paper_day(run: &Path, backtest: &BacktestOptions, warm_up: &[PathBuf], kill_at: Option<u64>) -> PaperOptions {
+    let prepared = Prepared::open(backtest).unwrap();
+    let day: Date = "2025-06-11".parse().unwrap();
+    let prints: Vec<_> = feed(backtest, &prepared)
+        .into_iter()
+        .filter(|(time, heard)| prepared.calendar.date_of(*time) == day && matches!(heard, Heard::Print(..)))
+        .collect();
+    let options = PaperOptions {
+        plan: backtest.plan.clone(),
+        instruments: prepared.selection.instruments.clone(),
+        interval: prepared.selection.interval,
+        calendar: prepared.calendar.clone(),
+        grace: 2_000_000_000,
+        run: run.to_owned(),
+        binary: BINARY,
+        warm_up: warm_up.to_vec(),
+    };
+    let second = 1_000_000_000;
+    let begins = prints[0].0 + -300 * second;
+    let mut session = PaperSession::open(&options, begins).unwrap().expect("a trading day");
+    let (mut now, mut next, mut seconds) = (begins, 0, 0);
+    while session.pilot.stage() != Stage::Over {
+        let mut hear = |_: Nanos, _: &[daybook_core::Output]| ();
+        while prints.get(next).is_some_and(|(time, _)| *time <= now) {
+            session.pilot.feed(now, &prints[next].1, &mut hear).unwrap();
+            next += 1;
+        }
+        session.pilot.time(now, &mut hear).unwrap();
+        session.pilot.recorder().commit().unwrap();
+        (now, seconds) = (now + second, seconds + 1);
+        if Some(seconds) == kill_at {
+            drop(session);
+            session = PaperSession::open(&options, now).unwrap().expect("a trading day");
+            assert!(session.resumed_frames > 300);
+        }
+    }
+    if kill_at == Some(u64::MAX) {
+        // Killed between the end of the journal and the manifest.
+        session.pilot.end(None).unwrap();
+    } else {
+        session.end(None).unwrap();
+    }
+    options
+}
+
+/// RL-25, P5: warmed up from history, a session on paper decides from its first bar on what a backtest from that day on
+/// decides; what warmed it up is in its own journal, so that it audits, and is taken up, with nothing beside it.
+#[test]
+fn a_session_is_warmed_up_from_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = market(dir.path());
+    let strategy = options(&history, "sma-cross", &[("fast", "2"), ("slow", "30"), ("quantity", "3")], &[]);
+    let (cold, warm, killed) = (dir.path().join("cold"), dir.path().join("warm"), dir.path().join("killed"));
+    paper_day(&cold, &strategy, &[], None);
+    let warm_up = [history.clone()];
+    paper_day(&warm, &strategy, &warm_up, None);
+    paper_day(&killed, &strategy, &warm_up, Some(9_000));
+    let decided = |path: &Path, day: &str| -> Vec<_> {
+        let date: Date = day.parse().unwrap();
+        let of_day = |time: &Nanos| daybook_config::Calendar::nse().date_of(*time) == date;
+        let all = events(path).into_iter().filter(|(time, ..)| of_day(time));
+        let intents = all.filter_map(|(_, stream, event)| match event {
+            Event::OrderIntent(it) => Some((stream, it.side, it.quantity, it.reference, it.reason)),
+            _ => None,
+        });
+        intents.collect()
+    };
+    let day = "2025-06-11";
+    let journal = warm.join("journal");
+    let from = BacktestOptions { from: Some(day.parse().unwrap()), ..strategy.clone() };
+    let run = dir.path().join("run");
+    backtest(&from, &run, no_snapshots(dir.path()), None, &mut |_| ()).unwrap();
+    assert!(decided(&run, day).len() > 1);
+    assert_eq!(decided(&journal, day), decided(&run, day), "what a backtest from that day on decides");
+    assert_ne!(decided(&cold.join("journal"), day), decided(&run, day), "without a warm-up it knows too little");
+    assert_eq!(decided(&killed.join("journal"), day), decided(&run, day), "taken up in the middle");
+    for path in [&warm, &killed] {
+        let recorded = Recorded::open(&path.join("journal")).unwrap();
+        let report = audit(&recorded, &[], BINARY, None, None, &mut |_| ()).unwrap();
+        assert_eq!((report.verdict, report.first_difference), ("equal", None));
+        let found = status(&recorded, None, true).unwrap();
+        assert_eq!((found.stage, found.session), (DayStage::Over, Some(day.parse().unwrap())));
+        assert!(found.counts.bars <= 2 * 75, "bars of the warm-up are not counted: {}", found.counts.bars);
+    }
+    let opened = Recorded::open(&journal).unwrap();
+    let (like_options, prepared) = like(opened, None, dir.path().join("like"), false, BINARY).unwrap();
+    let again = dir.path().join("like-journal");
+    prepared.replay(&like_options, &again, no_snapshots(dir.path()), None, &mut |_| ()).unwrap();
+    assert_eq!(outputs(&journal), outputs(&again), "a backtest of its market is warmed up the same way");
+
+    // A history that ends too early leaves a gap: refused, with the command that closes it.
+    let late = WarmUp::open(&warm_up, "2025-06-16".parse().unwrap()).unwrap();
+    let prepared = Prepared::open(&strategy).unwrap();
+    let error = late.check(&strategy.plan, &prepared.selection, &prepared.calendar).unwrap_err().to_string();
+    assert!(error.contains("A ends 2025-06-11") && error.contains("daybook fetch"), "{error}");
+}
+
+/// A process that died between the end of its session's journal and the manifest left a session that is over: the next
+/// start only finishes it.
+#[test]
+fn a_session_that_ended_without_its_manifest_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let strategy = crossover(&market(dir.path()));
+    let run = dir.path().join("run");
+    paper_day(&run, &strategy, &[], Some(u64::MAX));
+    assert!(!run.join("manifest.json").exists());
+    let found = status(&Recorded::open(&run.join("journal")).unwrap(), None, false).unwrap();
+    assert!(found.ended);
+    let key = daybook_journal::SealKey::load_or_create(&dir.path().join("seal.key")).unwrap();
+    assert!(PaperSession::finish(&run, Some(&key)).unwrap());
+    assert!(run.join("manifest.json").exists() && !PaperSession::finish(&run, Some(&key)).unwrap());
+    let recorded = Recorded::open(&run.join("journal")).unwrap();
+    assert_eq!(recorded.journal.seals().len(), 1);
+    assert_eq!(audit(&recorded, &[], BINARY, None, None, &mut |_| ()).unwrap().verdict, "equal");
+    assert!(PaperSession::check(&run).unwrap_err().to_string().contains("the session is over"));
 }

@@ -20,67 +20,74 @@ pub struct Train {
     /// Last session of the training range, inclusive.
     #[arg(long, value_name = "DATE")]
     pub to: Option<Date>,
-    /// Sessions that are held out for evaluation, both inclusive; training on them is refused.
+    /// Sessions held out for evaluation, both inclusive; training on them is refused. Else the setting `learn.holdout`.
     #[arg(long, value_name = "DATE..DATE", value_parser = dates)]
     pub holdout: Option<(Date, Date)>,
-    /// Timeframes and how many bars of each a decision sees, the shortest first.
-    #[arg(long, default_value = "5m:256,15m:128", value_delimiter = ',', value_name = "T:L", value_parser = lookback)]
+    /// Timeframes and how many bars of each a decision sees, the shortest first, such as 5m:256,15m:128. Else the settings
+    /// `learn.timeframes` and `learn.lookbacks`.
+    #[arg(long, value_delimiter = ',', value_name = "T:L", value_parser = lookback)]
     pub timeframes: Vec<(String, usize)>,
-    /// Updates of the network, those of earlier sittings included; the setting `learn.steps` when not given.
+    /// Updates of the network, those of earlier sittings included. Else the setting `learn.steps`.
     #[arg(long)]
     pub steps: Option<u64>,
-    /// Decision times per update; the setting `learn.batch_size` when not given.
+    /// Decision times per update. Else the setting `learn.batch_size`.
     #[arg(long)]
     pub batch_size: Option<usize>,
-    /// Decision times that a thread works on at once, or `auto`: as many as memory allows.
-    #[arg(long, default_value = "8", value_name = "N|auto")]
-    pub micro_batch: String,
-    /// Learning rate of AdamW; the setting `learn.lr` when not given.
+    /// Decision times that a thread works on at once, or `auto`: as many as memory allows. Else `learn.micro_batch`.
+    #[arg(long, value_name = "N|auto")]
+    pub micro_batch: Option<String>,
+    /// Learning rate of AdamW. Else the setting `learn.lr`.
     #[arg(long, allow_hyphen_values = true)]
     pub lr: Option<f64>,
-    /// Weight decay of AdamW; the setting `learn.weight_decay` when not given.
+    /// Weight decay of AdamW. Else the setting `learn.weight_decay`.
     #[arg(long, allow_hyphen_values = true)]
     pub weight_decay: Option<f64>,
-    /// Worth of the next decision's value; the setting `learn.gamma` when not given.
+    /// Worth of the next decision's value. Else the setting `learn.gamma`.
     #[arg(long, allow_hyphen_values = true)]
     pub gamma: Option<f64>,
-    /// The largest norm of a gradient; the setting `learn.clip` when not given.
+    /// The largest norm of a gradient. Else the setting `learn.clip`.
     #[arg(long, allow_hyphen_values = true)]
     pub clip: Option<f64>,
-    /// Updates between hard copies to the target network; the setting `learn.target_every` when not given.
+    /// Updates between hard copies to the target network. Else the setting `learn.target_every`.
     #[arg(long, value_name = "N")]
     pub target_every: Option<u64>,
-    /// Exploration at the start; the setting `learn.epsilon_start` when not given.
+    /// Exploration at the start. Else the setting `learn.epsilon_start`.
     #[arg(long, allow_hyphen_values = true)]
     pub epsilon_start: Option<f64>,
-    /// Exploration at the end; the setting `learn.epsilon_end` when not given.
+    /// Exploration at the end. Else the setting `learn.epsilon_end`.
     #[arg(long, allow_hyphen_values = true)]
     pub epsilon_end: Option<f64>,
-    /// Steps until exploration is at its end; the setting `learn.epsilon_steps` when not given.
+    /// Steps until exploration is at its end. Else the setting `learn.epsilon_steps`.
     #[arg(long, value_name = "N")]
     pub epsilon_steps: Option<u64>,
-    /// How decision times are drawn from the memory.
-    #[arg(long, value_enum, default_value_t = Draws::Uniform)]
-    pub sampling: Draws,
+    /// How decision times are drawn from the memory. Else the setting `learn.sampling`.
+    #[arg(long, value_enum)]
+    pub sampling: Option<Draws>,
+    /// What a transition is rewarded with. Else the setting `learn.reward`.
+    #[arg(long, value_enum)]
+    pub reward: Option<Reward>,
     /// A model to explore around, by the course of epsilon; without one the memory is of random actions.
     #[arg(long, value_name = "DIR")]
     pub explore: Option<PathBuf>,
-    /// Seed of initialisation, sampling and exploration.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Threads; all cores when not given.
+    /// Seed of initialisation, sampling and exploration. Else the setting `seed`.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Threads. Else the setting `learn.threads`, or all cores.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// The checkpoint; `checkpoint.safetensors` in --out when not given. A run goes on from it.
+    /// What the network is trained on; `cuda` needs a binary that was built with `--features cuda`. Else `learn.device`.
+    #[arg(long, value_enum)]
+    pub device: Option<Device>,
+    /// The checkpoint; a run goes on from it. Else `learn.checkpoint`, or `checkpoint.safetensors` in --out.
     #[arg(long, value_name = "FILE")]
     pub checkpoint_path: Option<PathBuf>,
-    /// Updates between checkpoints.
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub checkpoint_every: u64,
-    /// How far to go: everything up to this phase is done.
+    /// Updates between checkpoints. Else the setting `learn.checkpoint_every`.
+    #[arg(long, value_name = "N")]
+    pub checkpoint_every: Option<u64>,
+    /// How far to go. What an earlier phase left in --out is used, not made again.
     #[arg(long, value_enum, default_value_t = Phase::Train)]
     pub phase: Phase,
-    /// The winner's folder, for the phases `promote` and `all`.
+    /// The winner's folder, for the phases `promote` and `all`. Else the setting `learn.winner`.
     #[arg(long, value_name = "DIR")]
     pub winner: Option<PathBuf>,
     /// A setting by its dotted name.
@@ -126,9 +133,9 @@ pub struct Promote {
     /// The training's folder, evaluated before.
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// The winner's folder.
+    /// The winner's folder. Else the setting `learn.winner`.
     #[arg(long, value_name = "DIR")]
-    pub winner: PathBuf,
+    pub winner: Option<PathBuf>,
 }
 
 /// How decision times are drawn.
@@ -140,18 +147,36 @@ pub enum Draws {
     Prioritised,
 }
 
+/// What a transition is rewarded with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Reward {
+    /// The change of the open trade's marked-to-market R, net of charges.
+    MarkedR,
+    /// Nothing until the trade is closed, then its R.
+    ClosedR,
+}
+
+/// What a network is trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// A graphics card of NVIDIA.
+    Cuda,
+}
+
 /// A phase of the learner; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Phase {
-    /// Features of the training range, and their scaler.
+    /// Fold the training range into the memory, and tell of its features.
     Features,
-    /// Replay the training range into the memory.
+    /// The same, and tell of its transitions.
     PopulateTrain,
-    /// Trade metrics and rewards of the memory.
+    /// The trade metrics and rewards of the memory.
     BacktraceTrain,
     /// Train the network.
     Train,
-    /// Replay the held-out range with the network.
+    /// Replay the held-out range with the network into a memory of its own.
     PopulateHoldout,
     /// Trade metrics and rewards of the held-out range.
     BacktraceHoldout,

@@ -17,7 +17,8 @@ use std::error::Error;
 use std::process::ExitCode;
 
 pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
-    if arguments.strategy == "help" {
+    let strategy = arguments.strategy.as_deref().unwrap_or_default();
+    if strategy == "help" {
         list_strategies();
         return Ok(ExitCode::SUCCESS);
     }
@@ -40,7 +41,7 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
     }
     let options = BacktestOptions {
         journals: arguments.journal.iter().map(|path| super::journal_of(path)).collect(),
-        plan: Plan::new(&arguments.strategy, &parameters, resolved.settings)?,
+        plan: Plan::new(strategy, &parameters, resolved.settings)?,
         symbols: arguments.symbols.iter().filter(|symbol| !symbol.is_empty()).cloned().collect(),
         interval: arguments.interval,
         from: arguments.from,

@@ -115,14 +115,15 @@ fn print(evaluated: &Evaluated) {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
     output::line(format_args!("{} to {}, evaluated {} times", evaluated.from, evaluated.to, evaluated.uses));
     output::line(
-        "who          trades     avg R     MAE R  % of MFE  shortfall  adherence    Sharpe           net  BUY/SELL/HOLD",
+        "who          trades  open     avg R     MAE R  % of MFE  shortfall  adherence    Sharpe           net  BUY/SELL/HOLD",
     );
     let row = |one: &Measures| {
         let [buy, sell, hold] = one.actions;
         output::line(format_args!(
-            "{:<12} {:>6} {:>9} {:>9} {:>9} {:>10} {:>10} {:>9} {:>13.2}  {buy}/{sell}/{hold}",
+            "{:<12} {:>6} {:>5} {:>9} {:>9} {:>9} {:>10} {:>10} {:>9} {:>13.2}  {buy}/{sell}/{hold}",
             one.name,
             one.trades,
+            one.open,
             number(one.reward.map(|reward| reward.mean)),
             number(one.mae_r),
             number(one.mfe_captured),

@@ -17,7 +17,10 @@ pub fn run(cli: &Cli, arguments: &Promote) -> Verdict {
     let evaluated: Evaluated = serde_json::from_str(&text)
         .map_err(|error| format!("{}: {error}; run `daybook evaluate` again", place.display()))?;
     let model = arguments.model.join(daybook_replay::learned::MODEL_FILE);
-    let promoted = promote(&model, evaluated.record, &arguments.winner)?;
+    let settings = super::settings(cli, Vec::new())?.settings;
+    let winner = arguments.winner.clone().or(settings.learn_winner);
+    let winner = winner.ok_or("give --winner DIR, or the setting learn.winner")?;
+    let promoted = promote(&model, evaluated.record, &winner)?;
     journal(arguments, &promoted)?;
     if cli.format == Format::Json {
         output::json(&promoted)?;

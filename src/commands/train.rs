@@ -4,26 +4,25 @@
 //! - A run goes on from its checkpoint; killed at any moment it loses the steps since then and nothing else.
 
 use super::Verdict;
-use crate::cli::{Cli, Draws, Phase, Train};
+use crate::cli::{Cli, Phase, Train};
+use crate::learning::choice::Choice;
 use crate::learning::data::{Data, Wanted};
 use crate::learning::record::{TrainingJournal, as_training_error, told};
+use crate::learning::remembered::{Remembered, tell_features, tell_trades, tell_transitions};
 use crate::learning::{page, sensor};
 use crate::output;
-use daybook_config::Settings;
 use daybook_features::spec::{FEATURE_SPEC_VERSION, Scaler as Fitted};
 use daybook_features::{FEATURES, feature_spec_hash};
-use daybook_inference::{Model, ModelFacts, Scaler, Shape, timeframes_of};
+use daybook_inference::{Model, ModelFacts, Scaler, timeframes_of};
 use daybook_train::batch_size;
-use daybook_train::evaluate::mean_of_rewards;
-use daybook_train::memory::{Epsilon, Memory, REWARD_FORMULA, REWARD_VERSION, Sampling, Span, TrainingSet};
+use daybook_train::device::Backend;
+use daybook_train::memory::{Epsilon, Memory, MemoryError, Span, TrainingSet};
 use daybook_train::network::{Example, Learner};
 use daybook_train::run::{Ended, RunPlan, Saved, Watcher, run as run_training};
 use daybook_train::thermal::{Heat, Sensor};
-use daybook_train::{Dataset, StepRecord, TrainError, TrainSettings, Trainer};
-use daybook_vocabulary::decimal::SCALE;
-use daybook_vocabulary::{Event, Hash, Ratio, TrainingStarted};
+use daybook_train::{Dataset, Host, StepRecord, TrainError, TrainSettings, Trainer};
+use daybook_vocabulary::{Date, Event, Hash, TrainingStarted};
 use indicatif::ProgressBar;
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,14 +30,13 @@ use std::sync::Arc;
 
 pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
     let resolved = super::settings(cli, arguments.set.clone())?.settings;
-    let settings = settings_of(arguments, &resolved);
-    settings.check()?;
-    let pairs: Vec<(&str, usize)> = arguments.timeframes.iter().map(|(name, bars)| (name.as_str(), *bars)).collect();
-    let shape = Shape::new(FEATURES, &pairs)?;
-    let timeframes = timeframes_of(&shape)?;
-    // The memory explores from the seed of the settings: one seed names the whole training.
-    let mut set = vec![("seed".to_owned(), arguments.seed.to_string())];
-    set.extend(arguments.set.iter().cloned());
+    let choice = Choice::of(arguments, &resolved)?;
+    let backend = choice.device.open()?;
+    refuse_too_far(arguments, &choice)?;
+    let timeframes = timeframes_of(&choice.shape)?;
+    // The memory explores from the seed of the training: one seed names the whole.
+    let mut set = arguments.set.clone();
+    set.push(("seed".to_owned(), choice.settings.seed.to_string()));
     let wanted = Wanted {
         journals: &arguments.journal,
         symbols: &arguments.symbols,
@@ -47,80 +45,121 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
         set: &set,
     };
     let data = Data::open(cli, &wanted)?;
-    let threads = arguments.threads.unwrap_or_else(sensor::cores);
-    check_memory(&shape, data.symbols().len(), &settings, threads)?;
+    check_memory(&choice, data.symbols().len())?;
     let training = data.span(arguments.from, arguments.to);
-    let holdout = arguments.holdout.map(|(from, to)| data.span(Some(from), Some(to)));
-    if let Some(held) = holdout.filter(|held| held.overlaps(&training)) {
-        return Err(daybook_train::memory::MemoryError::HeldOut { wanted: training, held }.into());
-    }
-    if arguments.phase > Phase::Train && arguments.holdout.is_none() {
-        return Err("the phases after `train` need a range that is held out: give --holdout DATE..DATE".into());
+    let held = choice.holdout.map(|(from, to)| data.span(Some(from), Some(to)));
+    if let Some(held) = held.filter(|held| held.overlaps(&training)) {
+        return Err(MemoryError::HeldOut { wanted: training, held }.into());
     }
     std::fs::create_dir_all(&arguments.out).map_err(|error| format!("{}: {error}", arguments.out.display()))?;
-    let memory = Arc::new(populate(arguments, &settings, &data, &wanted)?);
-    describe(&memory);
-    let sampling = if arguments.sampling == Draws::Uniform { Sampling::Uniform } else { Sampling::PRIORITISED };
-    let mut learned_from = TrainingSet::new(Arc::clone(&memory), training, sampling)?;
+    let host =
+        Host { binary: output::binary_hash()?.to_string(), processor: sensor::processor(), device: choice.device };
+    let explore = arguments.explore.as_ref().map(|path| daybook_replay::learned::open(&path.to_string_lossy()));
+    let explore = explore.transpose()?.map(|found| (Arc::new(found.model), found.path));
+    let explored = explore.as_ref().map_or_else(|| "random".to_owned(), |(model, _)| model.hash.clone());
+    let one = &choice.settings;
+    let usual = Epsilon { first: one.epsilon_start, last: one.epsilon_end, over: one.epsilon_steps };
+    let remembered = Remembered {
+        data: &data,
+        wanted: &wanted,
+        epsilon: if explore.is_some() { usual } else { Epsilon::RANDOM },
+        model: explore.as_ref().map(|(model, path)| (Arc::clone(model), path.as_path())),
+        holdout: choice.holdout,
+        reward: choice.reward,
+        binary: &host.binary,
+    };
+    let memory = Arc::new(remembered.take(&arguments.out, "training")?);
+    let mut learned_from = TrainingSet::new(Arc::clone(&memory), training, choice.sampling)?;
+    match arguments.phase {
+        Phase::Features => tell_features(&memory),
+        Phase::BacktraceTrain => tell_trades(&memory, &data),
+        _ => tell_transitions(&memory),
+    }
     let fitted = Fitted::fit(memory.features(), learned_from.scaler_range())?;
-    output::line(format_args!(
-        "{} decision times to learn from, scaler fitted",
-        output::grouped(learned_from.decisions() as u64)
-    ));
+    let decisions = output::grouped(learned_from.decisions() as u64);
+    output::line(format_args!("{decisions} decision times to learn from, scaler fitted"));
     if arguments.phase < Phase::Train {
         return Ok(ExitCode::SUCCESS);
     }
-    let steps = arguments.steps.unwrap_or(resolved.learn_steps);
-    let job = Job { arguments, steps, settings, shape, threads, facts: facts_of(arguments, &data, &memory, training) };
+    let facts = facts_of(&choice, &data, &memory, training, explored);
+    let job = Job { arguments, choice: &choice, settings: choice.settings.clone(), backend, host, facts };
     let ended = job.train(&mut learned_from, &fitted)?;
-    if ended != Ended::Finished {
-        return Ok(ExitCode::FAILURE);
+    drop((learned_from, memory));
+    if ended == Ended::Finished { after(cli, arguments, &choice) } else { Ok(ExitCode::FAILURE) }
+}
+
+/// Refuses a phase that could not be gone through to its end, before hours are spent.
+fn refuse_too_far(arguments: &Train, choice: &Choice) -> Result<(), String> {
+    if arguments.phase > Phase::Train && choice.holdout.is_none() {
+        return Err("the phases after `train` need a range that is held out: give --holdout DATE..DATE".to_owned());
     }
-    after(cli, arguments)
+    if arguments.phase >= Phase::Promote && choice.winner.is_none() {
+        return Err("the phases `promote` and `all` need --winner DIR, or the setting learn.winner".to_owned());
+    }
+    Ok(())
 }
 
 /// The phases behind training.
-fn after(cli: &Cli, arguments: &Train) -> Verdict {
-    if arguments.phase > Phase::Train {
-        let evaluate = crate::cli::Evaluate {
-            model: arguments.out.clone(),
-            journal: arguments.journal.clone(),
-            holdout: arguments.holdout,
-            symbols: arguments.symbols.clone(),
-            set: arguments.set.clone(),
-            dump_decisions: None,
-            out: None,
-        };
-        super::evaluate::run(cli, &evaluate)?;
+fn after(cli: &Cli, arguments: &Train, choice: &Choice) -> Verdict {
+    let (Some((from, to)), true) = (choice.holdout, arguments.phase > Phase::Train) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    hold_out(cli, arguments, choice, (from, to))?;
+    if arguments.phase < Phase::Evaluate {
+        return Ok(ExitCode::SUCCESS);
     }
-    if arguments.phase >= Phase::Promote {
-        let winner = arguments.winner.clone().ok_or("the phase `promote` needs --winner DIR")?;
-        return super::promote::run(cli, &crate::cli::Promote { model: arguments.out.clone(), winner });
+    let evaluate = crate::cli::Evaluate {
+        model: arguments.out.clone(),
+        journal: arguments.journal.clone(),
+        holdout: Some((from, to)),
+        symbols: arguments.symbols.clone(),
+        set: arguments.set.clone(),
+        dump_decisions: None,
+        out: None,
+    };
+    super::evaluate::run(cli, &evaluate)?;
+    if arguments.phase < Phase::Promote {
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    let (model, winner) = (arguments.out.clone(), choice.winner.clone());
+    super::promote::run(cli, &crate::cli::Promote { model, winner })
 }
 
-/// What the flags say, else the settings.
-fn settings_of(arguments: &Train, settings: &Settings) -> TrainSettings {
-    let number = |flag: Option<f64>, setting: Ratio| flag.unwrap_or(setting.0 as f64 / SCALE as f64);
-    TrainSettings {
-        batch_size: arguments.batch_size.unwrap_or(usize::try_from(settings.learn_batch_size).unwrap_or(usize::MAX)),
-        micro_batch: arguments.micro_batch.parse().unwrap_or(if arguments.micro_batch == "auto" { 1 } else { 0 }),
-        lr: number(arguments.lr, settings.learn_lr),
-        weight_decay: number(arguments.weight_decay, settings.learn_weight_decay),
-        gamma: number(arguments.gamma, settings.learn_gamma),
-        clip: number(arguments.clip, settings.learn_clip),
-        target_every: arguments.target_every.unwrap_or(settings.learn_target_every),
-        epsilon_start: number(arguments.epsilon_start, settings.learn_epsilon_start),
-        epsilon_end: number(arguments.epsilon_end, settings.learn_epsilon_end),
-        epsilon_steps: arguments.epsilon_steps.unwrap_or(settings.learn_epsilon_steps),
-        seed: arguments.seed,
+/// The held-out range as the model trades it, as a memory of its own.
+fn hold_out(cli: &Cli, arguments: &Train, choice: &Choice, dates: (Date, Date)) -> Result<(), Box<dyn Error>> {
+    let path = arguments.out.join(daybook_replay::learned::MODEL_FILE);
+    let model = Arc::new(Model::read(&path)?);
+    let timeframes = timeframes_of(&choice.shape)?;
+    let wanted = Wanted {
+        journals: &arguments.journal,
+        symbols: &model.facts.symbols,
+        timeframes: &timeframes,
+        dates: (Some(dates.0), Some(dates.1)),
+        set: &arguments.set,
+    };
+    let data = Data::open(cli, &wanted)?;
+    let binary = output::binary_hash()?.to_string();
+    let remembered = Remembered {
+        data: &data,
+        wanted: &wanted,
+        model: Some((Arc::clone(&model), &path)),
+        epsilon: Epsilon { first: 0.0, last: 0.0, over: 1 },
+        holdout: Some(dates),
+        reward: choice.reward,
+        binary: &binary,
+    };
+    let memory = remembered.take(&arguments.out, "holdout")?;
+    match arguments.phase {
+        Phase::PopulateHoldout => tell_transitions(&memory),
+        _ => tell_trades(&memory, &data),
     }
+    Ok(())
 }
 
 /// Refuses a shape that needs more memory than there is, before hours are spent.
-fn check_memory(shape: &Shape, symbols: usize, settings: &TrainSettings, threads: usize) -> Result<(), TrainError> {
-    let needed = batch_size::estimate(shape, symbols, settings.micro_batch.min(settings.batch_size), threads);
+fn check_memory(choice: &Choice, symbols: usize) -> Result<(), TrainError> {
+    let (settings, threads) = (&choice.settings, choice.threads);
+    let needed = batch_size::estimate(&choice.shape, symbols, settings.micro_batch.min(settings.batch_size), threads);
     match sensor::free_memory() {
         Some(free) if needed > free => Err(TrainError::Memory {
             what: format!("training {symbols} symbols on {threads} threads"),
@@ -131,62 +170,27 @@ fn check_memory(shape: &Shape, symbols: usize, settings: &TrainSettings, threads
     }
 }
 
-fn populate(
-    arguments: &Train,
-    settings: &TrainSettings,
-    data: &Data,
-    wanted: &Wanted<'_>,
-) -> Result<Memory, Box<dyn Error>> {
-    let explore = arguments.explore.as_ref().map(|path| daybook_replay::learned::open(&path.to_string_lossy()));
-    let explore = explore.transpose()?.map(|found| (Arc::new(found.model), found.path));
-    let epsilon = match &explore {
-        None => Epsilon::RANDOM,
-        Some(_) => Epsilon { first: settings.epsilon_start, last: settings.epsilon_end, over: settings.epsilon_steps },
-    };
-    let bar = output::progress(data.candles(), "inputs");
-    bar.set_message("memory");
-    let explore = explore.as_ref().map(|(model, path)| (Arc::clone(model), path.as_path()));
-    let memory = data.memory(wanted, explore, epsilon, arguments.holdout, &mut |inputs| bar.set_position(inputs));
-    bar.finish_and_clear();
-    memory
-}
-
-fn describe(memory: &Memory) {
-    let rewards: Vec<f64> =
-        memory.trades().iter().filter_map(|trade| trade.r_multiple).map(|ratio| ratio.0 as f64 / 1e8).collect();
-    output::line(format_args!(
-        "memory: {} transitions of {} symbols at {} decision times ({} withheld), {} trades, average {:+.4} R; {} bytes a \
-         transition, features {} MiB",
-        output::grouped(memory.transitions().len() as u64),
-        memory.symbols().len(),
-        output::grouped(memory.times().len() as u64),
-        output::grouped(memory.withheld()),
-        output::grouped(memory.trades().len() as u64),
-        mean_of_rewards(&rewards),
-        memory.bytes_per_transition(),
-        memory.features().bytes() >> 20
-    ));
-}
-
-fn facts_of(arguments: &Train, data: &Data, memory: &Memory, training: Span) -> ModelFacts {
-    let mut lineage = BTreeMap::from([
+fn facts_of(choice: &Choice, data: &Data, memory: &Memory, training: Span, explored: String) -> ModelFacts {
+    let reward = memory.formula();
+    let mut lineage = choice.recorded.clone();
+    lineage.extend([
         ("memory".to_owned(), memory.content_hash()),
-        ("reward".to_owned(), format!("{REWARD_FORMULA} {REWARD_VERSION}")),
+        ("reward".to_owned(), format!("{} {}", reward.name(), reward.version())),
         ("training".to_owned(), training.to_string()),
         ("settings".to_owned(), data.plan.hash().to_string()),
-        ("exploration".to_owned(), if arguments.explore.is_some() { "model" } else { "random" }.to_owned()),
+        ("exploration".to_owned(), explored),
     ]);
     for (index, content) in data.content().into_iter().enumerate() {
         lineage.insert(format!("journal.{}", index + 1), content);
     }
-    if let Some((from, to)) = arguments.holdout {
+    if let Some((from, to)) = choice.holdout {
         lineage.insert("holdout".to_owned(), format!("{from}..{to}"));
     }
     ModelFacts {
         feature_version: FEATURE_SPEC_VERSION,
         feature_hash: feature_spec_hash().to_string(),
         steps: 0,
-        seed: arguments.seed,
+        seed: choice.settings.seed,
         symbols: data.symbols(),
         lineage,
     }
@@ -195,43 +199,42 @@ fn facts_of(arguments: &Train, data: &Data, memory: &Memory, training: Span) -> 
 /// A training, ready to begin.
 struct Job<'a> {
     arguments: &'a Train,
-    steps: u64,
+    choice: &'a Choice,
+    /// The choice's, with the micro-batch that was found.
     settings: TrainSettings,
-    shape: Shape,
-    threads: usize,
+    backend: Backend,
+    host: Host,
     facts: ModelFacts,
 }
 
 impl Job<'_> {
     fn train(mut self, set: &mut TrainingSet, fitted: &Fitted) -> Result<Ended, Box<dyn Error>> {
-        let (arguments, binary) = (self.arguments, output::binary_hash()?.to_string());
-        let checkpoint =
-            arguments.checkpoint_path.clone().unwrap_or_else(|| arguments.out.join("checkpoint.safetensors"));
-        if arguments.micro_batch == "auto" {
+        let (arguments, checkpoint) = (self.arguments, self.choice.checkpoint.clone());
+        if self.choice.finds_micro_batch {
             self.settings.micro_batch = self.micro_batch(set, &checkpoint)?;
         }
-        let mut trainer = self.trainer(set, fitted, &checkpoint, &binary)?;
+        let mut trainer = self.trainer(set, fitted, &checkpoint)?;
         let mut journal = TrainingJournal::open(&arguments.out)?;
-        journal.append(trainer.step_number(), &self.started(&trainer, set, &binary)?, true)?;
+        journal.append(trainer.step_number(), &self.started(&trainer, set)?, true)?;
         let plan = RunPlan {
-            until: self.steps,
-            checkpoint_every: arguments.checkpoint_every,
+            until: self.choice.steps,
+            checkpoint_every: self.choice.checkpoint_every,
             checkpoint,
             model: arguments.out.join(daybook_replay::learned::MODEL_FILE),
-            binary,
+            host: self.host.clone(),
         };
-        let bar = output::progress(self.steps, "steps");
+        let bar = output::progress(self.choice.steps, "steps");
         bar.set_position(trainer.step_number());
         bar.reset_eta();
         let stop = arguments.out.join("stop");
         let mut desk = Desk { bar, journal, stop, reward: None };
-        let mut zones = if arguments.no_thermal { None } else { sensor::Zones::find() };
+        let mut zones = if self.choice.thermal { sensor::Zones::find() } else { None };
         let guard = zones.as_mut().map(|zones| zones as &mut dyn Sensor);
         let ended = run_training(&mut trainer, set, &self.facts, &plan, guard, &mut desk);
         desk.bar.finish_and_clear();
         desk.journal.close()?;
         let ended = ended?;
-        self.report()?;
+        write_report(&arguments.out, None)?;
         match ended {
             Ended::Finished => {
                 output::line(format_args!("{} steps, model {}", trainer.step_number(), plan.model.display()))
@@ -243,37 +246,56 @@ impl Job<'_> {
         Ok(ended)
     }
 
-    fn trainer(
-        &self,
-        set: &mut TrainingSet,
-        fitted: &Fitted,
-        checkpoint: &Path,
-        binary: &str,
-    ) -> Result<Trainer, Box<dyn Error>> {
+    fn trainer(&self, set: &mut TrainingSet, fitted: &Fitted, checkpoint: &Path) -> Result<Trainer, Box<dyn Error>> {
+        let threads = self.choice.threads;
         if checkpoint.exists() {
-            let resumed = Trainer::resume(checkpoint, &self.settings, set, binary, self.threads)?;
+            let resumed = Trainer::resume(checkpoint, &self.settings, set, &self.host, threads)?;
             if resumed.facts.symbols != self.facts.symbols {
                 return Err("the checkpoint is of other symbols; take the same ones, or another --out".into());
             }
+            for (key, asked) in &self.choice.recorded {
+                if let Some(ran) = resumed.facts.lineage.get(key).filter(|ran| *ran != asked) {
+                    let place = checkpoint.display();
+                    return Err(format!(
+                        "{place}: the run has {key} = {ran}, you asked for {asked}: take the run's, or another --out"
+                    )
+                    .into());
+                }
+            }
             resumed.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             output::line(format_args!("going on from step {}", resumed.trainer.step_number()));
-            return Ok(resumed.trainer);
+            return Ok(resumed.trainer.on(&self.backend));
         }
         let scaler =
             |one: &daybook_features::spec::Fitted| Scaler { mean: one.mean.to_vec(), scale: one.scale.to_vec() };
         let scalers = fitted.timeframes.iter().map(scaler).collect();
-        Ok(Trainer::new(self.settings.clone(), self.shape.clone(), scalers, self.threads)?)
+        let trainer = Trainer::new(self.settings.clone(), self.choice.shape.clone(), scalers, threads)?;
+        Ok(trainer.on(&self.backend))
     }
 
-    /// What the checkpoint was trained with, or the largest size that memory allows, tried on the memory's own windows.
+    /// What the checkpoint was trained with, or the largest size that memory allows, tried on the memory's own windows
+    /// once and kept for the same shape, symbols and threads.
     fn micro_batch(&self, set: &TrainingSet, checkpoint: &Path) -> Result<usize, Box<dyn Error>> {
         if checkpoint.exists() {
             return Ok(Trainer::recorded_settings(checkpoint)?.micro_batch);
         }
-        let scalers = vec![Scaler::identity(FEATURES); self.shape.timeframes().len()];
-        let parameters = daybook_train::network::initial_parameters(&self.shape, self.settings.seed);
+        let (shape, threads) = (&self.choice.shape, self.choice.threads);
+        let kept = self.arguments.out.join("micro-batch.json");
+        let limit =
+            sensor::free_memory().ok_or("this system does not say how much memory is free: give --micro-batch N")?;
+        let question = format!("{:?} {} {threads} {}", shape.timeframes(), set.symbols(), self.host.device.word());
+        let question = blake3::hash(question.as_bytes()).to_hex().to_string();
+        let estimate = |size: usize| batch_size::estimate(shape, set.symbols(), size, threads);
+        let known = std::fs::read_to_string(&kept).ok();
+        let known = known.and_then(|text| serde_json::from_str::<(String, usize)>(&text).ok());
+        if let Some((_, size)) = known.filter(|(asked, size)| *asked == question && estimate(*size) <= limit / 2) {
+            output::line(format_args!("micro-batches of {size} decision times fit, as found before"));
+            return Ok(size);
+        }
+        let scalers = vec![Scaler::identity(FEATURES); shape.timeframes().len()];
+        let parameters = daybook_train::network::initial_parameters(shape, self.settings.seed);
         let attempt = |size: usize| -> Result<(), TrainError> {
-            let learner = Learner::new(&self.shape, &scalers, daybook_inference::Processor::detect());
+            let learner = Learner::on(shape, &scalers, self.backend.clone());
             let example = |index: usize| Example {
                 windows: set.windows(index % set.decisions()),
                 actions: vec![0; set.symbols()],
@@ -283,28 +305,23 @@ impl Job<'_> {
             let examples: Vec<Example> = (0..size).map(example).collect();
             learner.step(&parameters, &examples, 1.0).map(drop)
         };
-        let limit =
-            sensor::free_memory().ok_or("this system does not say how much memory is free: give --micro-batch N")?;
-        let estimate = |size: usize| batch_size::estimate(&self.shape, set.symbols(), size, self.threads);
         let found = batch_size::discover(estimate, limit / 2, attempt)?;
+        let text = serde_json::to_string(&(question, found))?;
+        daybook_inference::tensors::write_whole(&kept, text.as_bytes())?;
         output::line(format_args!("micro-batches of {found} decision times fit"));
         Ok(found)
     }
 
-    fn started(&self, trainer: &Trainer, set: &TrainingSet, binary: &str) -> Result<Event, Box<dyn Error>> {
-        let machine = daybook_train::Machine::here(binary, self.threads);
+    fn started(&self, trainer: &Trainer, set: &TrainingSet) -> Result<Event, Box<dyn Error>> {
+        let machine = daybook_train::Machine::here(&self.host, trainer.threads());
         let settings = serde_json::json!({ "settings": self.settings, "facts": self.facts, "machine": machine });
         Ok(Event::TrainingStarted(TrainingStarted {
             step: trainer.step_number(),
             seed: self.settings.seed,
             data: set.content_hash().parse::<Hash>().map_err(|_| "a memory's hash has 64 digits")?,
-            parameters: self.shape.parameter_count() as u64,
+            parameters: self.choice.shape.parameter_count() as u64,
             settings: settings.to_string(),
         }))
-    }
-
-    fn report(&self) -> Result<(), Box<dyn Error>> {
-        write_report(&self.arguments.out, None)
     }
 }
 

@@ -5,20 +5,21 @@
 
 use crate::cli::Cli;
 use daybook_config::Calendar;
-use daybook_core::Body;
-use daybook_core::policy::{Policy, PolicyFeatures, PolicyRunner};
+use daybook_core::policy::{Policy, PolicyFeatures, PolicyRunner, PolicySlice, Word};
+use daybook_core::{Body, SessionHours};
 use daybook_features::Timeframe;
 use daybook_inference::tensors::{ContentHash, Tensor, TensorFile};
 use daybook_inference::{LearnedPolicy, Model, Scratch, warmup_bars};
 use daybook_replay::memory::{Populate, populate};
 use daybook_replay::{BacktestOptions, Plan, Prepared, Source, Trial, trial};
 use daybook_train::evaluate::{Comparison, TradeFacts, Trial as TrialFacts};
-use daybook_train::memory::{Epsilon, Exploring, Memory, Span};
-use daybook_vocabulary::{Date, Hash, Ratio, TradeClosed};
+use daybook_train::memory::{Epsilon, Exploring, Memory, RewardFormula, Span};
+use daybook_vocabulary::{Candle, Date, Hash, InstrumentId, Ratio, TradeClosed};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Told how many inputs were read.
 pub type Progress<'a> = &'a mut dyn FnMut(u64);
@@ -96,20 +97,21 @@ impl Data {
         series.map(|series| series.candles).sum()
     }
 
-    /// Replays the range into a memory: random actions, or a model's with some exploration.
+    /// Replays the range into a memory: random actions, or a model's with some exploration. Also says how many seconds
+    /// the model took.
     pub fn memory(
         &self,
         wanted: &Wanted<'_>,
         explore: Option<(Arc<Model>, &Path)>,
-        epsilon: Epsilon,
-        holdout: Option<(Date, Date)>,
+        (epsilon, holdout, reward): (Epsilon, Option<(Date, Date)>, RewardFormula),
         progress: Progress<'_>,
-    ) -> Result<Memory, Box<dyn Error>> {
+    ) -> Result<(Memory, f64), Box<dyn Error>> {
         let interval = self.timeframes[0].interval;
+        let spent = Arc::new(AtomicU64::new(0));
         let make = |calendar: &Calendar, symbols: usize| -> Result<Box<dyn Policy>, String> {
             let (model, path) = explore.as_ref().ok_or("there is no model to explore around")?;
             let policy = LearnedPolicy::new(Arc::clone(model), path, calendar.clone(), interval, symbols);
-            Ok(Box::new(policy.map_err(|error| error.to_string())?))
+            Ok(Box::new(Timed { policy: policy.map_err(|error| error.to_string())?, spent: Arc::clone(&spent) }))
         };
         let options = Populate {
             journals: wanted.journals.iter().map(|path| crate::commands::journal_of(path)).collect(),
@@ -119,10 +121,12 @@ impl Data {
             to: wanted.dates.1,
             holdout,
             settings: &self.plan.settings,
+            reward,
             epsilon,
             inside: explore.as_ref().map(|_| &make as _),
         };
-        Ok(populate(&options, progress)?)
+        let memory = populate(&options, progress)?;
+        Ok((memory, spent.load(Ordering::Relaxed) as f64 / 1e6))
     }
 
     /// A model over the range, beside flat, hold, random and sma-cross.
@@ -137,21 +141,23 @@ impl Data {
         let run = |policy: Box<dyn Policy>, progress: Progress<'_>| {
             trial(&self.prepared, &self.plan, Some(Box::new(PolicyRunner::new(policy, symbols))), progress)
         };
-        let learned = facts_of(&run(self.policy(model, path)?, progress)?);
+        let learned = self.facts_of(&run(self.policy(model, path)?, progress)?);
         // Several random runs, so that one lucky seed does not stand for chance.
         let mut random = TrialFacts::default();
         for offset in 0..3 {
-            let one = facts_of(&run(Box::new(self.exploring(None, Epsilon::RANDOM, seed + offset)), progress)?);
+            let one = self.facts_of(&run(Box::new(self.exploring(None, Epsilon::RANDOM, seed + offset)), progress)?);
             random.trades.extend(one.trades);
             random.actions.iter_mut().zip(one.actions).for_each(|(sum, count)| *sum += count);
-            random.equity = one.equity;
+            random.equity.extend(one.equity);
+            random.open += one.open;
         }
         let rule = |name: &str, progress: Progress<'_>| -> Result<TrialFacts, Box<dyn Error>> {
             let plan = Plan::new(name, &BTreeMap::new(), self.plan.settings.clone())?;
-            Ok(facts_of(&trial(&self.prepared, &plan, None, progress)?))
+            Ok(self.facts_of(&trial(&self.prepared, &plan, None, progress)?))
         };
         let (hold, cross) = (rule("hold", progress)?, rule("sma-cross", progress)?);
-        let flat = TrialFacts { equity: vec![1.0; learned.equity.len()], ..TrialFacts::default() };
+        let cash = learned.equity.iter().map(|run| vec![run[0]; run.len()]).collect();
+        let flat = TrialFacts { equity: cash, ..TrialFacts::default() };
         Ok(Comparison::of(&learned, &random, &[("flat", &flat), ("hold", &hold), ("sma-cross", &cross)]))
     }
 
@@ -213,24 +219,64 @@ impl Data {
         let features = PolicyFeatures::for_decisions(calendar, self.symbols().len(), &self.timeframes);
         Exploring::new(features, inside, epsilon, seed)
     }
+
+    /// What evaluation wants to know of a trial.
+    fn facts_of(&self, trial: &Trial) -> TrialFacts {
+        let ratio = |value: Option<Ratio>| value.map(|value| value.0 as f64 / 1e8);
+        let money = |value: daybook_vocabulary::Money| daybook_vocabulary::decimal::to_f64(value.0);
+        let facts = |trade: &TradeClosed| TradeFacts {
+            session: self.prepared.calendar.date_of(trade.entry_time),
+            r: ratio(trade.r_multiple()),
+            mae_r: ratio(trade.mae_r()),
+            mfe_captured: ratio(trade.mfe_captured()),
+            shortfall: ratio(trade.shortfall()),
+            adherence: ratio(trade.adherence()),
+        };
+        let equity = std::iter::once(trial.cash).chain(trial.accounts.iter().map(|account| account.equity));
+        TrialFacts {
+            trades: trial.trades.iter().map(facts).collect(),
+            equity: vec![equity.map(money).collect()],
+            open: trial.accounts.last().map_or(0, |account| u64::from(account.positions)),
+            actions: trial.actions,
+        }
+    }
 }
 
-/// What evaluation wants to know of a trial.
-fn facts_of(trial: &Trial) -> TrialFacts {
-    let ratio = |value: Option<Ratio>| value.map(|value| value.0 as f64 / 1e8);
-    let money = |value: daybook_vocabulary::Money| daybook_vocabulary::decimal::to_f64(value.0);
-    let facts = |trade: &TradeClosed| TradeFacts {
-        r: ratio(trade.r_multiple()),
-        mae_r: ratio(trade.mae_r()),
-        mfe_captured: ratio(trade.mfe_captured()),
-        shortfall: ratio(trade.shortfall()),
-        adherence: ratio(trade.adherence()),
-        net: money(trade.net()),
-    };
-    let equity = std::iter::once(trial.cash).chain(trial.accounts.iter().map(|account| account.equity));
-    TrialFacts {
-        trades: trial.trades.iter().map(facts).collect(),
-        equity: equity.map(money).collect(),
-        actions: trial.actions,
+/// A policy whose time is taken, for what is shown: inference is reported apart from the fold.
+struct Timed {
+    policy: LearnedPolicy,
+    /// Microseconds so far.
+    spent: Arc<AtomicU64>,
+}
+
+impl Policy for Timed {
+    fn model(&self) -> Hash {
+        self.policy.model()
+    }
+
+    fn warmup(&self) -> u32 {
+        self.policy.warmup()
+    }
+
+    fn on_session(&mut self, session: &SessionHours) {
+        self.policy.on_session(session);
+    }
+
+    fn on_bar(&mut self, instrument: InstrumentId, bar: &Candle) {
+        self.policy.on_bar(instrument, bar);
+    }
+
+    fn infer(&mut self, slice: &PolicySlice<'_>, words: &mut [Option<Word>]) {
+        let watch = crate::output::Stopwatch::start();
+        self.policy.infer(slice, words);
+        self.spent.fetch_add((watch.seconds() * 1e6) as u64, Ordering::Relaxed);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.policy.save(out);
+    }
+
+    fn load(&mut self, saved: &[u8]) -> bool {
+        self.policy.load(saved)
     }
 }

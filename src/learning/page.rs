@@ -15,6 +15,8 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:44rem;mar
     h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .3rem}svg{width:100%;height:auto;background:#fafafa}\
     text{font:11px system-ui,sans-serif;fill:#666}table{border-collapse:collapse;width:100%}\
     td,th{padding:.2rem .5rem;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}\
+    td{overflow-wrap:anywhere}.wide{overflow-x:auto}.numbers{font-size:.72rem;line-height:1.35}\
+    .numbers td,.numbers th{padding:.2rem .25rem;overflow-wrap:normal;vertical-align:top}\
     @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}svg{background:#222}td,th{border-color:#444}}";
 
 /// A named curve and its colour.
@@ -124,18 +126,21 @@ fn table(html: &mut String, comparison: &Comparison) {
         |value: Option<f64>, digits: usize| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"));
     let _ = write!(
         html,
-        "<h2>On the range held out</h2><p>{}</p><table><tr><th>who</th><th>trades</th><th>avg R</th><th>MAE R</th>\
+        "<h2>On the range held out</h2><p>{}</p><div class=\"wide\"><table class=\"numbers\"><tr><th>who</th><th>trades</th><th>open</th><th>avg R</th><th>95&nbsp;%</th><th>MAE R</th>\
          <th>% of MFE</th><th>shortfall %</th><th>adherence %</th><th>net</th><th>Sharpe</th><th>BUY/SELL/HOLD</th></tr>",
         escape(&comparison.verdict)
     );
     let mut row = |one: &Measures| {
         let [buy, sell, hold] = one.actions;
+        let interval = one.reward.map(|reward| format!("{:+.2} {:+.2}", reward.low, reward.high));
+        let interval = interval.unwrap_or_else(|| "–".to_owned());
         let _ = write!(
             html,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.2}</td><td>{}</td>\
-             <td>{buy}/{sell}/{hold}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{interval}</td><td>{}</td><td>{}</td><td>{}</td>\
+             <td>{}</td><td>{:.0}</td><td>{}</td><td>{buy}/&#8203;{sell}/&#8203;{hold}</td></tr>",
             escape(&one.name),
             one.trades,
+            one.open,
             number(one.reward.map(|reward| reward.mean), 4),
             number(one.mae_r, 3),
             number(one.mfe_captured, 1),
@@ -147,7 +152,7 @@ fn table(html: &mut String, comparison: &Comparison) {
     };
     row(&comparison.model);
     comparison.others.iter().for_each(&mut row);
-    html.push_str("</table>");
+    html.push_str("</table></div>");
 }
 
 fn escape(text: &str) -> String {

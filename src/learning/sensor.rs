@@ -1,4 +1,4 @@
-//! The machine's temperature, free memory and cores, as the operating system tells them.
+//! The machine's temperature, free memory, processor and cores, as the operating system tells them.
 //!
 //! - A machine that tells nothing has no sensor: training then goes on without a guard, and says so once.
 
@@ -34,6 +34,17 @@ pub fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// The processor's model name; its architecture where the system does not say more.
+pub fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = |line: &str| {
+        let (key, value) = line.split_once(':')?;
+        matches!(key.trim(), "model name" | "Processor" | "CPU part").then(|| value.trim().to_owned())
+    };
+    let name = text.lines().find_map(named).unwrap_or_default();
+    if name.is_empty() { std::env::consts::ARCH.to_owned() } else { format!("{} {name}", std::env::consts::ARCH) }
 }
 
 /// Cores to work with.

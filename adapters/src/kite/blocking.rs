@@ -4,14 +4,18 @@
 //! - Several threads may call at once; each waits for its own answer, and all share the rate buckets.
 //! - Must never: be called from inside a runtime; it would wait for itself.
 
-use super::client::Kite;
+use super::client::{Kite, LastPrices, Margins};
 use super::error::KiteError;
 use super::history::Page;
 use super::instruments::Instruments;
+use super::orders::{OrderRow, Outcome, PositionRow, TradeRow};
+use super::placing::OrderCommand;
 use super::secret::Secret;
 use super::session::{Credentials, Login, Session, SessionEvent};
 use super::ticker::{self, FeedEvent, FeedLimits, Subscriptions};
 use super::ticks::Token;
+use super::values::BadRow;
+use daybook_journal::Durable;
 use daybook_vocabulary::{Interval, Nanos};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -80,6 +84,16 @@ impl BlockingKite {
         self.runtime.block_on(self.kite.instruments_text(Some(exchange)))
     }
 
+    /// Last prices of `EXCHANGE:SYMBOL`s; what the broker does not know is not in the answer.
+    pub fn last_prices(&self, names: &[String]) -> Result<LastPrices, KiteError> {
+        self.runtime.block_on(self.kite.last_prices(names))
+    }
+
+    /// The money of the equity segment.
+    pub fn margins(&self) -> Result<Margins, KiteError> {
+        self.runtime.block_on(self.kite.margins())
+    }
+
     /// A page of candles.
     pub fn history(&self, token: Token, interval: Interval, from: Nanos, to: Nanos) -> Result<Page, KiteError> {
         self.runtime.block_on(self.kite.history(token, interval, from, to))
@@ -88,6 +102,26 @@ impl BlockingKite {
     /// The day's list of all instruments of an exchange.
     pub fn instruments(&self, exchange: &str) -> Result<Instruments, KiteError> {
         self.runtime.block_on(self.kite.instruments(Some(exchange)))
+    }
+
+    /// Does what is on disk, once: places, changes or cancels an order.
+    pub fn send(&self, command: Durable<OrderCommand>) -> Outcome {
+        self.runtime.block_on(self.kite.send(command))
+    }
+
+    /// The day's orders, and rows that could not be read.
+    pub fn orders(&self) -> Result<(Vec<OrderRow>, Vec<BadRow>), KiteError> {
+        self.runtime.block_on(self.kite.orders())
+    }
+
+    /// The day's trades, and rows that could not be read.
+    pub fn trades(&self) -> Result<(Vec<TradeRow>, Vec<BadRow>), KiteError> {
+        self.runtime.block_on(self.kite.trades())
+    }
+
+    /// What is held, and rows that could not be read.
+    pub fn positions(&self) -> Result<(Vec<PositionRow>, Vec<BadRow>), KiteError> {
+        self.runtime.block_on(self.kite.positions())
     }
 
     /// Streams what is wanted until the listener answers false or what this returns is dropped. The listener is called

@@ -362,6 +362,10 @@ impl Kite {
             };
             tries += 1;
             let wait = backoff + self.pace.chance(JITTER.cast_unsigned() + 1).cast_signed();
+            if !matches!(&sent, Ok(answer) if answer.code < 429) {
+                let reason = sent.as_ref().map_or_else(ToString::to_string, |answer| format!("HTTP {}", answer.code));
+                tracing::info!(call = call.name(), tries, wait_ms = wait / 1_000_000, reason, "asked again");
+            }
             match sent {
                 Ok(answer) if answer.code == 429 || answer.code >= 500 => self.pace.sleep(wait).await,
                 Ok(answer) => return Ok(answer),

@@ -195,13 +195,20 @@ pub struct HyperTransport {
     limits: Limits,
     tls: Option<TlsConnector>,
     idle: Mutex<Vec<Sender>>,
+    /// Whether it is the broker that is talked to.
+    is_broker: bool,
 }
 
 impl HyperTransport {
     /// To an address; connects when there is something to send.
     pub fn new(address: Address, limits: Limits) -> Result<Self, KiteError> {
         let tls = if address.secure { Some(connector(&address)?) } else { None };
-        Ok(Self { address, limits, tls, idle: Mutex::new(Vec::new()) })
+        Ok(Self { address, limits, tls, idle: Mutex::new(Vec::new()), is_broker: true })
+    }
+
+    /// To an address that is not the broker's: nothing of the broker's protocol is said.
+    pub fn elsewhere(address: Address, limits: Limits) -> Result<Self, KiteError> {
+        Ok(Self { is_broker: false, ..Self::new(address, limits)? })
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, TransportError> {
@@ -250,8 +257,10 @@ impl HyperTransport {
             .uri(request.target.expose())
             .header(header::HOST, host)
             .header(header::USER_AGENT, concat!("daybook/", env!("CARGO_PKG_VERSION")))
-            .header(header::ACCEPT_ENCODING, "gzip")
-            .header("X-Kite-Version", "3");
+            .header(header::ACCEPT_ENCODING, "gzip");
+        if self.is_broker {
+            builder = builder.header("X-Kite-Version", "3");
+        }
         if let Some(value) = &request.authorization {
             builder = builder.header(header::AUTHORIZATION, value.expose());
         }

@@ -122,7 +122,8 @@ impl Instruments {
         self.by_symbol.get(&(exchange.to_owned(), symbol.to_owned())).map(|&at| &self.listed[at])
     }
 
-    /// The instrument of a symbol, or of what it is called on `date`.
+    /// The instrument of a symbol, or of what it is called on `date`: by its newer name once that holds, and by its older
+    /// one before.
     pub fn find_by_any_name(&self, exchange: &str, symbol: &str, aliases: &[Alias], date: Date) -> Option<&Listed> {
         let mut name = symbol;
         // A name may change several times; more often than there are aliases is a circle.
@@ -131,7 +132,9 @@ impl Instruments {
                 return Some(found);
             }
             let newer = aliases.iter().filter(|alias| alias.old == name && alias.from <= date);
-            name = newer.max_by_key(|alias| alias.from).map(|alias| alias.new.as_str())?;
+            let older = aliases.iter().filter(|alias| alias.new == name && date < alias.from);
+            let newer = newer.max_by_key(|alias| alias.from).map(|alias| alias.new.as_str());
+            name = newer.or_else(|| older.min_by_key(|alias| alias.from).map(|alias| alias.old.as_str()))?;
         }
         None
     }
@@ -271,6 +274,12 @@ x,1,BROKEN,,0,,0,0.05,1,EQ,NSE,NSE
             list.find_by_any_name("NSE", "ZOMATO", &aliases, date.parse().unwrap()).map(|one| one.symbol.as_str())
         };
         assert_eq!([named("2025-03-19"), named("2025-03-20")], [None, Some("ETERNAL")]);
+        // Before its date the new name leads to the old one.
+        let reliance = [Alias { from: "2027-01-01".parse().unwrap(), old: "RELIANCE".into(), new: "RIL".into() }];
+        let called = |date: &str| {
+            list.find_by_any_name("NSE", "RIL", &reliance, date.parse().unwrap()).map(|one| one.symbol.as_str())
+        };
+        assert_eq!([called("2026-12-31"), called("2027-01-01")], [Some("RELIANCE"), None]);
         let circle = ["A", "B"].map(|old| Alias {
             from: Date(0),
             old: old.to_owned(),

@@ -12,7 +12,7 @@ use super::buckets::{Class, Urgency};
 use super::client::{BACKOFF, Call, JITTER, Kite, path_part};
 use super::error::{ErrorKind, KiteError, Refused};
 use super::http::{Method, encode_form};
-use super::orders::{AsOrder, Found, OrderRow, Outcome, Search};
+use super::orders::{AsOrder, Found, NewOrder, OrderRow, Outcome, Search};
 use super::secret::Secret;
 use super::session::SessionEvent;
 use super::values::{Pricing, Units, Variety};
@@ -39,6 +39,22 @@ pub struct Change {
     pub is_exit: bool,
 }
 
+/// Anything that changes orders: what a session hands to its wires, once it is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderCommand {
+    /// Place it.
+    Place(NewOrder),
+    /// Give it new terms.
+    Modify(Change),
+    /// End it.
+    Cancel {
+        /// What kind of order it is.
+        variety: Variety,
+        /// The order's number.
+        order_id: String,
+    },
+}
+
 #[derive(Deserialize)]
 struct Numbered {
     order_id: String,
@@ -53,7 +69,19 @@ impl Kite {
     /// # }
     /// ```
     pub async fn place<T: AsOrder>(&self, intent: Durable<T>) -> Outcome {
-        let order = intent.into_inner().order();
+        self.place_order(&intent.into_inner().order()).await
+    }
+
+    /// Does what is on disk, once.
+    pub async fn send(&self, command: Durable<OrderCommand>) -> Outcome {
+        match command.into_inner() {
+            OrderCommand::Place(order) => self.place_order(&order).await,
+            OrderCommand::Modify(change) => self.modify_order(&change).await,
+            OrderCommand::Cancel { variety, order_id } => self.cancel(&variety, &order_id).await,
+        }
+    }
+
+    async fn place_order(&self, order: &NewOrder) -> Outcome {
         let fields = match order.fields() {
             Ok(fields) => fields,
             Err(reason) => return impossible(reason),
@@ -64,7 +92,10 @@ impl Kite {
 
     /// Changes an order.
     pub async fn modify(&self, change: Durable<Change>) -> Outcome {
-        let change = change.into_inner();
+        self.modify_order(&change.into_inner()).await
+    }
+
+    async fn modify_order(&self, change: &Change) -> Outcome {
         let mut fields = vec![("order_type", change.pricing.text().to_owned())];
         if let Some(quantity) = change.quantity {
             let units = quantity.0 / daybook_vocabulary::decimal::SCALE;

@@ -12,3 +12,4 @@ mod orders;
 mod refusals;
 mod restart;
 mod socket;
+mod strange;

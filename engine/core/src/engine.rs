@@ -5,9 +5,12 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod books;
+mod broker;
 mod changes;
 mod desk;
 mod exits;
+mod keeper;
 mod prints;
 mod ticks;
 mod trades;
@@ -22,8 +25,8 @@ use crate::risk::{RiskLimits, RiskState};
 use crate::rules::ExchangeRules;
 use crate::slippage::{self, Slippage};
 use crate::strategy::{SliceView, Strategy, View};
-use daybook_config::SlippageModel;
 use daybook_config::fees::{FeeSchedule, Rates};
+use daybook_config::{ProtectiveStop, Reconcile, SlippageModel};
 use daybook_vocabulary::{
     Account, Bar, Candle, Cause, Date, Decision, Hash, Instrument, InstrumentId, Interval, Money, Nanos, StateDigest,
 };
@@ -157,6 +160,10 @@ struct State {
     risk: RiskState,
     /// What exchange and broker remember.
     venue: VenueState,
+    /// What the keeper of stops remembers, by instrument; empty where there is none.
+    seats: Vec<keeper::Seat>,
+    /// What is known of a networked broker.
+    broker: Option<Box<broker::BrokerState>>,
     /// Trades came in since the session opened: bars are built from them.
     prints: bool,
     /// Time of the last slice: what closed by then has had its chance to decide.
@@ -178,6 +185,14 @@ pub struct Core {
     limits: RiskLimits,
     /// A limit is set; without one nothing is remembered for them.
     limited: bool,
+    /// Every position has a protective stop.
+    keeps: bool,
+    /// Where it belongs, for a strategy that does not say.
+    protective_stop: ProtectiveStop,
+    /// Orders go to a networked broker: nothing is filled here.
+    brokered: bool,
+    /// What is done where its books differ from ours.
+    reconcile: Reconcile,
     /// The strategy decides about all instruments of a slice at once.
     sees_slices: bool,
     rates: Option<Rates>,
@@ -207,6 +222,8 @@ impl Core {
             books: vec![Book::default(); count],
             risk: RiskState { peak: setup.cash, ..RiskState::default() },
             venue: VenueState::default(),
+            seats: Vec::new(),
+            broker: None,
             prints: false,
             sliced: Nanos::MIN,
             fresh: Vec::with_capacity(count),
@@ -220,6 +237,10 @@ impl Core {
             acts: false,
             limits: RiskLimits::default(),
             limited: false,
+            keeps: false,
+            protective_stop: ProtectiveStop::None,
+            brokered: false,
+            reconcile: Reconcile::Halt,
             rates: None,
             state,
             requests: Requests::default(),
@@ -242,6 +263,11 @@ impl Core {
     /// How much has happened.
     pub const fn counts(&self) -> Counts {
         self.state.counts
+    }
+
+    /// The trading session that is open.
+    pub const fn session(&self) -> Option<SessionHours> {
+        self.state.session
     }
 
     /// Time of the last input.
@@ -292,6 +318,11 @@ impl Core {
             Body::SessionOpened(hours) => self.on_session_opened(hours, out)?,
             Body::SessionClosed => self.on_session_closed(out),
             Body::Command(command) => self.on_command(input.cause, command, out),
+            Body::Answer(answer) => self.on_answer(input.cause, answer, out),
+            Body::BrokerOrder(row) => self.on_broker_order(input.cause, row, out),
+            Body::BrokerFill(instrument, fill) => self.on_broker_fill(input.cause, instrument, fill, out),
+            Body::BrokerBook(book) => self.on_broker_book(input.cause, book, out),
+            Body::TakenUp => self.on_taken_up(input.cause, out),
         }
         self.state.counts.inputs += 1;
         if self.state.counts.inputs.is_multiple_of(DIGEST_EVERY) {
@@ -321,7 +352,9 @@ impl Core {
             return Err(CoreError::ForeignState);
         }
         let (state, strategy): (State, _) = postcard::take_from_bytes(bytes).map_err(|_| CoreError::ForeignState)?;
-        let fits = state.books.len() == self.setup.instruments.len() && state.ledger.start == self.setup.cash;
+        let fits = state.books.len() == self.setup.instruments.len()
+            && state.ledger.start == self.setup.cash
+            && state.seats.len() == self.state.seats.len();
         if !fits || !self.setup.strategy.load(strategy) {
             return Err(CoreError::ForeignState);
         }
@@ -392,7 +425,8 @@ impl Core {
             if squares_off {
                 self.left_over(id, out);
             }
-            if !self.state.books[index].working.is_empty() {
+            // At a broker the day's orders end by its word.
+            if !self.state.books[index].working.is_empty() && !self.brokered {
                 self.end_with_session(id, &session, out);
             }
             if builds && let Some(bar) = self.state.books[index].building.finish() {
@@ -531,6 +565,10 @@ impl Core {
     fn learn(&mut self, id: InstrumentId, bar: &Candle, out: &mut Outbox) {
         let book = &mut self.state.books[id.index()];
         book.learned += 1;
+        if self.keeps {
+            self.learn_kept(id, bar);
+        }
+        let book = &self.state.books[id.index()];
         out.push(id, Conclusion::Bar(Bar::new(book.cause, *bar)));
         self.setup.strategy.on_bar(id, bar);
     }

@@ -3,7 +3,10 @@
 //! - An input carries the time at which the engine learned it; that is the core's only clock.
 //! - A candle has closed before it is an input; a decision point (`Slice`) comes after every candle of its time.
 
-use daybook_vocabulary::{Candle, Cause, Command, Date, Depth, InstrumentId, Interval, Nanos, Quote, TradePrint};
+use daybook_vocabulary::{
+    BrokerAnswer, BrokerBook, BrokerFill, BrokerOrder, Candle, Cause, Command, Date, Depth, InstrumentId, Interval,
+    Nanos, Quote, TradePrint,
+};
 
 /// One input of the core.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +38,16 @@ pub enum Body<'a> {
     SessionClosed,
     /// The operator says something.
     Command(Command),
+    /// A networked broker answered a request of ours.
+    Answer(&'a BrokerAnswer),
+    /// A row of its book of orders.
+    BrokerOrder(&'a BrokerOrder),
+    /// A trade of the account.
+    BrokerFill(InstrumentId, &'a BrokerFill),
+    /// Its books, complete.
+    BrokerBook(&'a BrokerBook),
+    /// The process began again on this session.
+    TakenUp,
 }
 
 /// A decision point.

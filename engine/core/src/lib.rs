@@ -7,6 +7,8 @@
 //!             │                  engine/exits.rs: stops and targets of what a fill opened
 //!             │                  engine/ticks.rs: fills against quotes and books
 //!             │                  engine/venue.rs: what exchange and broker do beside filling · rules.rs: their rules
+//!             │                  engine/keeper.rs: a stop for every position, exits that never turn one
+//!             │                  engine/broker.rs: what a networked broker says · engine/books.rs: its books beside ours
 //!             │                  engine/changes.rs: orders modified, tightened, ended · terms.rs: what an order may say
 //!             ├─ exchange.rs     where inside a candle a working order trades · slippage/: how far from there it fills
 //!             ├─ transitions.rs  the one table of an order's life
@@ -47,7 +49,7 @@ pub use exchange::{Phase, trade_price};
 pub use feature_session::feature_session;
 pub use input::{Body, Input, SessionHours, Slice};
 pub use ledger::{Book, Day, Holdings, Ledger};
-pub use orders::{Bracket, Level, Order, OrderChange, OrderRequest, Request, Requests, Trigger};
+pub use orders::{Bracket, KEPT, Level, Order, OrderChange, OrderRequest, Request, Requests, Trigger};
 pub use outbox::{Conclusion, NO_STREAM, Outbox, Output};
 pub use position::{Applied, OpenTrade, Position, average};
 pub use rules::{ExchangeRules, SquareOff};

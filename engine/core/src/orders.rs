@@ -187,6 +187,9 @@ impl OrderRequest {
     }
 }
 
+/// The group of the stops that the keeper places: one for each position.
+pub const KEPT: u32 = u32::MAX;
+
 /// How far a stop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trigger {
@@ -290,6 +293,12 @@ impl Order {
             brokerage: Money::ZERO,
             reason: request.reason,
         }
+    }
+
+    /// True for the protective stop that the keeper placed and looks after.
+    #[inline]
+    pub const fn is_kept(&self) -> bool {
+        self.group == KEPT
     }
 
     /// True where a fill of it means something to other orders: its group, its pair, exits of what it opens.

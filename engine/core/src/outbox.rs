@@ -4,8 +4,9 @@
 //! - The same inputs give the same outputs, byte for byte: audit derives them again and compares.
 
 use daybook_vocabulary::{
-    Account, Alarm, Bar, Decision, Fill, InstrumentId, Kind, LimitMoved, OrderIntent, OrderModified, OrderUpdate,
-    Payload, PayloadBuffer, RequestRefused, RiskVerdict, StateDigest, StopTightened, TradeClosed,
+    Account, Alarm, Bar, BookDifference, BooksReconciled, Decision, Fill, InstrumentId, Kind, LimitMoved, OrderIntent,
+    OrderModified, OrderUpdate, Payload, PayloadBuffer, RequestRefused, RiskVerdict, StateDigest, StopTightened,
+    TradeClosed,
 };
 
 /// One output: what it is and, where there is one, its instrument.
@@ -51,6 +52,10 @@ pub enum Conclusion {
     Limit(LimitMoved),
     /// A policy's decision about a symbol.
     Decision(Decision),
+    /// A broker's books differ from ours.
+    Difference(BookDifference),
+    /// A broker's books and ours agree.
+    Reconciled(BooksReconciled),
 }
 
 impl Conclusion {
@@ -71,6 +76,8 @@ impl Conclusion {
             Self::Verdict(_) => Kind::RiskVerdict,
             Self::Limit(_) => Kind::LimitMoved,
             Self::Decision(_) => Kind::Decision,
+            Self::Difference(_) => Kind::BookDifference,
+            Self::Reconciled(_) => Kind::BooksReconciled,
         }
     }
 
@@ -95,6 +102,8 @@ impl Conclusion {
             Self::Verdict(payload) => put(payload, out),
             Self::Limit(payload) => put(payload, out),
             Self::Decision(payload) => put(payload, out),
+            Self::Difference(payload) => put(payload, out),
+            Self::Reconciled(payload) => put(payload, out),
         }
     }
 }

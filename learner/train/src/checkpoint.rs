@@ -6,6 +6,7 @@
 //! - Must never: be taken up with other settings or other data than it was written with.
 
 use crate::dataset::Dataset;
+use crate::device::DeviceKind;
 use crate::optimiser::AdamW;
 use crate::{Random, TrainError, TrainSettings, Trainer};
 use daybook_inference::tensors::{ContentHash, Tensor, TensorFile};
@@ -15,7 +16,18 @@ use daybook_inference::{
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Where the same bits can be expected again.
+/// What runs a training: given by the program, which knows its own file and the machine's name of its processor.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Hash of the binary.
+    pub binary: String,
+    /// The processor's model name, as the system tells it.
+    pub processor: String,
+    /// What the network is trained on.
+    pub device: DeviceKind,
+}
+
+/// Where the same bits can be expected again. Files from before a field was recorded have it empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// Vectors in use, such as `avx2`.
@@ -24,6 +36,12 @@ pub struct Machine {
     pub binary: String,
     /// Threads.
     pub threads: usize,
+    /// The processor's model name.
+    #[serde(default)]
+    pub processor: String,
+    /// What the network is trained on.
+    #[serde(default)]
+    pub device: String,
 }
 
 /// What a checkpoint says beside its tensors.
@@ -51,9 +69,15 @@ const FORMAT: &str = "daybook-checkpoint-1";
 const PRIORITIES: &str = "memory.priorities";
 
 impl Machine {
-    /// This machine, running a binary of this hash.
-    pub fn here(binary: &str, threads: usize) -> Self {
-        Self { vectors: Processor::detect().word().to_owned(), binary: binary.to_owned(), threads }
+    /// This machine, running the host's binary.
+    pub fn here(host: &Host, threads: usize) -> Self {
+        Self {
+            vectors: Processor::detect().word().to_owned(),
+            binary: host.binary.clone(),
+            threads,
+            processor: host.processor.clone(),
+            device: host.device.word().to_owned(),
+        }
     }
 }
 
@@ -64,7 +88,7 @@ impl Trainer {
         path: &Path,
         facts: &ModelFacts,
         dataset: &dyn Dataset,
-        binary: &str,
+        host: &Host,
     ) -> Result<ContentHash, TrainError> {
         let mut file = TensorFile::default();
         put_network(&mut file, &self.network()?, facts);
@@ -79,7 +103,7 @@ impl Trainer {
             settings: self.settings.clone(),
             sampling: self.sampling.clone(),
             data: dataset.content_hash(),
-            machine: Machine::here(binary, self.threads()),
+            machine: Machine::here(host, self.threads()),
         };
         let text = serde_json::to_string(&progress).expect("plain data becomes JSON");
         file.metadata.insert("progress".to_owned(), text);
@@ -103,7 +127,7 @@ impl Trainer {
         path: &Path,
         settings: &TrainSettings,
         dataset: &mut dyn Dataset,
-        binary: &str,
+        host: &Host,
         threads: usize,
     ) -> Result<Resumed, TrainError> {
         let (file, _) = TensorFile::read(path)?;
@@ -133,7 +157,7 @@ impl Trainer {
                 ModelError::content(path, PRIORITIES, "they belong to another memory: give another --out").into()
             );
         }
-        let warnings = differences(&progress.machine, &Machine::here(binary, threads));
+        let warnings = differences(&progress.machine, &Machine::here(host, threads));
         let vectors = (network.parameters().to_vec(), part("target.")?);
         let scalers = network.scalers().to_vec();
         let trainer = Self::assemble(
@@ -162,11 +186,14 @@ fn progress_of(file: &TensorFile, path: &Path) -> Result<Progress, TrainError> {
 
 fn differences(then: &Machine, now: &Machine) -> Vec<String> {
     let pairs = [
+        ("processor", &then.processor, &now.processor),
+        ("device", &then.device, &now.device),
         ("vectors", &then.vectors, &now.vectors),
         ("binary", &then.binary, &now.binary),
         ("threads", &then.threads.to_string(), &now.threads.to_string()),
     ];
-    let differing = pairs.into_iter().filter(|(_, then, now)| then != now);
+    // An empty name was not recorded: nothing is known of it.
+    let differing = pairs.into_iter().filter(|(_, then, now)| then != now && !then.is_empty() && !now.is_empty());
     differing
         .map(|(what, then, now)| {
             format!("the checkpoint was written with {what} {then}, this is {now}: the last digits may differ from an unbroken run")

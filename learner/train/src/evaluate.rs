@@ -5,13 +5,21 @@
 //! - A ratio that is undefined (no stop, no excursion) is left out of its mean, and counted.
 //! - An edge is claimed only where its 95 % interval lies above zero; otherwise the report says that it is not
 //!   distinguishable from zero.
+//! - Trades of one session share its market, so sessions and not trades are what an interval counts: its variance is that
+//!   of the sessions' sums around the mean, its reach Student's with as many degrees of freedom as sessions less one.
+//! - Profit and loss is the change of the equity, so what is still held at the end counts at its last price.
 //! - Must never: see the training range; what is held out is chosen before.
 
+use crate::student::t95;
+use daybook_vocabulary::Date;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A closed trade, as evaluation sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TradeFacts {
+    /// The date of the session it was entered in.
+    pub session: Date,
     /// Profit and loss over the initial risk, net of charges; none without a stop.
     pub r: Option<f64>,
     /// Worst price against it, in R.
@@ -22,8 +30,6 @@ pub struct TradeFacts {
     pub shortfall: Option<f64>,
     /// Rules followed, in percent.
     pub adherence: Option<f64>,
-    /// Profit and loss net of charges, in money.
-    pub net: f64,
 }
 
 /// A run over the range.
@@ -31,8 +37,10 @@ pub struct TradeFacts {
 pub struct Trial {
     /// Closed trades, in order.
     pub trades: Vec<TradeFacts>,
-    /// Equity at each session's close, the starting cash first.
-    pub equity: Vec<f64>,
+    /// Of each run: equity at each session's close, the starting cash first.
+    pub equity: Vec<Vec<f64>>,
+    /// Trades that were still open at the end.
+    pub open: u64,
     /// How often BUY, SELL, HOLD was said.
     pub actions: [u64; 3],
 }
@@ -42,12 +50,15 @@ pub struct Trial {
 pub struct Estimate {
     /// The mean.
     pub mean: f64,
-    /// Lower end of its 95 % interval (normal approximation).
+    /// Lower end of its 95 % interval (Student's, by sessions).
     pub low: f64,
     /// Upper end.
     pub high: f64,
     /// Values it is of.
     pub count: u64,
+    /// Sessions they fall in.
+    #[serde(default)]
+    pub sessions: u64,
 }
 
 /// What is said of a run.
@@ -57,9 +68,12 @@ pub struct Measures {
     pub name: String,
     /// Closed trades.
     pub trades: u64,
+    /// Trades that were still open at the end, valued at the last price.
+    #[serde(default)]
+    pub open: u64,
     /// Mean reward of a trade, in R; 0 without trades.
     pub avg_reward: f64,
-    /// The same with its interval; none with fewer than two trades.
+    /// The same with its interval; none with trades in fewer than two sessions.
     pub reward: Option<Estimate>,
     /// Mean of each of the other metrics.
     pub mae_r: Option<f64>,
@@ -71,9 +85,9 @@ pub struct Measures {
     pub adherence: Option<f64>,
     /// Trades without a defined R.
     pub undefined: u64,
-    /// Profit and loss net of charges.
+    /// Profit and loss net of charges, what is held at the end at its last price; the mean of several runs.
     pub net: f64,
-    /// Sharpe ratio of daily returns net of costs, over √252; none without variation.
+    /// Sharpe ratio of daily returns net of costs, times √252; none without variation; the mean of several runs.
     pub sharpe: Option<f64>,
     /// How often BUY, SELL, HOLD was said.
     pub actions: [u64; 3],
@@ -92,23 +106,56 @@ pub struct Comparison {
     pub verdict: String,
 }
 
+/// A mean, the variance of it, and how many sessions and values it is of.
+struct Moments {
+    mean: f64,
+    variance: f64,
+    sessions: usize,
+    count: usize,
+}
+
+impl Moments {
+    /// Of values by session; none for fewer than two sessions.
+    fn of(values: &[(Date, f64)]) -> Option<Self> {
+        let count = values.len();
+        let mean = mean(&values.iter().map(|(_, value)| *value).collect::<Vec<_>>())?;
+        let mut sums: BTreeMap<Date, f64> = BTreeMap::new();
+        values.iter().for_each(|(session, value)| *sums.entry(*session).or_default() += value - mean);
+        let sessions = sums.len();
+        let squares = sums.values().fold(0.0, |sum, one| sum + one * one);
+        let each = sessions as f64 / (sessions as f64 - 1.0);
+        (sessions > 1).then_some(Self {
+            mean,
+            variance: each * squares / (count as f64 * count as f64),
+            sessions,
+            count,
+        })
+    }
+
+    fn freedom(&self) -> f64 {
+        (self.sessions - 1) as f64
+    }
+}
+
 impl Estimate {
-    /// Mean and interval of some values; none for fewer than two.
-    pub fn of(values: &[f64]) -> Option<Self> {
-        let (mean, variance) = moments(values)?;
-        Some(Self::new(mean, variance / values.len() as f64, values.len() as u64))
+    /// Mean and interval of values by session; none for fewer than two sessions.
+    pub fn of(values: &[(Date, f64)]) -> Option<Self> {
+        let one = Moments::of(values)?;
+        Some(Self::new(one.mean, one.variance, one.freedom(), &one))
     }
 
-    /// Difference of two means of independent values.
-    pub fn difference(one: &[f64], other: &[f64]) -> Option<Self> {
-        let ((first, spread), (second, other_spread)) = (moments(one)?, moments(other)?);
-        let variance = spread / one.len() as f64 + other_spread / other.len() as f64;
-        Some(Self::new(first - second, variance, one.len() as u64))
+    /// Difference of two means of independent values, with Welch's degrees of freedom.
+    pub fn difference(one: &[(Date, f64)], other: &[(Date, f64)]) -> Option<Self> {
+        let (first, second) = (Moments::of(one)?, Moments::of(other)?);
+        let variance = first.variance + second.variance;
+        let part = |one: &Moments| one.variance * one.variance / one.freedom();
+        let freedom = variance * variance / (part(&first) + part(&second));
+        Some(Self::new(first.mean - second.mean, variance, freedom, &first))
     }
 
-    fn new(mean: f64, variance: f64, count: u64) -> Self {
-        let reach = 1.959_964 * variance.sqrt();
-        Self { mean, low: mean - reach, high: mean + reach, count }
+    fn new(mean: f64, variance: f64, freedom: f64, of: &Moments) -> Self {
+        let reach = t95(freedom) * variance.sqrt();
+        Self { mean, low: mean - reach, high: mean + reach, count: of.count as u64, sessions: of.sessions as u64 }
     }
 }
 
@@ -121,15 +168,16 @@ impl Measures {
         Self {
             name: name.to_owned(),
             trades: trial.trades.len() as u64,
-            avg_reward: mean(&rewards).unwrap_or(0.0),
+            open: trial.open,
+            avg_reward: mean(&rewards.iter().map(|(_, reward)| *reward).collect::<Vec<_>>()).unwrap_or(0.0),
             reward: Estimate::of(&rewards),
             mae_r: mean_of(|trade| trade.mae_r),
             mfe_captured: mean_of(|trade| trade.mfe_captured),
             shortfall: mean_of(|trade| trade.shortfall),
             adherence: mean_of(|trade| trade.adherence),
             undefined: (trial.trades.len() - rewards.len()) as u64,
-            net: trial.trades.iter().fold(0.0, |sum, trade| sum + trade.net),
-            sharpe: sharpe(&trial.equity),
+            net: mean(&trial.equity.iter().map(|run| change(run)).collect::<Vec<_>>()).unwrap_or(0.0),
+            sharpe: mean(&trial.equity.iter().filter_map(|run| sharpe(run)).collect::<Vec<_>>()),
             actions: trial.actions,
         }
     }
@@ -151,9 +199,12 @@ fn verdict(model: &Measures, over_random: Option<&Estimate>) -> String {
     let interval = |one: &Estimate| format!("{:+.4} R [{:+.4}, {:+.4}]", one.mean, one.low, one.high);
     match (&model.reward, over_random) {
         (None, _) => format!("no statement: {} trades are too few to tell an edge from chance", model.trades),
-        (Some(own), _) if own.low <= 0.0 => {
-            format!("the edge is not distinguishable from zero: {} a trade over {} trades", interval(own), own.count)
-        }
+        (Some(own), _) if own.low <= 0.0 => format!(
+            "the edge is not distinguishable from zero: {} a trade over {} trades in {} sessions",
+            interval(own),
+            own.count,
+            own.sessions
+        ),
         (Some(own), None) => {
             format!("an edge of {} a trade over {} trades; random made too few", interval(own), own.count)
         }
@@ -179,8 +230,12 @@ pub fn mean_of_rewards(rewards: &[f64]) -> f64 {
     mean(rewards).unwrap_or(0.0)
 }
 
-fn rewards(trial: &Trial) -> Vec<f64> {
-    trial.trades.iter().filter_map(|trade| trade.r).collect()
+fn rewards(trial: &Trial) -> Vec<(Date, f64)> {
+    trial.trades.iter().filter_map(|trade| Some((trade.session, trade.r?))).collect()
+}
+
+fn change(equity: &[f64]) -> f64 {
+    equity.first().zip(equity.last()).map_or(0.0, |(first, last)| last - first)
 }
 
 fn mean(values: &[f64]) -> Option<f64> {
@@ -206,17 +261,18 @@ mod tests {
     use super::*;
 
     fn trial(rewards: &[f64]) -> Trial {
-        let trade = |r: &f64| TradeFacts {
+        let trade = |(index, r): (usize, &f64)| TradeFacts {
+            session: Date(index as i32),
             r: Some(*r),
             mae_r: Some(0.5),
             mfe_captured: None,
             shortfall: Some(1.0),
             adherence: Some(100.0),
-            net: r * 100.0,
         };
         let mut equity = vec![1_000.0];
         rewards.iter().for_each(|r| equity.push(equity[equity.len() - 1] + r * 100.0));
-        Trial { trades: rewards.iter().map(trade).collect(), equity, actions: [1, 2, 3] }
+        let trades = rewards.iter().enumerate().map(trade).collect();
+        Trial { trades, equity: vec![equity], actions: [1, 2, 3], ..Trial::default() }
     }
 
     #[test]
@@ -227,11 +283,32 @@ mod tests {
         assert_eq!((measures.trades, measures.undefined, measures.avg_reward), (4, 1, 1.0));
         assert_eq!((measures.mae_r, measures.mfe_captured), (Some(0.5), None));
         let reward = measures.reward.expect("three values");
-        // Sample deviation 1.5; 1.96 · 1.5 / √3.
-        assert!((reward.high - 1.0 - 1.959_964 * 1.5 / 3f64.sqrt()).abs() < 1e-9, "{reward:?}");
-        assert!(measures.sharpe.is_some_and(|sharpe| sharpe > 0.0));
-        let nothing = Measures::of("flat", &Trial { equity: vec![1.0; 5], ..Trial::default() });
+        // Sample deviation 1.5, three sessions: Student's 4.303 with two degrees of freedom, not the normal 1.960.
+        assert!((reward.high - 1.0 - 4.302_652_73 * 1.5 / 3f64.sqrt()).abs() < 1e-6, "{reward:?}");
+        assert!(measures.sharpe.is_some_and(|sharpe| sharpe > 0.0) && measures.net == 300.0);
+        let nothing = Measures::of("flat", &Trial { equity: vec![vec![1.0; 5]], ..Trial::default() });
         assert_eq!((nothing.avg_reward, nothing.reward, nothing.sharpe), (0.0, None, None));
+    }
+
+    /// What is held at the end counts at its last price, though no trade has closed; several runs count by their mean.
+    #[test]
+    fn what_is_held_counts_at_its_last_price() {
+        let held = Trial { equity: vec![vec![1_000.0, 1_010.0, 1_070.0]], open: 2, ..Trial::default() };
+        let measures = Measures::of("hold", &held);
+        assert_eq!((measures.trades, measures.open, measures.net), (0, 2, 70.0));
+        let runs = Trial { equity: vec![vec![1_000.0, 1_030.0], vec![1_000.0, 990.0]], ..Trial::default() };
+        assert_eq!(Measures::of("random", &runs).net, 10.0);
+    }
+
+    /// Trades of one session are one observation of its market: an interval does not shrink by counting them twice.
+    #[test]
+    fn trades_of_one_session_count_once() {
+        let apart: Vec<(Date, f64)> = (0..20).map(|day| (Date(day), f64::from(day % 5) - 1.5)).collect();
+        let doubled: Vec<(Date, f64)> = apart.iter().flat_map(|one| [*one, *one]).collect();
+        let (one, other) = (Estimate::of(&apart).expect("sessions"), Estimate::of(&doubled).expect("sessions"));
+        assert!((one.low - other.low).abs() < 1e-12 && (one.high - other.high).abs() < 1e-12, "{one:?} {other:?}");
+        assert_eq!((other.count, other.sessions), (40, 20));
+        assert_eq!(Estimate::of(&[(Date(1), 1.0), (Date(1), 2.0)]), None, "one session tells nothing of its spread");
     }
 
     /// Honesty, trap 3: an edge is claimed only where the interval lies above zero and above random.

@@ -9,6 +9,7 @@
 pub mod batch_size;
 mod checkpoint;
 mod dataset;
+pub mod device;
 mod error;
 pub mod evaluate;
 pub mod memory;
@@ -17,12 +18,13 @@ pub mod optimiser;
 mod random;
 pub mod run;
 mod settings;
+mod student;
 pub mod synthetic;
 pub mod thermal;
 mod trainer;
 pub mod winner;
 
-pub use checkpoint::{Machine, Resumed};
+pub use checkpoint::{Host, Machine, Resumed};
 pub use dataset::{Dataset, Outcome};
 pub use error::TrainError;
 pub use random::Random;

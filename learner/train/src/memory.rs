@@ -7,9 +7,9 @@
 //!
 //! - A transition is one symbol at one decision time: action, its own trade's reward, what follows. Features are not in
 //!   it: it points into the shared matrix of rows.
-//! - **Reward `marked-r`, version 1**: the change of what the symbol has made (profit taken, plus what is held at its
-//!   last price, less charges) from one decision to the next, over the trade's initial risk. The changes are money, in
-//!   units of 1e-8, and add up to the trade's profit net of charges exactly: checked for each trade before any division.
+//! - What a symbol has made (profit taken, plus what is held at its last price, less charges) changes from one decision
+//!   to the next. The changes are money, in units of 1e-8, and add up to the trade's profit net of charges exactly:
+//!   checked for each trade before any division. [`RewardFormula`] makes rewards of them, over the trade's initial risk.
 //! - An episode of a symbol ends with the session in which it is flat.
 //! - What is held out is refused by the store with a typed error.
 //! - **Memory**: a transition takes [`Memory::bytes_per_transition`], about 40 bytes with two timeframes; the rows of
@@ -17,14 +17,18 @@
 
 mod builder;
 mod exploring;
+mod file;
 mod fold;
+mod reward;
 mod sampling;
 mod store;
 mod training;
 
 pub use builder::{Done, MemoryBuilder, Standing};
 pub use exploring::{Epsilon, Exploring};
+pub use file::Stored;
 pub use fold::MemoryFold;
+pub use reward::RewardFormula;
 pub use sampling::{Sampling, SumTree};
 pub use store::{Counted, Memory, Span, TradeRecord, Transition};
 pub use training::{Held, TrainingSet};
@@ -32,11 +36,6 @@ pub use training::{Held, TrainingSet};
 use daybook_core::CoreError;
 use daybook_vocabulary::{Money, Nanos};
 use thiserror::Error;
-
-/// Name of the reward's formula.
-pub const REWARD_FORMULA: &str = "marked-r";
-/// Version of the reward's formula.
-pub const REWARD_VERSION: u32 = 1;
 
 /// Why a memory cannot be built or used.
 #[derive(Debug, Error)]

@@ -7,7 +7,7 @@
 
 use crate::dataset::Dataset;
 use crate::thermal::{Advice, Heat, Sensor, ThermalGuard};
-use crate::{StepRecord, TrainError, Trainer};
+use crate::{Host, StepRecord, TrainError, Trainer};
 use daybook_inference::ModelFacts;
 use std::path::PathBuf;
 
@@ -22,8 +22,8 @@ pub struct RunPlan {
     pub checkpoint: PathBuf,
     /// The model file, written with each checkpoint.
     pub model: PathBuf,
-    /// Hash of the binary.
-    pub binary: String,
+    /// What runs it.
+    pub host: Host,
 }
 
 /// What was written at a checkpoint.
@@ -126,7 +126,7 @@ fn save(
 ) -> Result<(), TrainError> {
     let facts = ModelFacts { steps: trainer.step_number(), ..facts.clone() };
     // The checkpoint first: a crash between the two leaves a model of an earlier step, which the next save replaces.
-    let checkpoint = trainer.write_checkpoint(&plan.checkpoint, &facts, dataset, &plan.binary)?;
+    let checkpoint = trainer.write_checkpoint(&plan.checkpoint, &facts, dataset, &plan.host)?;
     let model = trainer.write_model(&plan.model, &facts)?;
     watcher.on_saved(&Saved { step: trainer.step_number(), checkpoint, model }, trainer)
 }

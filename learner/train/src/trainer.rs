@@ -7,11 +7,12 @@
 //! - Must never: go on after a loss or gradient that is not finite.
 
 use crate::dataset::{Dataset, Outcome};
-use crate::network::{Example, Learner, Step, initial_parameters};
+use crate::device::Backend;
+use crate::network::{Example, Learner, Step, Windows, initial_parameters};
 use crate::optimiser::{AdamW, clip};
 use crate::{Random, TrainError, TrainSettings};
 use daybook_inference::{ModelError, Network, Processor, Scaler, Scratch, Shape};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one update did.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +99,13 @@ impl Trainer {
         Network::new(shape.clone(), online.clone(), scalers.clone())?;
         let learners = (0..threads).map(|_| Learner::new(&shape, &scalers, Processor::detect())).collect();
         Ok(Self { settings, shape, scalers, online, target, optimiser, sampling, step, learners })
+    }
+
+    /// The same run on something else. A card works on one micro-batch at a time.
+    pub fn on(mut self, backend: &Backend) -> Self {
+        let workers = if matches!(backend, Backend::Own(_)) { self.learners.len() } else { 1 };
+        self.learners = (0..workers).map(|_| Learner::on(&self.shape, &self.scalers, backend.clone())).collect();
+        self
     }
 
     /// Updates so far.
@@ -224,8 +232,9 @@ impl Trainer {
         scratch: &mut Scratch,
     ) -> Result<Part, TrainError> {
         let mut examples = Vec::with_capacity(chunk.len());
+        let next = self.next_values(dataset, chunk, networks, learner, scratch)?;
         for drawn in chunk {
-            let targets = self.targets(dataset, drawn, networks, scratch)?;
+            let targets = self.targets(drawn, &next);
             let weight = |outcome: &Outcome| if outcome.counts { drawn.weight } else { 0.0 };
             examples.push(Example {
                 windows: dataset.windows(drawn.decision),
@@ -239,40 +248,46 @@ impl Trainer {
     }
 
     /// `reward + γ · Q_target(next)[argmax Q_online(next)]`, without the second term at the end of an episode.
-    fn targets(
+    fn targets(&self, drawn: &Drawn, next: &NextValues) -> Vec<f32> {
+        let target = |(symbol, outcome): (usize, &Outcome)| {
+            let Some((picks, values)) = outcome.next.filter(|_| outcome.counts).map(|next_one| &next[&next_one]) else {
+                return outcome.reward;
+            };
+            let row = symbol * Shape::ACTIONS..(symbol + 1) * Shape::ACTIONS;
+            outcome.reward + self.settings.gamma as f32 * values[row.start + best(&picks[row])]
+        };
+        drawn.outcomes.iter().enumerate().map(target).collect()
+    }
+
+    /// Q of the online and of the target network at every decision time that follows one of these.
+    fn next_values(
         &self,
         dataset: &dyn Dataset,
-        drawn: &Drawn,
+        chunk: &[Drawn],
         (online, target): &(Network, Network),
+        learner: &Learner,
         scratch: &mut Scratch,
-    ) -> Result<Vec<f32>, TrainError> {
-        let mut known: BTreeMap<u32, (Vec<f32>, Vec<f32>)> = BTreeMap::new();
-        let mut targets = Vec::with_capacity(drawn.outcomes.len());
-        for (symbol, outcome) in drawn.outcomes.iter().enumerate() {
-            let mut value = outcome.reward;
-            if let Some(next) = outcome.next.filter(|_| outcome.counts) {
-                if let std::collections::btree_map::Entry::Vacant(place) = known.entry(next) {
-                    let windows = dataset.windows(next as usize);
-                    let ask = |network: &Network, scratch: &mut Scratch| {
-                        network.q_values(&windows, scratch).map_err(|error| match error {
-                            ModelError::NotFinite { .. } => {
-                                TrainError::Diverged { step: self.step + 1, what: "target" }
-                            }
-                            other => other.into(),
-                        })
-                    };
-                    let picked = ask(online, scratch)?;
-                    place.insert((picked, ask(target, scratch)?));
-                }
-                let (picks, values) = &known[&next];
-                let row = symbol * Shape::ACTIONS..(symbol + 1) * Shape::ACTIONS;
-                value += self.settings.gamma as f32 * values[row.start + best(&picks[row])];
-            }
-            targets.push(value);
+    ) -> Result<NextValues, TrainError> {
+        let counted = chunk.iter().flat_map(|drawn| &drawn.outcomes).filter(|outcome| outcome.counts);
+        let next: BTreeSet<u32> = counted.filter_map(|outcome| outcome.next).collect();
+        let windows: Vec<Windows> = next.iter().map(|one| dataset.windows(*one as usize)).collect();
+        if let Some(picks) = learner.values(&self.online, &windows) {
+            let values = learner.values(&self.target, &windows).unwrap_or_else(|| Ok(Vec::new()))?;
+            return Ok(next.into_iter().zip(picks?.into_iter().zip(values)).collect());
         }
-        Ok(targets)
+        let mut ask = |network: &Network, windows: &Windows| {
+            network.q_values(windows, scratch).map_err(|error| match error {
+                ModelError::NotFinite { .. } => TrainError::Diverged { step: self.step + 1, what: "target" },
+                other => other.into(),
+            })
+        };
+        let both = |(one, windows): (u32, &Windows)| Ok((one, (ask(online, windows)?, ask(target, windows)?)));
+        next.into_iter().zip(&windows).map(both).collect()
     }
 }
+
+/// By decision time: Q of the online and of the target network, of all symbols.
+type NextValues = BTreeMap<u32, (Vec<f32>, Vec<f32>)>;
 
 fn summarise(chunk: &[Drawn], examples: &[Example], step: Step) -> Part {
     let mut part =

@@ -7,6 +7,7 @@ mod twin;
 
 use daybook_inference::{Network, Processor, Scaler, Scratch, Shape};
 use daybook_train::Random;
+use daybook_train::device::Backend;
 use daybook_train::network::{Example, Learner, Step};
 use twin::Twin;
 
@@ -62,6 +63,29 @@ fn every_vector_width_has_the_same_gradient_to_rounding() {
             assert!((one - other).abs() < 1e-5 + 1e-4 * other.abs(), "{one} {other} on {processor:?}");
         }
         assert_eq!(case.step(processor).gradient, found.gradient, "twice the same on {processor:?}");
+    }
+}
+
+/// What a card computes is what the processor computes, forward and backward, to rounding.
+#[test]
+fn the_operations_of_the_library_are_our_own() {
+    for (features, timeframes, seed) in [(5, vec![("5m", 70), ("15m", 20)], 9), (2, vec![("5m", 9)], 1)] {
+        let case = Case::new(features, &timeframes, 3, 2, seed);
+        let own = case.step(Processor::detect());
+        let learner = Learner::on(&case.shape, &case.scalers, Backend::TENSORS);
+        let step = learner.step(&case.parameters, &case.examples(), case.count()).expect("a step");
+        assert!((step.loss - own.loss).abs() < 1e-5, "{} {}", step.loss, own.loss);
+        let worst = own.q.iter().zip(&step.q).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-5, "Q differs by {worst}");
+        for one in case.shape.parameters() {
+            for index in one.range.clone() {
+                let (found, expected) = (step.gradient[index], own.gradient[index]);
+                assert!((found - expected).abs() < 1e-4 + 1e-3 * expected.abs(), "{} {found} {expected}", one.name);
+            }
+        }
+        let windows: Vec<_> = case.examples().into_iter().map(|example| example.windows).collect();
+        let values = learner.values(&case.parameters, &windows).expect("the library answers").expect("Q");
+        assert_eq!(values.concat(), step.q, "the same pass without a derivative");
     }
 }
 

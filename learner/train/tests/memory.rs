@@ -5,7 +5,8 @@
 
 use daybook_features::{Bar, FEATURES, FeatureMarket, Session, Timeframe};
 use daybook_train::memory::{
-    Counted, Done, Held, Memory, MemoryBuilder, MemoryError, Sampling, Span, Standing, TrainingSet, Transition,
+    Counted, Done, Held, Memory, MemoryBuilder, MemoryError, RewardFormula, Sampling, Span, Standing, Stored,
+    TrainingSet, Transition,
 };
 use daybook_train::{Dataset, Random};
 use daybook_vocabulary::candle::CandleParts;
@@ -292,4 +293,44 @@ fn sampling_is_seeded_uniform_or_by_surprise() {
     assert_eq!(draw(&again), drawn, "taken up from a checkpoint it draws the same");
     assert!(!again.restore_sampling(&[1.0; 3]));
     assert!(uniform.sampling_state().is_empty());
+}
+
+/// Phases: a memory read back is the memory that was written; of another key or damaged it is not handed out.
+#[test]
+fn a_memory_read_back_is_the_memory_that_was_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("training.memory");
+    let (key, other) = ("a".repeat(64), "b".repeat(64));
+    assert!(matches!(Memory::stored(&path, &key), Stored::Absent));
+    let world = world(5, 70, None);
+    world.memory.write(&path, &key).expect("written");
+    let Stored::Whole(read) = Memory::stored(&path, &key) else { panic!("it is there") };
+    assert_eq!(read.content_hash(), world.memory.content_hash());
+    assert_eq!((read.trades(), read.times()), (world.memory.trades(), world.memory.times()));
+    assert_eq!(read.windows(3), world.memory.windows(3));
+    assert!(matches!(Memory::stored(&path, &other), Stored::Other));
+    let bytes = std::fs::read(&path).expect("bytes");
+    for at in (0..bytes.len()).step_by(bytes.len() / 97) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&path, &damaged).expect("written");
+        assert!(!matches!(Memory::stored(&path, &key), Stored::Whole(_)), "byte {at}");
+        std::fs::write(&path, &bytes[..at]).expect("written");
+        assert!(matches!(Memory::stored(&path, &key), Stored::Damaged(_)), "cut at {at}");
+    }
+}
+
+/// RL-19: a reward has a name and a version, several can be compared on one history, and under each a trade's add up to
+/// its R.
+#[test]
+fn every_formula_of_the_reward_adds_up() {
+    let (marked, closed) = (RewardFormula::MarkedR, RewardFormula::ClosedR);
+    assert_eq!(
+        [(marked.name(), marked.version()), (closed.name(), closed.version())],
+        [("marked-r", 1), ("closed-r", 1)]
+    );
+    let brought = [50_000_000, -20_000_000, 0, 7];
+    assert_eq!(marked.money(&brought), brought);
+    assert_eq!(closed.money(&brought), [0, 0, 0, 30_000_007]);
+    assert_eq!(closed.money(&[]), Vec::<i64>::new());
 }

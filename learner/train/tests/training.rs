@@ -3,10 +3,11 @@
 //! - Rows RL-15, TS-05, TS-09 and the honesty controls on synthetic markets.
 
 use daybook_inference::{ModelFacts, Network, Scaler, Scratch, Shape};
+use daybook_train::device::{Backend, DeviceKind};
 use daybook_train::run::{Ended, RunPlan, Saved, Watcher, run};
 use daybook_train::synthetic::{Plan, Synthetic};
 use daybook_train::thermal::{Heat, Sensor};
-use daybook_train::{Dataset, Random, StepRecord, TrainError, TrainSettings, Trainer};
+use daybook_train::{Dataset, Host, Random, StepRecord, TrainError, TrainSettings, Trainer};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -37,7 +38,7 @@ fn a_resumed_run_equals_the_unbroken_one() {
         (0..9).for_each(|_| {
             trainer.step(&mut market).expect("a step");
         });
-        trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+        trainer.write_checkpoint(&path, &facts(), &market, &host("binary")).expect("written");
         std::fs::read(&path).expect("bytes")
     };
     for broken_at in [1, 4, 5, 8] {
@@ -45,16 +46,16 @@ fn a_resumed_run_equals_the_unbroken_one() {
         (0..broken_at).for_each(|_| {
             trainer.step(&mut market).expect("a step");
         });
-        trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+        trainer.write_checkpoint(&path, &facts(), &market, &host("binary")).expect("written");
         let mut market = self::market(1.0, false, 1).prioritised();
-        let resumed = Trainer::resume(&path, &settings(3), &mut market, "binary", 2).expect("resumed");
+        let resumed = Trainer::resume(&path, &settings(3), &mut market, &host("binary"), 2).expect("resumed");
         assert_eq!((resumed.warnings, resumed.facts), (Vec::new(), facts()));
         let mut trainer = resumed.trainer;
         assert_eq!(trainer.step_number(), broken_at);
         (broken_at..9).for_each(|_| {
             trainer.step(&mut market).expect("a step");
         });
-        trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+        trainer.write_checkpoint(&path, &facts(), &market, &host("binary")).expect("written");
         assert!(std::fs::read(&path).expect("bytes") == whole, "broken at {broken_at}");
     }
 }
@@ -66,12 +67,17 @@ fn a_checkpoint_of_something_else_is_refused() {
     let path = folder.path().join("checkpoint.safetensors");
     let (mut trainer, mut market) = (trainer(settings(3), 1), market(1.0, false, 1));
     trainer.step(&mut market).expect("a step");
-    trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+    trainer.write_checkpoint(&path, &facts(), &market, &host("binary")).expect("written");
     let resume = |path: &Path, settings: &TrainSettings, market: &mut Synthetic, threads| {
-        Trainer::resume(path, settings, market, "another binary", threads).map(|resumed| resumed.warnings)
+        Trainer::resume(path, settings, market, &host("another binary"), threads).map(|resumed| resumed.warnings)
     };
     let warnings = resume(&path, &settings(3), &mut market, 2).expect("resumed");
     assert!(warnings.len() == 2 && warnings[0].contains("binary") && warnings[1].contains("threads"), "{warnings:?}");
+    let elsewhere = Host { processor: "another processor".to_owned(), device: DeviceKind::Cuda, ..host("binary") };
+    let resumed = Trainer::resume(&path, &settings(3), &mut market, &elsewhere, 1).expect("resumed");
+    let [processor, device] = resumed.warnings.as_slice() else { panic!("{:?}", resumed.warnings) };
+    assert!(processor.contains("a processor") && processor.contains("another processor"), "{processor}");
+    assert!(device.contains("cpu") && device.contains("cuda"), "{device}");
     let other = TrainSettings { gamma: 0.5, ..settings(3) };
     let error = resume(&path, &other, &mut market, 1).expect_err("refused").to_string();
     assert!(error.contains("gamma") && error.contains("0.5"), "{error}");
@@ -82,11 +88,31 @@ fn a_checkpoint_of_something_else_is_refused() {
     let error = resume(&model, &settings(3), &mut market, 1).expect_err("refused").to_string();
     assert!(error.contains("daybook-model-1"), "{error}");
     let mut bytes = std::fs::read(&path).expect("bytes");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 4;
+    let last = bytes.len() - 9;
+    bytes[last] ^= 4;
     std::fs::write(&path, bytes).expect("written");
     let error = resume(&path, &settings(3), &mut market, 1).expect_err("refused").to_string();
     assert!(error.contains("content hash"), "{error}");
+}
+
+/// What runs on a card, tried on the processor: a run of the library's operations goes the way of our own, to rounding,
+/// targets included.
+#[test]
+fn the_operations_of_a_card_train_the_same_network() {
+    let run = |backend: &Backend| {
+        let (trainer, mut market) = (trainer(settings(7), 2), market(1.0, false, 1));
+        let mut trainer = trainer.on(backend);
+        let records: Vec<_> = (0..6).map(|_| trainer.step(&mut market).expect("a step")).collect();
+        (trainer.network().expect("a network").parameters().to_vec(), records)
+    };
+    let (own, tensors) = (run(&Backend::default()), run(&Backend::TENSORS));
+    for (one, other) in own.1.iter().zip(&tensors.1) {
+        assert!((one.loss - other.loss).abs() < 1e-5 * (1.0 + one.loss), "{one:?} {other:?}");
+        assert!((one.gradient_norm - other.gradient_norm).abs() < 1e-3 * one.gradient_norm, "{one:?} {other:?}");
+    }
+    // An update is at most the rate, whatever the gradient's size; where a gradient is nothing its sign is rounding.
+    let far = own.0.iter().zip(&tensors.0).filter(|(one, other)| (**one - **other).abs() > 1e-4).count();
+    assert!(far * 100 < own.0.len(), "{far} of {} parameters differ", own.0.len());
 }
 
 /// The target network follows the online one by hard copies at the steps that are due, and not between.
@@ -98,7 +124,7 @@ fn the_target_is_a_hard_copy() {
     let mut same = Vec::new();
     for _ in 0..8 {
         trainer.step(&mut market).expect("a step");
-        trainer.write_checkpoint(&path, &facts(), &market, "binary").expect("written");
+        trainer.write_checkpoint(&path, &facts(), &market, &host("binary")).expect("written");
         let (file, _) = daybook_inference::tensors::TensorFile::read(&path).expect("read");
         same.push(file.tensors["target.fusion.0.weight"] == file.tensors["fusion.0.weight"]);
     }
@@ -132,7 +158,7 @@ fn a_run_pauses_when_hot_stops_when_asked_and_loses_nothing() {
         checkpoint_every: 4,
         checkpoint: folder.path().join(format!("{name}.checkpoint")),
         model: folder.path().join(format!("{name}.model")),
-        binary: "binary".to_owned(),
+        host: host("binary"),
     };
     let go = |name: &str, script: Vec<Result<f64, String>>, stop_at: u64| {
         let (mut trainer, mut market) = (trainer(settings(3), 1), market(1.0, false, 1));
@@ -250,6 +276,10 @@ fn settings(seed: u64) -> TrainSettings {
 fn trainer(settings: TrainSettings, threads: usize) -> Trainer {
     let scalers = vec![Scaler::identity(3), Scaler { mean: vec![0.1; 3], scale: vec![0.6; 3] }];
     Trainer::new(settings, shape(), scalers, threads).expect("a trainer")
+}
+
+fn host(binary: &str) -> Host {
+    Host { binary: binary.to_owned(), processor: "a processor".to_owned(), ..Host::default() }
 }
 
 fn facts() -> ModelFacts {

@@ -8,6 +8,7 @@
 //! - A page is a text file that the ingest reads like any other; its rows are in the broker's order, and a row that
 //!   could not be read stands in its place as it was, so that the quarantine shows it.
 //! - A refusal that concerns one symbol costs that symbol; anything else stops the command, with all pages kept.
+//! - Where the session ends underway there is one more login, whoever of the threads finds out; a second end stops.
 
 use super::plan::{Job, Plan};
 use super::{Failed, FetchError, FetchOptions, HistorySource};
@@ -83,6 +84,7 @@ impl Pages {
         progress.advance(found.resumed);
         let (next, stop, failed) =
             (AtomicUsize::new(0), AtomicBool::new(false), std::sync::Mutex::new(BTreeSet::new()));
+        let again = Again::default();
         let (out, incoming) = crossbeam::channel::bounded(options.workers as usize);
         let has_failed = |symbol: &str| {
             failed.lock().is_ok_and(|failed: std::sync::MutexGuard<'_, BTreeSet<String>>| failed.contains(symbol))
@@ -90,6 +92,7 @@ impl Pages {
         std::thread::scope(|scope| {
             for _ in 0..(options.workers as usize).min(open.len()) {
                 let (out, next, stop, open, has_failed) = (out.clone(), &next, &stop, &open, &has_failed);
+                let again = &again;
                 scope.spawn(move || {
                     while let Some(&job) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if stop.load(Ordering::Relaxed) {
@@ -98,7 +101,7 @@ impl Pages {
                         if has_failed(&plan.jobs[job].symbol) {
                             continue;
                         }
-                        if out.send(self.ask(options, job, &plan.jobs[job], listed, source)).is_err() {
+                        if out.send(self.ask(options, (job, &plan.jobs[job]), listed, source, again)).is_err() {
                             return;
                         }
                     }
@@ -138,10 +141,10 @@ impl Pages {
     fn ask(
         &self,
         options: &FetchOptions,
-        at: usize,
-        job: &Job,
+        (at, job): (usize, &Job),
         listed: &[Listed],
         source: &impl HistorySource,
+        again: &Again,
     ) -> Message {
         let Some(instrument) = listed.iter().find(|one| one.symbol == job.symbol) else {
             return Message::Refused { job: at, reason: "the broker does not list it".to_owned() };
@@ -155,7 +158,8 @@ impl Pages {
             // The bar that is known next may have opened before `after`.
             (job.after - options.interval.nanos() + SECOND).max(midnight)
         };
-        let page = match source.page(instrument.token, options.interval, Nanos(first), Nanos(job.until - SECOND)) {
+        let ask = || source.page(instrument.token, options.interval, Nanos(first), Nanos(job.until - SECOND));
+        let page = match again.with_login(source, ask) {
             Ok(page) => page,
             Err(KiteError::Refused { refused, .. }) => {
                 return Message::Refused { job: at, reason: refused.to_string() };
@@ -165,6 +169,7 @@ impl Pages {
         };
         let text = text_of(options, job, &page);
         let rows = text.lines().count() as u64 - 1;
+        tracing::info!(symbol = job.symbol, from = local_text(Nanos(first)), rows, "a page of history");
         if rows > 0 && page.candles.is_empty() {
             let reason = format!("none of its {rows} rows can be read, the first: {}", page.bad[0].reason);
             return Message::Refused { job: at, reason };
@@ -196,6 +201,35 @@ impl Pages {
             }
         }
         (PathBuf::new(), 0)
+    }
+}
+
+/// The one login that a command repeats.
+#[derive(Default)]
+struct Again {
+    done: std::sync::Mutex<bool>,
+}
+
+impl Again {
+    /// Asks; where the session turns out to be over, logs in once more and asks again.
+    fn with_login(
+        &self,
+        source: &impl HistorySource,
+        ask: impl Fn() -> Result<Page, KiteError>,
+    ) -> Result<Page, KiteError> {
+        match ask() {
+            Err(KiteError::SessionOver { message, .. }) => {
+                // Others who find out meanwhile wait here, and find it done.
+                let mut done = self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                if !std::mem::replace(&mut *done, true) {
+                    tracing::warn!(message, "the session has ended; logging in once more");
+                    source.log_in()?;
+                }
+                drop(done);
+                ask()
+            }
+            other => other,
+        }
     }
 }
 

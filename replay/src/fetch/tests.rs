@@ -24,6 +24,10 @@ struct Broker {
     requests: AtomicU64,
     /// Requests after which the wire breaks.
     breaks_after: AtomicU64,
+    /// Pages that a session lives for.
+    session_pages: AtomicU64,
+    pages_left: AtomicU64,
+    logins: AtomicU64,
     logged_in: AtomicBool,
     instruments: AtomicU64,
     refused: Option<u32>,
@@ -36,6 +40,9 @@ impl Broker {
             now: AtomicI64::new(now.parse::<Nanos>().unwrap().0),
             requests: AtomicU64::new(0),
             breaks_after: AtomicU64::new(u64::MAX),
+            session_pages: AtomicU64::new(u64::MAX),
+            pages_left: AtomicU64::new(u64::MAX),
+            logins: AtomicU64::new(0),
             logged_in: AtomicBool::new(false),
             instruments: AtomicU64::new(0),
             refused: None,
@@ -66,6 +73,8 @@ impl HistorySource for &Broker {
     }
     fn log_in(&self) -> Result<(), KiteError> {
         self.logged_in.store(true, Ordering::Relaxed);
+        self.logins.fetch_add(1, Ordering::Relaxed);
+        self.pages_left.store(self.session_pages.load(Ordering::Relaxed), Ordering::Relaxed);
         Ok(())
     }
     fn instruments(&self, exchange: &str) -> Result<String, KiteError> {
@@ -75,6 +84,11 @@ impl HistorySource for &Broker {
     }
     fn page(&self, token: Token, interval: Interval, from: Nanos, to: Nanos) -> Result<Page, KiteError> {
         assert!(self.logged_in.load(Ordering::Relaxed), "nothing is asked before the login");
+        let alive = self.pages_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if alive.is_err() {
+            let message = "Incorrect `api_key` or `access_token`.".to_owned();
+            return Err(KiteError::SessionOver { call: "GET page".to_owned(), message });
+        }
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         if number > self.breaks_after.load(Ordering::Relaxed) {
             let source = TransportError::Broken("gone".to_owned());
@@ -290,6 +304,43 @@ fn a_broken_wire_or_a_lost_cache_changes_nothing_but_the_requests() {
     broker.asked();
     let report = fetch(&damaged, &broker).unwrap();
     assert_eq!((report.content, report.resumed_pages, broker.asked()), (expected.content, 0, 4));
+}
+
+/// RL-06: a session that ends underway is begun once more; when that ends too, the command does, and the next goes on.
+#[test]
+fn a_session_that_ends_is_begun_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = Broker::at(EVENING);
+    let of = |name: &str| {
+        let symbols = ["TCS", "RELIANCE", "ZOMATO"];
+        options(&dir.path().join(name), &symbols, "2025-01-01", Some("2025-06-09"))
+    };
+    let expected = fetch(&of("clean"), &broker).unwrap();
+    assert_eq!((broker.asked(), broker.logins.load(Ordering::Relaxed)), (6, 1));
+    broker.session_pages.store(4, Ordering::Relaxed);
+    let report = fetch(&of("once"), &broker).unwrap();
+    assert_eq!(
+        (report.content, broker.asked(), broker.logins.load(Ordering::Relaxed)),
+        (expected.content.clone(), 6, 3)
+    );
+    broker.session_pages.store(2, Ordering::Relaxed);
+    let error = fetch(&of("twice"), &broker).unwrap_err().to_string();
+    assert!(error.contains("the session with the broker is over"), "{error}");
+    assert_eq!((broker.asked(), broker.logins.load(Ordering::Relaxed)), (4, 5));
+    let report = fetch(&of("twice"), &broker).unwrap();
+    assert_eq!((report.content, report.resumed_pages, broker.asked()), (expected.content, 4, 2));
+}
+
+/// RL-09: nothing is imputed: a bar that nobody traded in stays out, and its session is partial.
+#[test]
+fn nothing_is_filled() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = Broker::at(EVENING);
+    let options = options(&dir.path().join("hist"), &["TCS"], "2025-06-09", Some("2025-06-09"));
+    let report = fetch(&options, &broker).unwrap();
+    assert_eq!((report.coverage[0].bars, report.coverage[0].incomplete[0].expected), (74, 75));
+    let opened: Vec<i64> = candles(&options.journal).iter().map(|(_, open, _)| *open).collect();
+    assert!(opened.windows(2).any(|pair| pair[1] - pair[0] == 600 * SECOND), "the gap is there");
 }
 
 /// SQ-03: an unknown symbol is refused with what is near it, before anything is asked for it.

@@ -11,15 +11,22 @@
 //! - A feed that is lost for two minutes halts entries until it is back. Positions stay: an exit needs a market too.
 //! - A stop (a signal, the kill-switch file) leaves every position, waits for that as long as it may, and leaves the
 //!   session so that it can be taken up again.
+//! - With a broker: what was decided is synced and handed to the order wires at once, each inside its `Durable`. Books
+//!   that say nothing new are a sign of life and no frame. A broker that shows none for two minutes halts entries; once it
+//!   is back every position is left before anything is entered (RL-33).
 //! - Time, waiting and the switch are handed in: a test flies a day in a moment.
 
 use super::pilot::{Pilot, Stage};
 use super::recorder::Heard;
+use super::wires::{Wires, says_the_same};
 use crate::error::ReplayError;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 use daybook_core::{Conclusion, Output};
 use daybook_vocabulary::time::{MINUTE, SECOND};
-use daybook_vocabulary::{Command, FeedChange, FeedState, InstrumentId, Label, Nanos, OperatorCommand, TradePrint};
+use daybook_vocabulary::{
+    BrokerBook, ClockJumped, Command, FeedChange, FeedState, InstrumentId, Label, Nanos, OperatorCommand, OrderEvent,
+    TradePrint, Verdict,
+};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -39,6 +46,8 @@ pub enum Word {
     Print(InstrumentId, TradePrint),
     /// The feed moved.
     Feed(FeedState),
+    /// What the broker said, in its order: an answer, a row, or all of a poll.
+    Broker(Vec<Heard>),
     /// Stop, and who says so, such as `sigint`.
     Stop(&'static str),
 }
@@ -56,6 +65,10 @@ pub struct Flight<'a> {
     pub wait: &'a dyn Fn(i64) -> Duration,
     /// True once the kill switch is set.
     pub kill_switch: &'a dyn Fn() -> bool,
+    /// What an operator said since it was asked last.
+    pub said: &'a dyn Fn() -> Option<Command>,
+    /// The wires of orders, where the session has a broker.
+    pub wires: Option<&'a Wires>,
     /// Hears what the core concludes.
     pub ear: &'a mut dyn FnMut(Nanos, &Output),
 }
@@ -79,6 +92,14 @@ struct Log {
     lost_since: Option<Nanos>,
     halted_by_loss: bool,
     stopping_since: Option<Nanos>,
+    /// The last book that was journaled, and what our own books counted then.
+    book: Option<(BrokerBook, [u64; 2])>,
+    /// When the broker last showed its books.
+    alive: Option<Nanos>,
+    degraded: bool,
+    clock: Option<Nanos>,
+    /// Conclusions that are commands, and not on disk yet.
+    commands: Vec<Output>,
 }
 
 impl Flight<'_> {
@@ -87,18 +108,21 @@ impl Flight<'_> {
         let mut log = Log::default();
         loop {
             let now = (self.now)();
-            let mut decided = self.tell(pilot, now, None)?;
+            look_at_clock(pilot, &mut log, now)?;
+            let mut decided = self.tell(pilot, &mut log, now, None)?;
             let mut taken = 0;
+            // An order does not wait for the rest of the batch.
             while taken < BATCH_WORDS
+                && log.commands.is_empty()
                 && let Ok(word) = self.words.try_recv()
             {
                 taken += 1;
                 decided |= self.hear(pilot, &mut log, word)?;
             }
             decided |= self.watch(pilot, &mut log, now)?;
-            if decided {
+            if decided || !log.commands.is_empty() {
                 // What was decided is on disk before anything else is heard.
-                pilot.recorder().make_durable(Vec::<()>::new())?;
+                self.hand_on(pilot, &mut log)?;
             } else {
                 pilot.recorder().commit()?;
             }
@@ -113,8 +137,8 @@ impl Flight<'_> {
                 let due = pilot.due().map_or(SECOND, |due| (due - now).max(0));
                 match self.words.recv_timeout((self.wait)(due)) {
                     Ok(word) => {
-                        if self.hear(pilot, &mut log, word)? {
-                            pilot.recorder().make_durable(Vec::<()>::new())?;
+                        if self.hear(pilot, &mut log, word)? || !log.commands.is_empty() {
+                            self.hand_on(pilot, &mut log)?;
                         }
                     }
                     // Without wires time goes on all the same: the day still ends.
@@ -130,7 +154,10 @@ impl Flight<'_> {
         let now = (self.now)();
         match word {
             // The exchange's clock may be ahead of ours by a moment: nothing is heard before it happened.
-            Word::Print(id, print) => self.tell(pilot, now.max(print.exchange_time()), Some(&Heard::Print(id, print))),
+            Word::Print(id, print) => {
+                self.tell(pilot, log, now.max(print.exchange_time()), Some(&Heard::Print(id, print)))
+            }
+            Word::Broker(all) => self.broker(pilot, log, now, all),
             Word::Feed(state) => self.feed(pilot, log, now, &state),
             Word::Stop(source) => self.stop(pilot, log, now, source),
         }
@@ -142,7 +169,7 @@ impl Flight<'_> {
             FeedChange::Connected => {
                 log.lost_since = None;
                 if std::mem::take(&mut log.halted_by_loss) {
-                    return self.command(pilot, now, Command::Resume, "feed-back");
+                    return self.command(pilot, log, now, Command::Resume, "feed-back");
                 }
             }
             FeedChange::Lost | FeedChange::SessionOver => {
@@ -164,12 +191,21 @@ impl Flight<'_> {
             let state = FeedState { change: FeedChange::Overrun, gap_since: Some(now), dropped, reason };
             pilot.recorder().note(now, &state)?;
             if first {
-                decided |= self.command(pilot, now, Command::Halt, "overrun")?;
+                decided |= self.command(pilot, log, now, Command::Halt, "overrun")?;
             }
         }
         if !log.halted_by_loss && log.lost_since.is_some_and(|since| now - since >= LOST_FOR) {
             log.halted_by_loss = true;
-            decided |= self.command(pilot, now, Command::Halt, "feed-lost")?;
+            decided |= self.command(pilot, log, now, Command::Halt, "feed-lost")?;
+        }
+        let silent = self.wires.is_some() && now - *log.alive.get_or_insert(now) >= LOST_FOR;
+        if silent && !std::mem::replace(&mut log.degraded, true) {
+            decided |= self.command(pilot, log, now, Command::Halt, "heartbeat")?;
+        }
+        match (self.said)() {
+            Some(Command::Kill) => decided |= self.stop(pilot, log, now, "operator")?,
+            Some(command) => decided |= self.command(pilot, log, now, command, "operator")?,
+            None => {}
         }
         if log.stopping_since.is_none() && (self.kill_switch)() {
             decided |= self.stop(pilot, log, now, "killswitch-file")?;
@@ -183,21 +219,77 @@ impl Flight<'_> {
             log.stopping_since = Some(Nanos::MIN);
             return Ok(false);
         }
-        self.command(pilot, now, Command::Kill, source)
+        self.command(pilot, log, now, Command::Kill, source)
     }
 
-    fn command(&mut self, pilot: &mut Pilot, now: Nanos, command: Command, source: &str) -> Result<bool, ReplayError> {
+    /// Tells the core what the broker said.
+    fn broker(&mut self, pilot: &mut Pilot, log: &mut Log, now: Nanos, all: Vec<Heard>) -> Result<bool, ReplayError> {
+        let mut decided = false;
+        for heard in all {
+            let Heard::BrokerBook(book) = &heard else {
+                decided |= self.tell(pilot, log, now, Some(&heard))?;
+                continue;
+            };
+            log.alive = Some(now);
+            let core = pilot.recorder().core();
+            let ours = [core.counts().fills, core.counts().orders];
+            let known = log.book.as_ref().filter(|(_, then)| *then == ours).map(|(book, _)| book);
+            if core.awaits_broker() || !says_the_same(known, book) {
+                log.book = Some((book.clone(), ours));
+                decided |= self.tell(pilot, log, now, Some(&heard))?;
+            }
+            if std::mem::take(&mut log.degraded) {
+                decided |= self.command(pilot, log, now, Command::Kill, "heartbeat")?;
+            }
+        }
+        Ok(decided)
+    }
+
+    /// Makes everything so far durable, and hands the commands among it to the wires.
+    fn hand_on(&mut self, pilot: &mut Pilot, log: &mut Log) -> Result<(), ReplayError> {
+        let Some(wires) = self.wires else {
+            log.commands.clear();
+            pilot.recorder().make_durable(Vec::<()>::new())?;
+            return Ok(());
+        };
+        let core = pilot.recorder().core();
+        let commands = log.commands.drain(..);
+        let (abouts, commands): (Vec<_>, Vec<_>) =
+            commands.filter_map(|output| wires.names().command(core, &output)).unzip();
+        let durable = pilot.recorder().make_durable(commands)?;
+        abouts.into_iter().zip(durable).for_each(|(about, command)| wires.hand_on(about, command));
+        Ok(())
+    }
+
+    fn command(
+        &mut self,
+        pilot: &mut Pilot,
+        log: &mut Log,
+        now: Nanos,
+        command: Command,
+        source: &str,
+    ) -> Result<bool, ReplayError> {
         let heard = Heard::Command(OperatorCommand { command, source: Label::new(source) });
-        self.tell(pilot, now, Some(&heard))?;
+        self.tell(pilot, log, now, Some(&heard))?;
         Ok(true)
     }
 
     /// Tells the pilot the time, and what was heard. True when something was decided.
-    fn tell(&mut self, pilot: &mut Pilot, now: Nanos, heard: Option<&Heard>) -> Result<bool, ReplayError> {
+    fn tell(
+        &mut self,
+        pilot: &mut Pilot,
+        log: &mut Log,
+        now: Nanos,
+        heard: Option<&Heard>,
+    ) -> Result<bool, ReplayError> {
         let (ear, mut decided) = (&mut *self.ear, false);
+        let (sends, commands) = (self.wires.is_some(), &mut log.commands);
         let mut listen = |time: Nanos, outputs: &[Output]| {
             for output in outputs {
                 decided |= matches!(output.body, Conclusion::Intent(_) | Conclusion::Fill(_));
+                if sends && is_command(&output.body) {
+                    commands.push(output.clone());
+                }
                 ear(time, output);
             }
         };
@@ -209,7 +301,31 @@ impl Flight<'_> {
     }
 }
 
+/// What the wires are to do.
+fn is_command(body: &Conclusion) -> bool {
+    match body {
+        Conclusion::Intent(intent) => intent.verdict == Verdict::Approved,
+        Conclusion::Modified(terms) => terms.event == OrderEvent::ModifyRequested,
+        Conclusion::Update(update) => update.event == OrderEvent::CancelRequested,
+        _ => false,
+    }
+}
+
+/// A clock that steps back is noted: the session's time stands still until it is there again.
+fn look_at_clock(pilot: &mut Pilot, log: &mut Log, now: Nanos) -> Result<(), ReplayError> {
+    match log.clock.replace(now) {
+        Some(before) if now + SECOND < before => {
+            pilot.recorder().note_jump(now, &ClockJumped { from: before, to: now })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Nothing is held, and at a broker nothing works that could change that.
 fn is_flat(pilot: &mut Pilot) -> bool {
     let core = pilot.recorder().core();
+    if core.is_brokered() && core.working_orders().next().is_some() {
+        return false;
+    }
     (0..core.instruments().len()).all(|id| core.book(InstrumentId(id as u32)).position.quantity.is_zero())
 }

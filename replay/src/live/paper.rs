@@ -3,20 +3,34 @@
 //! - `RUN/journal` is the session. Started again on the same day it is replayed, compared and gone on with; on another
 //!   day, under other settings, or after its end it is refused.
 //! - The header holds all that changes a result; the journal holds what was heard. So audit needs nothing else.
-//! - Must never: send an order, or begin a session over one that is there.
+//! - With the setting `live.venue` it is a session with a broker: orders go through `wires.rs`, and nothing is filled here.
+//! - Must never: send an order of a session on paper, or begin a session over one that is there.
 
+use super::orders::Names;
 use super::pilot::{Course, Pilot};
-use super::recorder::Recorder;
-use crate::catalog::Selection;
+use super::recorder::{Heard, Recorder};
+use super::snapshots::{Saver, store_of};
+use super::warm_up::{WarmUp, filter_of};
+use crate::catalog::{Selection, decode};
 use crate::error::ReplayError;
 use crate::history::Range;
 use crate::plan::Plan;
 use crate::recorded::Recorded;
 use crate::report::Manifest;
-use daybook_config::{Calendar, calendar::Day};
+use crate::rundir::{remove, sibling};
+use daybook_config::{Calendar, ProtectiveStop, Settings, Venue, calendar::Day};
+use daybook_core::DIGEST_EVERY;
 use daybook_journal::{Head, Journal, Options, SealKey, Writer};
-use daybook_vocabulary::{Date, Hash, InputFilter, Instrument, Interval, Nanos, SessionHeader, SessionMode};
+use daybook_vocabulary::{
+    Command, Date, Event, Hash, InputFilter, Instrument, Interval, Kind, Label, Nanos, OperatorCommand, SessionHeader,
+    SessionMode, TakenUp,
+};
 use std::path::{Path, PathBuf};
+
+/// What follows the close of a session is less than this.
+const LAST_FRAMES: u64 = 16_384;
+/// Bytes of a segment of a session's journal.
+const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What a session is told once.
 #[derive(Debug, Clone)]
@@ -35,6 +49,8 @@ pub struct PaperOptions {
     pub run: PathBuf,
     /// Hash of the executable.
     pub binary: Hash,
+    /// Journals of history that warm the strategy up; without one it begins with the day's first bars.
+    pub warm_up: Vec<PathBuf>,
 }
 
 /// A session that is flown.
@@ -52,12 +68,35 @@ impl PaperSession {
         if run.join("manifest.json").exists() {
             return Err(not_a_run(run, "the session is over; choose another --session"));
         }
+        if Journal::open(&run.join("journal")).is_ok_and(|journal| journal.is_being_written()) {
+            return Err(not_a_run(run, "another daemon is at work on it; stop that one, or choose another --session"));
+        }
         let is_other = run.exists() && !run.join("journal").is_dir();
         let is_empty = std::fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
         if is_other && !is_empty {
             return Err(not_a_run(run, "it holds something else; choose another --session"));
         }
         Ok(())
+    }
+
+    /// Finishes a session whose process died between its end and its manifest: seals it where it is not sealed, and
+    /// writes the manifest. True where that was all there was to do.
+    pub fn finish(run: &Path, seal: Option<&SealKey>) -> Result<bool, ReplayError> {
+        let journal = run.join("journal");
+        if run.join("manifest.json").exists() || !journal.exists() || Journal::open(&journal)?.head().frames == 0 {
+            return Ok(false);
+        }
+        let recorded = Recorded::open(&journal)?;
+        if !is_ended(&recorded)? {
+            return Ok(false);
+        }
+        let mut writer = Writer::open(&journal, layout())?;
+        if let Some(key) = seal.filter(|_| recorded.journal.seals().is_empty()) {
+            writer.seal(key)?;
+        }
+        writer.close()?;
+        Manifest::write(run, &[]).map_err(|error| ReplayError::Report(error.to_string()))?;
+        Ok(true)
     }
 
     /// Begins the session of `now`'s date, or takes it up. Nothing on a day without trading.
@@ -76,9 +115,45 @@ impl PaperSession {
         };
         let begun = journal.exists() && Journal::open(&journal)?.head().frames > 0;
         let (recorder, resumed_frames) =
-            if begun { take_up(options, &journal, date)? } else { (begin(options, &journal, now)?, 0) };
+            if begun { take_up(options, &journal, date)? } else { (begin(options, &journal, now, date)?, 0) };
         let run = options.run.clone();
-        Ok(Pilot::new(recorder, course, now)?.map(|pilot| Self { pilot, resumed_frames, run }))
+        let mut recorder = recorder;
+        if begun && recorder.core().is_brokered() {
+            // What was under way to the broker when the last process ended is of unknown fate, and the core knows it
+            // before anything else.
+            let taken = Heard::TakenUp(TakenUp { frames: resumed_frames });
+            recorder.hear(now.max(recorder.now()), &taken)?;
+            recorder.make_durable(Vec::<()>::new())?;
+        }
+        let header = Recorded::open(&journal)?.header;
+        // A state is of the program that began the session, or of none.
+        if options.plan.settings.snapshot_every > 0 && header.binary == options.binary {
+            recorder.keep_snapshots(Saver::new(&run, &header, options.plan.settings.snapshot_keep as usize));
+        }
+        let closed = begun && is_closed(&Recorded::open(&journal)?, date)?;
+        let pilot = Pilot::new(recorder, course, now)?;
+        let pilot = pilot.map(|pilot| if closed { pilot.after_the_close() } else { pilot });
+        Ok(pilot.map(|pilot| Self { pilot, resumed_frames, run }))
+    }
+
+    /// Who its orders are to the broker: the same for every process that takes the session up.
+    pub fn names(&mut self, options: &PaperOptions) -> Result<Names, ReplayError> {
+        let recorder = self.pilot.recorder();
+        let id = Journal::open(recorder.path())?.id().unwrap_or_default();
+        let orders = recorder.core().counts().orders;
+        let protection = options.plan.settings.live_market_protection;
+        Ok(Names::new(id, options.instruments.clone(), orders, protection))
+    }
+
+    /// Arms it: from here on orders may be sent. Journaled, durable, and once for all starts of the session.
+    pub fn arm(&mut self, now: Nanos, source: &str) -> Result<(), ReplayError> {
+        let recorder = self.pilot.recorder();
+        if !recorder.core().is_armed() {
+            let armed = OperatorCommand { command: Command::Arm, source: Label::new(source) };
+            recorder.hear(now.max(recorder.now()), &Heard::Command(armed))?;
+            recorder.make_durable(Vec::<()>::new())?;
+        }
+        Ok(())
     }
 
     /// Ends the session for good: its last digest, its seal, its manifest.
@@ -94,26 +169,80 @@ impl PaperSession {
     }
 }
 
+/// A reserve for the day the disk is full, and segments of a size that a day fills some of.
+fn layout() -> Options {
+    Options { segment_bytes: SEGMENT_BYTES, ..Options::live() }
+}
+
+/// True where the session of a date was closed: one of the last things that happen to it.
+fn is_closed(recorded: &Recorded, date: Date) -> Result<bool, ReplayError> {
+    let mut cursor = recorded.journal.cursor(recorded.until.saturating_sub(LAST_FRAMES).max(recorded.outputs));
+    while let Some(frame) = cursor.next()? {
+        if frame.kind == Kind::SessionClosed.number()
+            && let Event::SessionClosed(closed) = decode(&recorded.path, frame)?
+            && closed.date == date
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// True where the last digest, of the end, stands in the journal: nothing follows it but a seal.
+fn is_ended(recorded: &Recorded) -> Result<bool, ReplayError> {
+    let mut cursor = recorded.journal.cursor(recorded.until.saturating_sub(LAST_FRAMES).max(recorded.outputs));
+    let (mut closed, mut ended) = (false, false);
+    while let Some(frame) = cursor.next()? {
+        ended = false;
+        if frame.kind == Kind::SessionClosed.number() {
+            closed = true;
+        } else if frame.kind == Kind::StateDigest.number()
+            && let Event::StateDigest(digest) = decode(&recorded.path, frame)?
+        {
+            // One that came for the number of inputs is no end; where both fall together there are two of them.
+            ended = !digest.inputs.is_multiple_of(DIGEST_EVERY);
+        }
+    }
+    Ok(closed && ended)
+}
+
 fn selection(options: &PaperOptions) -> Selection {
     Selection { instruments: options.instruments.clone(), interval: options.interval }
 }
 
-fn filter(options: &PaperOptions) -> Result<InputFilter, ReplayError> {
-    Ok(InputFilter {
-        symbols: options.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
-        interval: options.interval,
-        from: None,
-        to: None,
-        warmup: options.plan.build(&selection(options), 1)?.warmup(),
-    })
+fn filter(options: &PaperOptions, date: Date) -> Result<InputFilter, ReplayError> {
+    let warmed = !options.warm_up.is_empty();
+    filter_of(&options.plan, &selection(options), warmed.then_some(date))
 }
 
-fn begin(options: &PaperOptions, journal: &Path, now: Nanos) -> Result<Recorder, ReplayError> {
-    let filter = filter(options)?;
-    let range = Range::of_dates(&options.calendar, None, None);
+/// Begins the session. A warm-up is told out of sight, so that what bears the session's name is warmed up whole.
+fn begin(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) -> Result<Recorder, ReplayError> {
+    if options.warm_up.is_empty() {
+        return write_header(options, journal, now, date);
+    }
+    let warm_up = WarmUp::open(&options.warm_up, date)?;
+    let selection = selection(options);
+    warm_up.check(&options.plan, &selection, &options.calendar)?;
+    let building = sibling(journal, "partial")?;
+    remove(&building)?;
+    let mut recorder = write_header(options, &building, now, date)?;
+    warm_up.tell(&mut recorder, now, &options.plan, &selection, &options.calendar)?;
+    recorder.leave()?;
+    // An empty journal may stand there: of a start that came no further.
+    remove(journal)?;
+    std::fs::rename(&building, journal).map_err(ReplayError::file(journal))?;
+    Ok(take_up(options, journal, date)?.0)
+}
+
+fn write_header(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) -> Result<Recorder, ReplayError> {
+    let filter = filter(options, date)?;
+    let range = Range::of_dates(&options.calendar, filter.from, filter.to);
     let core = options.plan.core(&selection(options), &filter, range)?;
     let header = SessionHeader {
-        mode: SessionMode::Paper,
+        mode: match options.plan.settings.live_venue {
+            Venue::Simulated => SessionMode::Paper,
+            Venue::Broker => SessionMode::Live,
+        },
         binary: options.binary,
         config: options.plan.hash(),
         calendar: options.calendar.hash(),
@@ -126,13 +255,18 @@ fn begin(options: &PaperOptions, journal: &Path, now: Nanos) -> Result<Recorder,
         ancestors: Vec::new(),
     };
     std::fs::create_dir_all(&options.run).map_err(ReplayError::file(&options.run))?;
-    let writer = Writer::open_or_create(journal, Options::session())?;
+    if let Some(found) = options.plan.model()? {
+        // Whoever audits the session, or asks for its status, needs nothing else.
+        let copy = options.run.join(crate::learned::MODEL_FILE);
+        std::fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    }
+    let writer = Writer::open_or_create(journal, layout())?;
     Recorder::begin(journal.to_owned(), writer, &header, &options.instruments, now, core)
 }
 
 fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Recorder, u64), ReplayError> {
     // The lock first: a second daemon stops here. What a crash left is mended by opening.
-    let writer = Writer::open(journal, Options::session())?;
+    let writer = Writer::open(journal, layout())?;
     let recorded = Recorded::open(journal)?;
     let begun = options.calendar.date_of(Nanos(recorded.journal.frame(0)?.frame().time));
     if begun != date {
@@ -142,7 +276,7 @@ fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Record
     let header = &recorded.header;
     let same = header.strategy == options.plan.strategy
         && header.settings == options.plan.written()
-        && header.filter == filter(options)?
+        && header.filter == filter(options, date)?
         && recorded.instruments == options.instruments
         && header.calendar == options.calendar.hash();
     if !same {
@@ -150,12 +284,34 @@ fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Record
             "it was begun with another strategy, other settings or other symbols; give the same, or another --session";
         return Err(not_a_run(&options.run, reason));
     }
-    let range = Range::of_dates(&options.calendar, None, None);
-    let core = options.plan.core(&selection(options), &header.filter, range)?;
+    let range = Range::of_dates(&options.calendar, header.filter.from, header.filter.to);
+    let new_core = || options.plan.core(&selection(options), &header.filter, range);
     let frames = recorded.journal.head().frames;
-    Ok((Recorder::resume(&recorded, writer, core)?, frames))
+    let recorder = if header.binary == options.binary {
+        let store = store_of(&options.run, options.plan.settings.snapshot_keep as usize);
+        Recorder::resume_from(&recorded, writer, new_core, &store)?
+    } else {
+        Recorder::resume(&recorded, writer, new_core()?)?
+    };
+    Ok((recorder, frames))
 }
 
 fn not_a_run(run: &Path, reason: &str) -> ReplayError {
     ReplayError::NotARun { run: run.to_owned(), reason: reason.to_owned() }
+}
+
+/// Settings that a session with a broker has where nobody says otherwise: who fills, a stop on every position, a day's
+/// loss, and an end two minutes before the broker squares intraday positions off.
+pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
+    let mut wanted = vec![("live.venue", "broker")];
+    if settings.risk_protective_stop == ProtectiveStop::None {
+        wanted.push(("risk.protective_stop", "atr:2"));
+    }
+    if settings.risk_hard_trading_end.is_none() {
+        wanted.push(("risk.hard_trading_end", "15:18"));
+    }
+    if settings.risk_daily_max_loss_r.is_none() {
+        wanted.push(("risk.daily_max_loss_r", "3"));
+    }
+    wanted.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

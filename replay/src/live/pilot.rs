@@ -13,7 +13,11 @@ use crate::error::ReplayError;
 use daybook_config::{Calendar, calendar::Day, calendar::Session};
 use daybook_core::{Output, SessionHours, span};
 use daybook_journal::{Head, SealKey};
+use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{InstrumentId, Interval, Nanos, SessionClosed, SessionOpened, SliceTaken};
+
+/// The broker's last words on a day are waited for so long.
+const CLOSE_WITHIN: i64 = 90 * SECOND;
 
 /// Where a live day stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub struct Pilot {
     stage: Stage,
     /// End of the bars whose slice comes next.
     next: Nanos,
+    /// The last slice of the session was taken.
+    closing: bool,
     /// The latest exchange time each instrument has shown.
     shown: Vec<Nanos>,
 }
@@ -66,7 +72,12 @@ impl Pilot {
             }
             _ => (Stage::Waiting, end_of_bar(&session, course.interval, session.open())),
         };
-        Ok(Some(Self { recorder, course, session, stage, next, shown }))
+        Ok(Some(Self { recorder, course, session, stage, next, closing: false, shown }))
+    }
+
+    /// For a day that was closed before the process began again: only its end is missing.
+    pub(crate) fn after_the_close(self) -> Self {
+        Self { stage: Stage::Over, ..self }
     }
 
     /// Tells what the feed says, `now`.
@@ -90,15 +101,16 @@ impl Pilot {
             // A late start waits for the end of the bar that is under way.
             self.next = end_of_bar(&self.session, self.course.interval, now.max(self.session.open()));
         }
-        while self.stage == Stage::Open && self.is_due(now) {
+        while self.stage == Stage::Open && !self.closing && self.is_due(now) {
             let slice = SliceTaken { interval: self.course.interval, at: self.next };
             self.say(now, &Heard::Slice(slice), ear)?;
-            if self.next >= self.session.close() {
-                self.say(now, &Heard::SessionClosed(SessionClosed { date: self.session.date }), ear)?;
-                self.stage = Stage::Over;
-            }
+            self.closing = self.next >= self.session.close();
             // One slice for all the bars that ended while nobody looked.
             self.next = end_of_bar(&self.session, self.course.interval, now.max(self.next));
+        }
+        if self.stage == Stage::Open && self.closing && self.is_settled(now) {
+            self.say(now, &Heard::SessionClosed(SessionClosed { date: self.session.date }), ear)?;
+            self.stage = Stage::Over;
         }
         Ok(())
     }
@@ -140,6 +152,13 @@ impl Pilot {
     fn is_due(&self, now: Nanos) -> bool {
         let all_there = !self.shown.is_empty() && self.shown.iter().all(|shown| *shown >= self.next);
         now >= self.next + self.course.grace || (now >= self.next && all_there)
+    }
+
+    /// A broker has the last word on the day's orders; it is waited for, but not for ever.
+    fn is_settled(&self, now: Nanos) -> bool {
+        let core = self.recorder.core();
+        let settled = core.working_orders().next().is_none() && !core.awaits_broker();
+        !core.is_brokered() || settled || now >= self.session.close() + CLOSE_WITHIN
     }
 
     fn show(&mut self, id: InstrumentId, at: Nanos) {

@@ -5,16 +5,18 @@
 //!   step is written then. Anything else that differs stops the restart: another program, other settings, other data.
 //! - Must never: hand on an output whose frame was not appended, or step time back.
 
+use super::snapshots::{Saver, newest};
 use crate::audit::AuditSink;
 use crate::driver::{Sink, Source};
 use crate::error::ReplayError;
 use crate::recorded::Recorded;
 use crate::session::{append, append_output};
 use daybook_core::{Body, Core, Input, NO_STREAM, Outbox, Output, SessionHours, Slice};
-use daybook_journal::{Durable, Head, SealKey, Writer};
+use daybook_journal::{Durable, Head, SealKey, Snapshots, Writer};
 use daybook_vocabulary::{
-    Candle, Cause, Date, Depth, FeedState, Instrument, InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer,
-    Quote, SessionClosed, SessionHeader, SessionOpened, SliceTaken, TradePrint,
+    BrokerAnswer, BrokerBook, BrokerFill, BrokerOrder, Candle, Cause, ClockJumped, Date, Depth, FeedState, Instrument,
+    InstrumentId, Label, Nanos, OperatorCommand, PayloadBuffer, Quote, SessionClosed, SessionHeader, SessionOpened,
+    SliceTaken, TakenUp, TradePrint,
 };
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,16 @@ pub enum Heard {
     SessionClosed(SessionClosed),
     /// The operator says something.
     Command(OperatorCommand),
+    /// The broker answered a request about an order of an instrument.
+    Answer(InstrumentId, BrokerAnswer),
+    /// A row of the broker's book of orders.
+    BrokerOrder(InstrumentId, BrokerOrder),
+    /// A trade of the account.
+    BrokerFill(InstrumentId, BrokerFill),
+    /// The broker's books, complete.
+    BrokerBook(BrokerBook),
+    /// This process began on a session of before.
+    TakenUp(TakenUp),
 }
 
 impl Heard {
@@ -54,6 +66,10 @@ impl Heard {
             }
             Body::SessionClosed => Self::SessionClosed(SessionClosed { date: session? }),
             Body::Command(command) => Self::Command(OperatorCommand { command, source: Label::new("replayed") }),
+            // What a broker said was said to one session, and is none of another's.
+            Body::Answer(_) | Body::BrokerOrder(_) | Body::BrokerFill(..) | Body::BrokerBook(_) | Body::TakenUp => {
+                return None;
+            }
         })
     }
 
@@ -61,6 +77,7 @@ impl Heard {
     const fn stream(&self) -> InstrumentId {
         match self {
             Self::Candle(id, _) | Self::Print(id, _) | Self::Quote(id, _) | Self::Depth(id, _) => *id,
+            Self::Answer(id, _) | Self::BrokerOrder(id, _) | Self::BrokerFill(id, _) => *id,
             _ => NO_STREAM,
         }
     }
@@ -79,6 +96,11 @@ impl Heard {
             }
             Self::SessionClosed(_) => Body::SessionClosed,
             Self::Command(order) => Body::Command(order.command),
+            Self::Answer(_, answer) => Body::Answer(answer),
+            Self::BrokerOrder(_, row) => Body::BrokerOrder(row),
+            Self::BrokerFill(id, fill) => Body::BrokerFill(*id, fill),
+            Self::BrokerBook(book) => Body::BrokerBook(book),
+            Self::TakenUp(_) => Body::TakenUp,
         }
     }
 }
@@ -94,6 +116,8 @@ pub struct Recorder {
     now: Nanos,
     /// The session that is open.
     session: Option<SessionOpened>,
+    /// Takes states on the way.
+    saver: Option<Saver>,
 }
 
 impl Recorder {
@@ -112,17 +136,40 @@ impl Recorder {
             append(&mut writer, &mut buffer, begins, id as u32, instrument)?;
         }
         writer.sync()?;
-        Ok(Self { writer, core, out: Outbox::new(), buffer, path, now: begins, session: None })
+        Ok(Self { writer, core, out: Outbox::new(), buffer, path, now: begins, session: None, saver: None })
     }
 
     /// Takes a session up where its journal ends. `core` is new and comes to the state the journal leads to; `writer` is
     /// the journal's, opened anew.
-    pub fn resume(recorded: &Recorded, writer: Writer, mut core: Core) -> Result<Self, ReplayError> {
+    pub fn resume(recorded: &Recorded, writer: Writer, core: Core) -> Result<Self, ReplayError> {
+        Self::resume_at(recorded, writer, core, recorded.outputs)
+    }
+
+    /// The same from the newest state on the way that is of these frames, where there is one: what comes before it is not
+    /// replayed; `audit` does that.
+    pub fn resume_from(
+        recorded: &Recorded,
+        writer: Writer,
+        new_core: impl Fn() -> Result<Core, ReplayError>,
+        store: &Snapshots,
+    ) -> Result<Self, ReplayError> {
+        if let Some((seq, saved)) = newest(recorded, store) {
+            let mut core = new_core()?;
+            // A state that does not fit is a cache that is out of date: the journal leads there as well.
+            if core.load(&saved.core).is_ok() {
+                return Self::resume_at(recorded, writer, core, seq);
+            }
+        }
+        Self::resume(recorded, writer, new_core()?)
+    }
+
+    /// `core` was restored to a state on the way, and `from` is the frame behind it.
+    fn resume_at(recorded: &Recorded, writer: Writer, mut core: Core, from: u64) -> Result<Self, ReplayError> {
         let mut nothing = |_| ();
-        let mut check = AuditSink::new(recorded, recorded.outputs, &mut nothing).that_may_end_early();
-        let mut source = recorded.inputs();
-        let mut now = Nanos(recorded.journal.frame(0)?.frame().time);
-        let mut session = None;
+        let mut check = AuditSink::new(recorded, from, &mut nothing).that_may_end_early();
+        let mut source = recorded.inputs_from(from);
+        let mut now = recorded.begun.max(core.now());
+        let mut session = core.session().map(|SessionHours { date, open, close }| SessionOpened { date, open, close });
         let mut out = Outbox::new();
         // Not through `run`, which ends a session with a last digest: this one goes on.
         while source.advance()? {
@@ -145,7 +192,7 @@ impl Recorder {
         }
         let owed = check.owed(&recorded.path)?;
         let path = recorded.path.clone();
-        let mut recorder = Self { writer, core, out, buffer: PayloadBuffer::new(), path, now, session };
+        let mut recorder = Self { writer, core, out, buffer: PayloadBuffer::new(), path, now, session, saver: None };
         owed.iter().try_for_each(|output| recorder.append(output))?;
         recorder.writer.sync()?;
         Ok(recorder)
@@ -172,12 +219,23 @@ impl Recorder {
                 self.session = None;
             }
             Heard::Command(command) => append(writer, buffer, time, stream, command)?,
+            Heard::Answer(_, answer) => append(writer, buffer, time, stream, answer)?,
+            Heard::BrokerOrder(_, row) => append(writer, buffer, time, stream, row)?,
+            Heard::BrokerFill(_, fill) => append(writer, buffer, time, stream, fill)?,
+            Heard::BrokerBook(book) => append(writer, buffer, time, stream, book)?,
+            Heard::TakenUp(taken) => append(writer, buffer, time, stream, taken)?,
         }
         self.out.clear();
         let input = Input { cause: Cause { rank: 0, seq }, time, body: heard.body() };
         self.core.step(&input, &mut self.out)?;
         self.write_outputs()?;
         Ok(self.out.outputs())
+    }
+
+    /// Journals that the clock stepped: the session's time does not step back.
+    pub fn note_jump(&mut self, time: Nanos, jump: &ClockJumped) -> Result<(), ReplayError> {
+        self.now = time.max(self.now);
+        append(&mut self.writer, &mut self.buffer, self.now, NO_STREAM.0, jump)
     }
 
     /// Journals what the core is not told: what became of the feed. A replay steps over it.
@@ -194,7 +252,16 @@ impl Recorder {
 
     /// Closes the batch: a reader sees it, a crash of the machine may still take it.
     pub fn commit(&mut self) -> Result<(), ReplayError> {
-        Ok(self.writer.commit()?)
+        self.writer.commit()?;
+        if let Some(saver) = &mut self.saver {
+            saver.offer(&self.core, self.now, || self.writer.head());
+        }
+        Ok(())
+    }
+
+    /// Takes states on the way from now on.
+    pub fn keep_snapshots(&mut self, saver: Saver) {
+        self.saver = Some(saver);
     }
 
     /// Makes everything so far durable, and hands back the proof of it for each of `items` (P1).

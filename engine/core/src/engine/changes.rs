@@ -150,7 +150,7 @@ impl Core {
     }
 
     /// Why an order that does not work in the instrument does not.
-    fn absent(&self, which: OrderId) -> Verdict {
+    pub(super) fn absent(&self, which: OrderId) -> Verdict {
         if (1..=self.state.counts.orders).contains(&which.0) { Verdict::OrderEnded } else { Verdict::UnknownOrder }
     }
 

@@ -78,6 +78,9 @@ impl Walk<'_> {
 impl Core {
     /// Does what the strategy asked for, in its order.
     pub(super) fn act(&mut self, id: InstrumentId, session: &SessionHours, out: &mut Outbox) {
+        if self.keeps {
+            return self.act_kept(id, session, out);
+        }
         let mut list = std::mem::take(&mut self.requests.list);
         for request in list.drain(..) {
             match request {
@@ -185,7 +188,9 @@ impl Core {
         if self.limited {
             self.state.risk.spend(&self.limits, self.state.now, !order.reduces);
         }
-        for event in [OrderEvent::Sent, OrderEvent::Accepted] {
+        // A broker answers for itself, later.
+        let told = if self.brokered { OrderEvent::Sent } else { OrderEvent::Accepted };
+        for event in [OrderEvent::Sent, told] {
             assert!(!order.happens(event), "a new order is sent and accepted without surprise");
         }
         order.reserved = reserve;
@@ -193,7 +198,10 @@ impl Core {
         order.decision = self.deciding;
         self.state.ledger.reserved += reserve;
         self.note_stop(id, &order);
-        out.push(id, Conclusion::Update(update(cause, &order, OrderEvent::Accepted, Label::NONE)));
+        if self.brokered {
+            self.note_sent(id, order.id);
+        }
+        out.push(id, Conclusion::Update(update(cause, &order, told, Label::NONE)));
         Some(order)
     }
 
@@ -232,6 +240,9 @@ impl Core {
         session: &SessionHours,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
+        if self.brokered {
+            return Ok(());
+        }
         // Taken out so that fills may touch the rest of the state; put back below, with its memory.
         let mut working = std::mem::take(&mut self.state.books[id.index()].working);
         let ticked = self.is_ticked(id);
@@ -243,6 +254,9 @@ impl Core {
         }
         working.retain(Order::is_working);
         self.state.books[id.index()].working = working;
+        if self.keeps {
+            self.keep_at_market(id, out);
+        }
         worked
     }
 
@@ -438,7 +452,7 @@ impl Core {
     }
 
     /// What a fill costs by the rates of its session.
-    fn charges(&self, trade: &Trade, order: &Order) -> Charges {
+    pub(super) fn charges(&self, trade: &Trade, order: &Order) -> Charges {
         let (Some(rates), Some(session)) = (&self.rates, &self.state.session) else { return Charges::default() };
         let book = &self.state.books[trade.id.index()];
         let held = book.position.quantity;
@@ -476,7 +490,7 @@ impl Core {
         end_order(trade.id, trade.cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
     }
 
-    fn book_fill(&mut self, trade: Trade, charges: Charges, order: &mut Order, out: &mut Outbox) {
+    pub(super) fn book_fill(&mut self, trade: Trade, charges: Charges, order: &mut Order, out: &mut Outbox) {
         let Trade { cause, id, reference, price, quantity, time, settled, .. } = trade;
         let model = settled.unwrap_or_else(|| self.slippage.as_ref().map_or("none", |model| model.name()));
         let state = &mut self.state;

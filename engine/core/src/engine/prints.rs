@@ -35,13 +35,16 @@ impl Core {
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
         if !book.working.is_empty() {
-            if self.is_ticked(id) {
+            if self.is_ticked(id) && !self.brokered {
                 self.work_print(cause, id, traded, out);
             } else {
                 self.work(cause, id, &candle, &session, out)?;
             }
         }
         self.mark(id, &candle);
+        if self.keeps {
+            self.keep_at_market(id, out);
+        }
         // Only a later print can tell that a bar has ended, so the bar is told the exchange's time.
         let [ended, closed] = self.state.books[id.index()].building.add(&candle, at, &session, timeframe);
         assert!(closed.is_none(), "a print lies before the end of its bar");

@@ -93,7 +93,7 @@ impl Core {
     fn on_book(&mut self, cause: Cause, id: InstrumentId, depth: &Depth, driver: Driver, out: &mut Outbox) {
         self.state.cause = cause;
         self.state.books[id.index()].cause = cause;
-        let Some(session) = self.in_session() else { return };
+        let Some(session) = self.in_session().filter(|_| !self.brokered) else { return };
         let ticks = self.ticks_of(id);
         if !depth.is_sound() {
             // Once is enough: a feed that sends such books sends many.

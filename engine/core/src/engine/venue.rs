@@ -108,7 +108,7 @@ impl Core {
         let averages = self.slippage.as_ref().is_some_and(|model| model.wants() == Want::Average);
         let count = if averages { self.setup.instruments.len() } else { 0 };
         self.state.venue.volumes.resize(count, Volumes::default());
-        self.acts = self.rules.acts() || averages;
+        self.acts = self.rules.acts() || averages || self.keeps;
     }
 
     /// How much there is to trade on a candle, the participation cap aside.
@@ -218,6 +218,12 @@ impl Core {
         session: &SessionHours,
         out: &mut Outbox,
     ) {
+        if self.keeps && self.setup.timeframe.is_none() {
+            self.learn_kept(id, candle);
+        }
+        if self.keeps && self.state.books[id.index()].working.is_empty() {
+            self.keep_at_market(id, out);
+        }
         if let Some(volumes) = self.state.venue.volumes.get_mut(id.index()) {
             volumes.today += i128::from(candle.volume().0);
         }
@@ -230,7 +236,7 @@ impl Core {
         if !self.state.venue.under_way.is_empty() {
             self.arrive(Some(id), candle.open_time(), out);
         }
-        let Some(square_off) = self.rules.square_off else { return };
+        let Some(square_off) = self.rules.square_off.filter(|_| !self.brokered) else { return };
         let book = &self.state.books[id.index()];
         let (held, opens) = (book.position.quantity, candle.open_time());
         if opens < square_off.at(session) || opens >= session.close || (held.is_zero() && book.working.is_empty()) {

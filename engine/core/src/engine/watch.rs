@@ -223,8 +223,11 @@ impl Core {
                     self.leave_everything(LimitKind::KillSwitch, out);
                 }
             }
-            // Only a session that trades with a broker asks whether it was armed.
-            Command::Arm => {}
+            Command::Arm => {
+                if let Some(broker) = &mut self.state.broker {
+                    broker.armed = true;
+                }
+            }
             Command::Resume => {
                 let (released, kept) = self.state.risk.locks.iter().partition(|lock| lock.session.is_none());
                 let released: Vec<Lock> = released;
@@ -241,7 +244,7 @@ impl Core {
         }
     }
 
-    fn trip(&mut self, lock: Lock, flatten: bool, out: &mut Outbox) {
+    pub(super) fn trip(&mut self, lock: Lock, flatten: bool, out: &mut Outbox) {
         let session = self.state.session.map_or(Date(0), |session| session.date);
         self.state.risk.locks.push(lock);
         if flatten {
@@ -251,9 +254,7 @@ impl Core {
         let reason = Label::new(lock.limit.word());
         for index in 0..self.state.books.len() {
             if !self.state.books[index].working.is_empty() {
-                self.end_orders(InstrumentId(index as u32), out, |order| {
-                    (!order.reduces).then_some((OrderEvent::Cancelled, reason))
-                });
+                self.cancel_some(InstrumentId(index as u32), reason, |order| !order.reduces, out);
             }
         }
     }
@@ -271,6 +272,11 @@ impl Core {
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
             let held = self.state.books[index].position.quantity;
+            if self.keeps {
+                flat &= held.is_zero() && self.state.books[index].working.is_empty();
+                self.leave_kept(id, limit, out);
+                continue;
+            }
             if held.is_zero() {
                 continue;
             }

@@ -91,7 +91,7 @@ pub fn trail_in_r(side: Side, entry: Price, stop: Price, best: Price, r: Ratio) 
 }
 
 /// A level so many percent on the losing side of a price; `gain` puts it on the winning side.
-pub(super) fn percent_from(side: Side, from: Price, percent: Percent, gain: bool) -> Option<Price> {
+pub(crate) fn percent_from(side: Side, from: Price, percent: Percent, gain: bool) -> Option<Price> {
     let away = divide_rounded(i128::from(from.0) * i128::from(percent.0), i128::from(100 * SCALE));
     let up = (side == Side::Buy) == gain;
     let level = if up { i128::from(from.0) + away } else { i128::from(from.0) - away };

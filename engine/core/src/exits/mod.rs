@@ -17,6 +17,7 @@ mod levels;
 mod range;
 mod rules;
 
+pub(crate) use levels::percent_from;
 pub use levels::{Percent, Stop, away_from_entry, initial_stop, tightest, trail_in_r};
 pub use range::AverageRange;
 pub use rules::{Exit, Held, Leave, Level};

@@ -137,6 +137,38 @@ mod tests {
         table.into_iter().find(|(applies, _)| *applies).unwrap().1
     }
 
+    /// RL-44: the mask of a state. Of the three words a state lets through what it can do, whatever the policy is (a network
+    /// that knows nothing of positions, or another behind the same trait): no word ever adds to a trade or turns it.
+    #[test]
+    fn a_state_lets_through_what_it_can_do() {
+        let facts = |open, action| Facts {
+            after_end: false,
+            open,
+            pending: false,
+            action: Some(action),
+            price: Price(100),
+            stop: None,
+            room: true,
+            chosen: true,
+            affordable: true,
+            protected: true,
+        };
+        use Action::{Buy, Hold, Sell};
+        for (open, action, expected) in [
+            (None, Buy, Ruling::EnterLong),
+            (None, Sell, Ruling::EnterShort),
+            (None, Hold, Ruling::Hold),
+            (Some(Side::Buy), Buy, Ruling::Keep),
+            (Some(Side::Buy), Sell, Ruling::ExitLongSignal),
+            (Some(Side::Buy), Hold, Ruling::Keep),
+            (Some(Side::Sell), Buy, Ruling::ExitShortSignal),
+            (Some(Side::Sell), Sell, Ruling::Keep),
+            (Some(Side::Sell), Hold, Ruling::Keep),
+        ] {
+            assert_eq!(ruling(&facts(open, action)), expected, "{open:?} {action:?}");
+        }
+    }
+
     /// RL-16, RL-26, RL-36: every branch, over all 20,736 combinations of facts; each ruling is met.
     #[test]
     fn every_branch_of_the_rules() {

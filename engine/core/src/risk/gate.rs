@@ -126,7 +126,8 @@ fn well_formed(case: &Case<'_>) -> Answer {
         let price = request.limit.or(request.stop).unwrap_or_default();
         return Err(Refusal::new(Verdict::BadPrice, Measure(0), Measure(price.0.into())));
     }
-    if book.bars == 0 {
+    // On a live market there is a price before there is a bar.
+    if book.bars == 0 && book.last.is_zero() {
         return Err(Refusal::new(Verdict::NoMarket, Measure::count(1), Measure(0)));
     }
     if closed && request.time_in_force == TimeInForce::Day {

@@ -211,9 +211,9 @@ impl View<'_> {
         &self.book.working
     }
 
-    /// True while an order works in this instrument.
+    /// True while an order works in this instrument, the keeper's stop aside.
     pub fn is_pending(&self) -> bool {
-        !self.book.working.is_empty()
+        self.book.working.iter().any(|order| !order.is_kept())
     }
 
     /// Average entry price, zero when flat.

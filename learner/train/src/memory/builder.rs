@@ -5,8 +5,8 @@
 //! - Rewards are worked out when a trade closes, because only then its initial risk is final.
 //! - Each trade's money is added up and compared with its profit, exactly, before anything is divided.
 
-use super::MemoryError;
 use super::store::{Counted, Memory, Span, TradeRecord, Transition};
+use super::{MemoryError, RewardFormula};
 use daybook_features::FeatureMarket;
 use daybook_features::spec::Moment;
 use daybook_vocabulary::{Money, Nanos, TradeClosed};
@@ -55,6 +55,7 @@ pub struct MemoryBuilder {
     transitions: Vec<Transition>,
     trades: Vec<TradeRecord>,
     withheld: u64,
+    formula: RewardFormula,
 }
 
 impl MemoryBuilder {
@@ -62,7 +63,13 @@ impl MemoryBuilder {
     pub fn new(symbols: Vec<String>, timeframes: usize) -> Self {
         let courses = vec![Course::default(); symbols.len()];
         let (times, places, transitions, trades) = Default::default();
-        Self { symbols, timeframes, courses, times, places, transitions, trades, withheld: 0 }
+        let formula = RewardFormula::default();
+        Self { symbols, timeframes, courses, times, places, transitions, trades, withheld: 0, formula }
+    }
+
+    /// The same with another formula of the reward.
+    pub fn rewarding(self, formula: RewardFormula) -> Self {
+        Self { formula, ..self }
     }
 
     /// A trade closed.
@@ -167,11 +174,12 @@ impl MemoryBuilder {
             let (symbol, at) = (self.symbols[symbol].clone(), record.left);
             return Err(MemoryError::Identity { symbol, at, sum, net: record.net });
         }
-        for &place in places {
+        let brought: Vec<i64> = places.iter().map(|&place| self.transitions[place].money).collect();
+        for (&place, money) in places.iter().zip(self.formula.money(&brought)) {
             let transition = &mut self.transitions[place];
             transition.trade = trade;
             match record.risk {
-                Some(risk) => transition.reward = (transition.money as f64 / risk.0 as f64) as f32,
+                Some(risk) => transition.reward = (money as f64 / risk.0 as f64) as f32,
                 None => transition.counted = Counted::NoRisk,
             }
         }
@@ -197,6 +205,7 @@ impl MemoryBuilder {
             trades: self.trades,
             withheld: self.withheld,
             holdout,
+            formula: self.formula,
         }
     }
 }

@@ -4,9 +4,9 @@
 //! - What was decided is read from the core's own decisions, so a recorded run gives the memory that the run itself gave.
 //! - Whoever drives brings the inputs; this crate reads no journal.
 
-use super::MemoryError;
 use super::builder::{Done, MemoryBuilder, Standing};
 use super::store::{Memory, Span};
+use super::{MemoryError, RewardFormula};
 use daybook_core::policy::PolicyFeatures;
 use daybook_core::{Body, Conclusion, Core, Input, Outbox};
 use daybook_vocabulary::{Action, Decision, InstrumentId, Ruling};
@@ -36,6 +36,11 @@ impl MemoryFold {
         }
         let builder = MemoryBuilder::new(symbols.clone(), features.market().timeframes().len());
         Ok(Self { core, out: Outbox::new(), features, builder, done: vec![None; symbols.len()], holdout })
+    }
+
+    /// The same with another formula of the reward.
+    pub fn rewarding(self, formula: RewardFormula) -> Self {
+        Self { builder: self.builder.rewarding(formula), ..self }
     }
 
     /// Steps through one input.

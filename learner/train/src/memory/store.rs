@@ -5,11 +5,11 @@
 //! - Must never: hand out a transition of the hold-out to training (see `training.rs`).
 
 use daybook_features::{FEATURES, FeatureMarket, feature_spec_hash};
-use daybook_vocabulary::{Money, Nanos, Price, Ratio, Side, TradeClosed};
+use daybook_vocabulary::{Label, Money, Nanos, OrderId, Price, Ratio, Side, TradeClosed};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use super::{REWARD_FORMULA, REWARD_VERSION};
+use super::RewardFormula;
 
 /// A half-open range of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub enum Counted {
 }
 
 /// One symbol at one decision time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
     /// What the symbol made until the next decision, net of charges, in units of 1e-8.
     pub money: i64,
@@ -82,13 +82,21 @@ impl Transition {
     pub const NONE: u32 = u32::MAX;
 }
 
-/// A trade and the five metrics of its life, which stand for every transition of it.
-#[derive(Debug, Clone, PartialEq)]
+/// A trade as the core journaled it, and the five metrics of its life, which stand for every transition of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TradeRecord {
     /// The symbol, by its place.
     pub symbol: u32,
     /// Side of the entry.
     pub side: Side,
+    /// Order of the first entry fill, and of the last exit fill.
+    pub orders: [OrderId; 2],
+    /// Why it was entered, and why it was left.
+    pub reasons: [Label; 2],
+    /// The first stop that protected it.
+    pub stop: Option<Price>,
+    /// The lowest and the highest price while it was open.
+    pub range: Option<[Price; 2]>,
     /// When it was entered, at the exchange.
     pub entered: Nanos,
     /// When it was left, at the exchange.
@@ -119,6 +127,10 @@ impl TradeRecord {
         Self {
             symbol: symbol as u32,
             side: trade.side,
+            orders: [trade.entry_order, trade.exit_order],
+            reasons: [trade.entry_reason.clone(), trade.exit_reason.clone()],
+            stop: trade.measures.and_then(|measures| measures.stop),
+            range: trade.measures.map(|measures| [measures.low, measures.high]),
             entered: trade.entry_time,
             left: trade.exit_time,
             entry_price: trade.entry_price,
@@ -135,7 +147,7 @@ impl TradeRecord {
 }
 
 /// Everything that was remembered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Memory {
     pub(super) symbols: Vec<String>,
     pub(super) features: FeatureMarket,
@@ -149,6 +161,7 @@ pub struct Memory {
     /// Decision times at which some symbol lacked features.
     pub(super) withheld: u64,
     pub(super) holdout: Option<Span>,
+    pub(super) formula: RewardFormula,
 }
 
 impl Memory {
@@ -193,6 +206,36 @@ impl Memory {
         self.holdout
     }
 
+    /// The formula of its rewards.
+    pub fn formula(&self) -> RewardFormula {
+        self.formula
+    }
+
+    /// True when what was read back fits together, whatever the bytes were.
+    pub(super) fn is_sound(&self) -> bool {
+        let (symbols, timeframes) = (self.symbols.len(), self.features.timeframes());
+        if symbols == 0 || !self.features.is_sound(symbols) {
+            return false;
+        }
+        let decisions = self.times.len();
+        let place = |(index, last): (usize, &u32)| {
+            let (timeframe, symbol) = (index / symbols % timeframes.len(), index % symbols);
+            let rows = self.features.rows(symbol, timeframe).keys().len();
+            (timeframes[timeframe].lookback..=rows).contains(&(*last as usize + 1))
+        };
+        let transition = |one: &Transition| {
+            one.action < 3
+                && (one.next == Transition::NONE || (one.next as usize) < decisions)
+                && (one.trade == Transition::NONE || (one.trade as usize) < self.trades.len())
+        };
+        self.transitions.len() == decisions * symbols
+            && self.places.len() == decisions * symbols * timeframes.len()
+            && self.times.is_sorted()
+            && self.places.iter().enumerate().all(place)
+            && self.transitions.iter().all(transition)
+            && self.trades.iter().all(|trade| (trade.symbol as usize) < symbols)
+    }
+
     /// Bytes that a transition takes, its share of decision time, places and sampling included, features aside.
     pub fn bytes_per_transition(&self) -> usize {
         let per_decision = size_of::<Nanos>() + 2 * size_of::<f64>() + 2 * size_of::<u32>();
@@ -229,8 +272,8 @@ impl Memory {
     /// blake3 of all that training can see: formula, specification, rows, transitions.
     pub fn content_hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(REWARD_FORMULA.as_bytes());
-        hasher.update(&REWARD_VERSION.to_le_bytes());
+        hasher.update(self.formula.name().as_bytes());
+        hasher.update(&self.formula.version().to_le_bytes());
         hasher.update(&feature_spec_hash().0);
         for symbol in &self.symbols {
             hasher.update(symbol.as_bytes());

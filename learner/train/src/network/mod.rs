@@ -10,21 +10,26 @@
 mod gradient;
 mod initial;
 mod operation;
+mod tensors;
 
 pub use gradient::Workspace;
 pub use initial::initial_parameters;
 
 use crate::TrainError;
-use candle_core::{D, Device, Tensor, Var};
+use crate::device::Backend;
+use candle_core::{D, Tensor, Var};
 use daybook_inference::{Processor, Scaler, Shape, standardise};
 use operation::Encoder;
 use std::sync::{Arc, Mutex};
+
+/// Raw windows of a decision time: for each timeframe, for each symbol, (L, F).
+pub type Windows<'a> = Vec<Vec<&'a [f32]>>;
 
 /// What one decision time asks of the network.
 #[derive(Debug, Clone)]
 pub struct Example<'a> {
     /// Raw windows: for each timeframe, for each symbol, (L, F).
-    pub windows: Vec<Vec<&'a [f32]>>,
+    pub windows: Windows<'a>,
     /// For each symbol: the action that was taken.
     pub actions: Vec<u8>,
     /// For each symbol: what its Q should be.
@@ -48,7 +53,7 @@ pub struct Step {
 pub struct Learner {
     shape: Shape,
     scalers: Vec<Scaler>,
-    processor: Processor,
+    backend: Backend,
     workspaces: Vec<Arc<Mutex<Workspace>>>,
 }
 
@@ -56,11 +61,16 @@ pub struct Learner {
 pub const HUBER_DELTA: f64 = 1.0;
 
 impl Learner {
-    /// A worker for a network of this shape.
+    /// A worker for a network of this shape, on the processor.
     pub fn new(shape: &Shape, scalers: &[Scaler], processor: Processor) -> Self {
+        Self::on(shape, scalers, Backend::Own(processor))
+    }
+
+    /// A worker for a network of this shape.
+    pub fn on(shape: &Shape, scalers: &[Scaler], backend: Backend) -> Self {
         assert_eq!(shape.timeframes().len(), scalers.len(), "one scaler per timeframe");
         let workspaces = scalers.iter().map(|_| Arc::default()).collect();
-        Self { shape: shape.clone(), scalers: scalers.to_vec(), processor, workspaces }
+        Self { shape: shape.clone(), scalers: scalers.to_vec(), backend, workspaces }
     }
 
     /// Loss and gradient over some examples of the same number of symbols; `count` is the sum of weights of the whole
@@ -71,6 +81,21 @@ impl Learner {
         self.step_of(parameters, examples, symbols, count).map_err(TrainError::Library)
     }
 
+    /// Q of decision times, of all symbols of each, where the workers' own passes do not run; none where they do: there
+    /// inference answers, with its bits.
+    pub fn values(&self, parameters: &[f32], decisions: &[Windows]) -> Option<Result<Vec<Vec<f32>>, TrainError>> {
+        let Backend::Tensors(_) = self.backend else { return None };
+        Some(self.values_of(parameters, decisions).map_err(TrainError::Library))
+    }
+
+    fn values_of(&self, parameters: &[f32], decisions: &[Windows]) -> candle_core::Result<Vec<Vec<f32>>> {
+        let Some(symbols) = decisions.first().map(|windows| windows[0].len()) else { return Ok(Vec::new()) };
+        let vars = self.vars(parameters)?;
+        let pooled = self.pooled(&vars, &decisions.iter().collect::<Vec<_>>())?;
+        let q = self.heads(&vars, &pooled, decisions.len(), symbols)?.flatten_all()?.to_vec1::<f32>()?;
+        Ok(q.chunks_exact(symbols * Shape::ACTIONS).map(<[f32]>::to_vec).collect())
+    }
+
     fn step_of(
         &self,
         parameters: &[f32],
@@ -79,7 +104,9 @@ impl Learner {
         count: f64,
     ) -> candle_core::Result<Step> {
         let vars = self.vars(parameters)?;
-        let pooled = self.pooled(&vars, examples)?;
+        let windows: Vec<&Windows> = examples.iter().map(|example| &example.windows).collect();
+        let pooled = self.pooled(&vars, &windows)?;
+        let device = self.backend.device();
         let q = self.heads(&vars, &pooled, examples.len(), symbols)?;
         let rows = examples.len() * symbols;
         let targets: Vec<f32> = examples.iter().flat_map(|example| example.targets.iter().copied()).collect();
@@ -88,10 +115,10 @@ impl Learner {
         for (row, action) in examples.iter().flat_map(|example| &example.actions).enumerate() {
             chosen[row * Shape::ACTIONS + usize::from(*action)] = 1.0;
         }
-        let chosen = Tensor::from_vec(chosen, (rows, Shape::ACTIONS), &Device::Cpu)?;
+        let chosen = Tensor::from_vec(chosen, (rows, Shape::ACTIONS), device)?;
         let taken = (&q * chosen)?.sum(D::Minus1)?;
-        let error = (taken - Tensor::from_vec(targets, rows, &Device::Cpu)?)?;
-        let weights = (Tensor::from_vec(weights, rows, &Device::Cpu)? / count)?;
+        let error = (taken - Tensor::from_vec(targets, rows, device)?)?;
+        let weights = (Tensor::from_vec(weights, rows, device)? / count)?;
         let loss = (huber(&error)? * weights)?.sum_all()?;
         let gradients = loss.backward()?;
         let mut gradient = Vec::with_capacity(parameters.len());
@@ -110,31 +137,47 @@ impl Learner {
         let mut vars = Vec::new();
         for index in 0..self.shape.timeframes().len() {
             let part = &parameters[self.shape.encoder_range(index)];
-            vars.push(Var::from_slice(part, part.len(), &Device::Cpu)?);
+            vars.push(Var::from_slice(part, part.len(), self.backend.device())?);
         }
         let heads = self.shape.head_range();
         for parameter in self.shape.parameters().iter().filter(|one| one.range.start >= heads.start) {
             let values = &parameters[parameter.range.clone()];
-            vars.push(Var::from_slice(values, parameter.dims.as_slice(), &Device::Cpu)?);
+            vars.push(Var::from_slice(values, parameter.dims.as_slice(), self.backend.device())?);
         }
         Ok(vars)
     }
 
-    fn pooled(&self, vars: &[Var], examples: &[Example]) -> candle_core::Result<Tensor> {
+    fn pooled(&self, vars: &[Var], decisions: &[&Windows]) -> candle_core::Result<Tensor> {
         let mut parts = Vec::new();
         for (index, timeframe) in self.shape.timeframes().iter().enumerate() {
-            let windows: Vec<&[f32]> =
-                examples.iter().flat_map(|example| example.windows[index].iter().copied()).collect();
+            let windows: Vec<&[f32]> = decisions.iter().flat_map(|windows| windows[index].iter().copied()).collect();
+            let Backend::Own(processor) = self.backend else {
+                let input = self.standardised(index, &windows)?;
+                parts.push(tensors::encode(&self.shape, index, &vars[index], &input)?);
+                continue;
+            };
             let width = timeframe.features * timeframe.columns();
             let mut inputs = vec![0.0; windows.len() * width];
             for (input, window) in inputs.chunks_exact_mut(width).zip(windows) {
                 standardise(timeframe, &self.scalers[index], window, input);
             }
             let workspace = Arc::clone(&self.workspaces[index]);
-            let encoder = Encoder { shape: timeframe.clone(), inputs, processor: self.processor, workspace };
+            let encoder = Encoder { shape: timeframe.clone(), inputs, processor, workspace };
             parts.push(vars[index].apply_op1(encoder)?);
         }
         Tensor::cat(&parts, 1)
+    }
+
+    /// Standardised inputs as a tensor (rows, L, F).
+    fn standardised(&self, index: usize, windows: &[&[f32]]) -> candle_core::Result<Tensor> {
+        let (timeframe, scaler) = (&self.shape.timeframes()[index], &self.scalers[index]);
+        let mut values = Vec::with_capacity(windows.len() * timeframe.lookback * timeframe.features);
+        for row in windows.iter().flat_map(|window| window.chunks_exact(timeframe.features)) {
+            let pairs = row.iter().zip(scaler.mean.iter().zip(&scaler.scale));
+            values.extend(pairs.map(|(value, (mean, scale))| (value - mean) / scale));
+        }
+        let dims = (windows.len(), timeframe.lookback, timeframe.features);
+        Tensor::from_vec(values, dims, self.backend.device())
     }
 
     /// Fusion, market, context and dueling heads: (examples · symbols, actions).

@@ -1,0 +1,281 @@
+//! The broker's books beside ours: every difference named, and something done about each.
+//!
+//! - A book is asked for as a whole: orders, then trades, then positions. What it shows of single orders and trades is
+//!   folded before it, so what is left over here is what nobody told us.
+//! - A fill may be under way: positions are asked for last and may show it first. So a difference counts when two books in
+//!   a row show the same one and nothing was filled in between, and only where no order of the instrument is of unknown
+//!   fate or owes trades. A fill under way is in the next book's trades, so it cannot look the same twice.
+//! - An order whose fate is unknown is absent only after [`ABSENCES`] books over [`PATIENCE`], all asked for after it was
+//!   sent. Then it never arrived: an alarm, and whoever wanted it decides again.
+//! - A difference is told once, as long as it stays the same. Until the books agree no entry goes out.
+
+use super::Core;
+use super::desk::Trade;
+use super::keeper::may_be_asked;
+use crate::orders::{Order, OrderRequest};
+use crate::outbox::{Conclusion, NO_STREAM, Outbox};
+use crate::risk::Lock;
+use daybook_config::Reconcile;
+use daybook_vocabulary::time::SECOND;
+use daybook_vocabulary::{
+    BookDifference, BooksReconciled, BrokerBook, Cause, Charges, DifferenceKind, InstrumentId, Label, LimitKind,
+    Measure, OpenAtBroker, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Remedy, Side,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Books that must not show an order of unknown fate before it counts as absent.
+pub(super) const ABSENCES: u32 = 3;
+/// And the time over which; also how long an answer in the book is waited for.
+pub(super) const PATIENCE: i64 = 30 * SECOND;
+
+/// Differences of the last book, and those that were told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Suspects {
+    seen: Vec<Suspect>,
+    told: Vec<Suspect>,
+}
+
+impl Suspects {
+    /// The last book differed in nothing.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+}
+
+/// A difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Suspect {
+    instrument: InstrumentId,
+    what: DifferenceKind,
+    order: OrderId,
+    number: String,
+    ours: i128,
+    theirs: i128,
+}
+
+impl Core {
+    /// The broker's books, complete.
+    #[inline(never)]
+    pub(super) fn on_broker_book(&mut self, cause: Cause, book: &BrokerBook, out: &mut Outbox) {
+        self.state.cause = cause;
+        if self.state.broker.is_none() {
+            return;
+        }
+        for open in book.open.iter().filter(|open| open.order.0 > 0) {
+            self.under(cause, open.instrument, |core| core.shown(open, out));
+        }
+        let shown: BTreeSet<OrderId> = book.open.iter().map(|open| open.order).collect();
+        let unresolved = self.resolve(book.asked, &shown, out);
+        let found = self.compare(book);
+        let confirmed = self.confirm(&found);
+        for suspect in confirmed {
+            self.under(cause, suspect.instrument, |core| core.remedy(&suspect, book, out));
+        }
+        // An order of somebody else's is none of ours where the broker's word is taken over.
+        let foreign = |suspect: &Suspect| suspect.what == DifferenceKind::ForeignOrder;
+        let same = found.iter().all(|suspect| foreign(suspect) && self.reconcile == Reconcile::Adopt);
+        self.agree(cause, same && !unresolved, out);
+        for index in 0..self.state.books.len() {
+            let id = InstrumentId(index as u32);
+            self.state.seats[index].holds = false;
+            self.under(cause, id, |core| core.keep(id, out));
+        }
+    }
+
+    /// An order that works there and of which we had no word.
+    fn shown(&mut self, open: &OpenAtBroker, out: &mut Outbox) {
+        let Some((id, mut order)) = self.lift(open.order) else { return };
+        self.learn_number(open.order, &open.broker_order, out);
+        if matches!(order.state, OrderState::Sent | OrderState::Unknown) {
+            self.move_lifted(id, &mut order, (OrderEvent::Accepted, Label::NONE), out);
+        }
+        self.lay(id, order);
+        self.send_wanted_cancel(id, open.order, out);
+    }
+
+    /// Every difference there is now, in order of instrument.
+    fn compare(&self, book: &BrokerBook) -> Vec<Suspect> {
+        let mut found = Vec::new();
+        for index in 0..self.state.books.len() {
+            let id = InstrumentId(index as u32);
+            let held = |position: &&daybook_vocabulary::BrokerPosition| position.instrument == id;
+            let theirs: Quantity = book.positions.iter().filter(held).map(|position| position.quantity).sum();
+            let ours = self.state.books[index].position.quantity;
+            if self.is_quiet(id) && ours != theirs {
+                found.push(suspect(id, DifferenceKind::Position, OrderId(0), "", (ours.0, theirs.0)));
+            }
+        }
+        for open in &book.open {
+            if open.order.0 == 0 && open.instrument.index() < self.state.books.len() {
+                let quantity = (0, open.quantity.0);
+                let what = DifferenceKind::ForeignOrder;
+                found.push(suspect(open.instrument, what, open.order, &open.broker_order, quantity));
+            }
+        }
+        for (id, order) in self.working_orders() {
+            let Some(number) = self.broker_number(order.id) else { continue };
+            match book.open.iter().find(|open| open.order == order.id) {
+                None if order.state != OrderState::Sent && order.state != OrderState::Unknown && self.is_quiet(id) => {
+                    let what = DifferenceKind::MissingOrder;
+                    found.push(suspect(id, what, order.id, number, (order.remaining().0, 0)));
+                }
+                Some(open) if may_be_asked(order) => found.extend(other_terms(id, order, open)),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Nothing is under way that would explain a difference.
+    fn is_quiet(&self, id: InstrumentId) -> bool {
+        let under_way = |order: &Order| matches!(order.state, OrderState::Sent | OrderState::Unknown);
+        !self.state.books[id.index()].working.iter().any(under_way) && !self.owes(id)
+    }
+
+    /// Those that the book before showed as well and that nobody was told of; the rest is remembered.
+    fn confirm(&mut self, found: &[Suspect]) -> Vec<Suspect> {
+        let suspects = &mut self.state.broker.get_or_insert_default().suspects;
+        let twice = |suspect: &&Suspect| suspects.seen.contains(suspect) && !suspects.told.contains(suspect);
+        let confirmed: Vec<Suspect> = found.iter().filter(twice).cloned().collect();
+        suspects.told.retain(|told| found.contains(told));
+        suspects.told.extend(confirmed.iter().cloned());
+        suspects.seen = found.to_vec();
+        confirmed
+    }
+
+    fn remedy(&mut self, suspect: &Suspect, book: &BrokerBook, out: &mut Outbox) {
+        let what = suspect.what;
+        let remedy = match (what, self.reconcile) {
+            (DifferenceKind::Position | DifferenceKind::ForeignOrder, Reconcile::Adopt) => Remedy::Adopt,
+            (DifferenceKind::Position, Reconcile::Flatten) => Remedy::Flatten,
+            (DifferenceKind::Position | DifferenceKind::ForeignOrder, _) => Remedy::Halt,
+            _ => Remedy::Mend,
+        };
+        self.tell_difference(suspect, what, remedy, out);
+        let id = suspect.instrument;
+        match (remedy, what) {
+            (Remedy::Adopt, DifferenceKind::Position) => self.adopt(suspect, book, out),
+            (Remedy::Flatten, _) => {
+                self.adopt(suspect, book, out);
+                self.halt_entries(suspect, out);
+                self.leave_all(id, LimitKind::Reconciliation.word());
+            }
+            (Remedy::Halt, _) => self.halt_entries(suspect, out),
+            (Remedy::Mend, DifferenceKind::MissingOrder) => {
+                let Some((_, mut order)) = self.lift(suspect.order) else { return };
+                self.end_or_move(id, &mut order, (OrderEvent::Cancelled, Label::new("missing")), out);
+                self.lay(id, order);
+            }
+            (Remedy::Mend, _) => self.take_their_terms(id, suspect.order, book),
+            _ => {}
+        }
+    }
+
+    fn tell_difference(&mut self, suspect: &Suspect, what: DifferenceKind, remedy: Remedy, out: &mut Outbox) {
+        let difference = BookDifference {
+            cause: self.state.cause,
+            what,
+            order: suspect.order,
+            broker_order: suspect.number.clone(),
+            ours: Measure(suspect.ours),
+            theirs: Measure(suspect.theirs),
+            remedy,
+        };
+        out.push(suspect.instrument, Conclusion::Difference(difference));
+    }
+
+    /// The terms at the broker are the order's: what should be otherwise is asked for anew.
+    fn take_their_terms(&mut self, id: InstrumentId, which: OrderId, book: &BrokerBook) {
+        let Some(open) = book.open.iter().find(|open| open.order == which) else { return };
+        let order = self.state.books[id.index()].working.iter_mut().find(|order| order.id == which);
+        let Some(order) = order.filter(|order| open.quantity > order.filled) else { return };
+        let before = order.remaining();
+        order.quantity = open.quantity;
+        order.stop = order.stop.and(open.stop).or(order.stop);
+        order.limit = order.limit.and(open.limit).or(order.limit);
+        let kept = order.reserved.share(order.remaining().min(before), before);
+        self.state.ledger.reserved -= order.reserved - kept;
+        order.reserved = kept;
+    }
+
+    fn halt_entries(&mut self, suspect: &Suspect, out: &mut Outbox) {
+        if !self.state.risk.is_locked_by(LimitKind::Reconciliation) {
+            let (allowed, observed) = (Measure(suspect.ours), Measure(suspect.theirs));
+            let lock = Lock { limit: LimitKind::Reconciliation, session: None, allowed, observed };
+            self.trip(lock, false, out);
+        }
+    }
+
+    /// Takes the broker's position over: booked like a fill at its average price, or at the last price, without charges.
+    fn adopt(&mut self, suspect: &Suspect, book: &BrokerBook, out: &mut Outbox) {
+        let id = suspect.instrument;
+        let difference = i64::try_from(suspect.theirs - suspect.ours).unwrap_or_default();
+        let side = if difference > 0 { Side::Buy } else { Side::Sell };
+        let (last, cause) = (self.state.books[id.index()].last, self.state.books[id.index()].cause);
+        let average = book.positions.iter().find(|position| position.instrument == id).map(|position| position.average);
+        let price = average.filter(|price| price.0 > 0).unwrap_or(last);
+        if difference == 0 || price <= Price::ZERO {
+            let text = "a position of the broker has no price yet: it cannot be taken over".to_owned();
+            self.alarm(id, "not-adopted", text, out);
+            return;
+        }
+        let quantity = Quantity(difference.abs());
+        self.state.counts.orders += 1;
+        let request = OrderRequest::market(side, quantity, "adopted");
+        let mut order = Order::new(OrderId(self.state.counts.orders), &request, self.state.now);
+        order.planned = price;
+        for event in [OrderEvent::Sent, OrderEvent::Accepted] {
+            assert!(!order.happens(event), "a new order is sent and accepted without surprise");
+        }
+        let trade = Trade::at(cause, id, (price, price), quantity, self.state.now, "adopted");
+        self.book_fill(trade, Charges::default(), &mut order, out);
+    }
+
+    /// An order that no book has shown for long enough.
+    pub(super) fn never_arrived(&mut self, id: InstrumentId, order: &mut Order, out: &mut Outbox) {
+        let what = DifferenceKind::NeverArrived;
+        let gone = suspect(id, what, order.id, "", (order.remaining().0, 0));
+        self.tell_difference(&gone, what, Remedy::Mend, out);
+        let text = format!("order {} never reached the broker: it is not in its book", order.id);
+        self.alarm(id, what.word(), text, out);
+        self.end_or_move(id, order, (OrderEvent::Rejected, Label::new(what.word())), out);
+    }
+
+    /// Tells when the books agree that did not, and remembers when they no longer do.
+    fn agree(&mut self, cause: Cause, agrees: bool, out: &mut Outbox) {
+        let positions = self.state.books.iter().filter(|book| !book.position.quantity.is_zero()).count() as u32;
+        let orders = self.working_orders().count() as u32;
+        let broker = self.state.broker.get_or_insert_default();
+        if agrees && !broker.agrees {
+            out.push(NO_STREAM, Conclusion::Reconciled(BooksReconciled { cause, positions, orders }));
+        }
+        // What was seen once may be a fill under way; what was told is not.
+        broker.agrees = agrees || (broker.agrees && broker.suspects.told.is_empty());
+    }
+}
+
+/// How the terms of an order differ, where they do. A market order shows a limit of the broker's own making.
+fn other_terms(id: InstrumentId, order: &Order, open: &OpenAtBroker) -> Option<Suspect> {
+    let number = open.broker_order.as_str();
+    if order.quantity != open.quantity {
+        let quantities = (order.quantity.0, open.quantity.0);
+        return Some(suspect(id, DifferenceKind::OrderQuantity, order.id, number, quantities));
+    }
+    let prices = |ours: Option<Price>, theirs: Option<Price>| {
+        let (ours, theirs) = (ours?, theirs?);
+        (ours != theirs).then(|| suspect(id, DifferenceKind::OrderPrice, order.id, number, (ours.0, theirs.0)))
+    };
+    let limit = if matches!(order.order_type, OrderType::Limit | OrderType::StopLimit) { order.limit } else { None };
+    prices(order.stop, open.stop).or_else(|| prices(limit, open.limit))
+}
+
+fn suspect(
+    instrument: InstrumentId,
+    what: DifferenceKind,
+    order: OrderId,
+    number: &str,
+    (ours, theirs): (i64, i64),
+) -> Suspect {
+    Suspect { instrument, what, order, number: number.to_owned(), ours: ours.into(), theirs: theirs.into() }
+}

@@ -1,0 +1,463 @@
+//! An adversarial broker and its wires, in virtual time: late, repeated, out of order, silent, filling in parts, refusing.
+//!
+//! - It is honest about what is: its orders, trades and positions always add up. What it says about them may be late, may
+//!   come twice, or not at all; a poll alone is complete, and its three answers are of three moments.
+//! - Everything random comes from the seed.
+//! - It asserts what no broker may be made to do: an order placed twice, a reduction that turns a position round.
+
+use daybook_core::{Conclusion, Core, Output};
+use daybook_vocabulary::time::SECOND;
+use daybook_vocabulary::{
+    Answered, BrokerAnswer, BrokerBook, BrokerFill, BrokerOrder, BrokerPosition, BrokerRequest, BrokerStatus,
+    InstrumentId, Label, Nanos, OpenAtBroker, OrderEvent, OrderId, OrderIntent, OrderType, Price, Quantity, Side,
+    TimeInForce, Verdict,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Instruments of a world.
+pub const COUNT: usize = 2;
+
+/// SplitMix64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Chance(pub u64);
+
+impl Chance {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    pub fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// What a session is told by its wires.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    Answer(BrokerAnswer),
+    Row(BrokerOrder),
+    Fill(InstrumentId, BrokerFill),
+    Book(BrokerBook),
+}
+
+/// What the wires were handed.
+#[derive(Debug, Clone)]
+enum Wanted {
+    Place(Box<OrderIntent>, bool),
+    Modify(OrderId, Quantity, Option<Price>, Option<Price>),
+    Cancel(OrderId),
+}
+
+impl Wanted {
+    const fn order(&self) -> OrderId {
+        match self {
+            Self::Place(intent, _) => intent.order,
+            Self::Modify(order, ..) | Self::Cancel(order) => *order,
+        }
+    }
+
+    const fn request(&self) -> BrokerRequest {
+        match self {
+            Self::Place(..) => BrokerRequest::Place,
+            Self::Modify(..) => BrokerRequest::Modify,
+            Self::Cancel(_) => BrokerRequest::Cancel,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    row: BrokerOrder,
+    instrument: usize,
+    kind: OrderType,
+    lasts: TimeInForce,
+    reduces: bool,
+    triggered: bool,
+}
+
+/// How badly it behaves, in percent.
+#[derive(Debug, Clone, Copy)]
+pub struct Temper {
+    /// A command is lost on its way.
+    pub lost: u64,
+    /// The answer is.
+    pub unanswered: u64,
+    pub refuses: u64,
+    /// A message of a change is never sent.
+    pub silent: u64,
+    pub repeats: u64,
+}
+
+pub const HONEST: Temper = Temper { lost: 0, unanswered: 0, refuses: 0, silent: 0, repeats: 0 };
+pub const WICKED: Temper = Temper { lost: 8, unanswered: 10, refuses: 5, silent: 25, repeats: 25 };
+
+pub struct Broker {
+    chance: Chance,
+    pub temper: Temper,
+    orders: Vec<Held>,
+    trades: Vec<(usize, BrokerFill)>,
+    pub positions: [i64; COUNT],
+    pub last: [Price; COUNT],
+    placed: BTreeSet<OrderId>,
+    /// Commands by instrument: one at a time, in order.
+    queues: [VecDeque<Wanted>; COUNT],
+    /// The command of each instrument that is on its way: when it arrives, and what was decided about it.
+    flying: [Option<(Nanos, Wanted)>; COUNT],
+    /// What comes back, by time and number: several of one time in any order of their numbers.
+    coming: BTreeMap<(Nanos, u64), Said>,
+    number: u64,
+    poll: Option<Poll>,
+    next_poll: Nanos,
+    pub most: i64,
+    /// The market stands still.
+    pub still: bool,
+}
+
+struct Poll {
+    asked: Nanos,
+    rows: Vec<BrokerOrder>,
+    open: Vec<OpenAtBroker>,
+    trades: Option<Vec<(usize, BrokerFill)>>,
+}
+
+const ONE: i64 = 100_000_000;
+
+impl Broker {
+    pub fn new(seed: u64, temper: Temper, now: Nanos) -> Self {
+        Self {
+            chance: Chance(seed ^ 0xb0b),
+            temper,
+            orders: Vec::new(),
+            trades: Vec::new(),
+            positions: [0; COUNT],
+            last: [Price::from_units(100); COUNT],
+            placed: BTreeSet::new(),
+            queues: Default::default(),
+            flying: Default::default(),
+            coming: BTreeMap::new(),
+            number: 0,
+            poll: None,
+            next_poll: now,
+            most: 0,
+            still: false,
+        }
+    }
+
+    /// Takes what a step concluded: the commands in it, which are on disk by now.
+    pub fn hand_on(&mut self, core: &Core, outputs: &[Output]) {
+        for output in outputs {
+            let wanted = match &output.body {
+                Conclusion::Intent(intent) if intent.verdict == Verdict::Approved => {
+                    let reduces = core
+                        .working_orders()
+                        .find(|(_, order)| order.id == intent.order)
+                        .is_some_and(|it| it.1.reduces);
+                    Wanted::Place(Box::new(intent.clone()), reduces)
+                }
+                Conclusion::Modified(new) if new.event == OrderEvent::ModifyRequested => {
+                    Wanted::Modify(new.order, new.quantity, new.limit, new.stop)
+                }
+                Conclusion::Update(update) if update.event == OrderEvent::CancelRequested => {
+                    Wanted::Cancel(update.order)
+                }
+                _ => continue,
+            };
+            if !matches!(wanted, Wanted::Place(..)) {
+                assert!(core.broker_number(wanted.order()).is_some(), "only what has a number is changed");
+            }
+            self.queues[output.stream.index()].push_back(wanted);
+        }
+    }
+
+    /// The process died: what was not on its way never goes, what was on its way back is not heard.
+    pub fn crash(&mut self) {
+        self.queues.iter_mut().for_each(VecDeque::clear);
+        self.coming.clear();
+        self.poll = None;
+    }
+
+    /// Lives through one second.
+    pub fn tick(&mut self, now: Nanos) {
+        for index in 0..COUNT {
+            self.wire(index, now);
+            if !self.still {
+                self.walk(index);
+            }
+        }
+        for index in 0..self.orders.len() {
+            self.work(index, now);
+        }
+        self.ask(now);
+    }
+
+    /// What arrives by now, in its order.
+    pub fn hear(&mut self, now: Nanos) -> Vec<Said> {
+        let later = self.coming.split_off(&(now + 1, 0));
+        std::mem::replace(&mut self.coming, later).into_values().collect()
+    }
+
+    /// A person trades in the same account.
+    pub fn by_hand(&mut self, index: usize, units: i64, now: Nanos) {
+        self.number += 1;
+        let (side, quantity) = if units > 0 { (Side::Buy, units) } else { (Side::Sell, -units) };
+        let fill = BrokerFill {
+            trade: format!("T{}", self.number),
+            broker_order: format!("HAND{}", self.number),
+            side,
+            quantity: Quantity::from_units(quantity),
+            price: self.last[index],
+            exchange_time: now,
+        };
+        self.trades.push((index, fill));
+        self.positions[index] += units;
+    }
+
+    /// An order of nobody of ours works.
+    pub fn order_by_hand(&mut self, index: usize) {
+        self.number += 1;
+        let mut row = row_of(&format!("HAND{}", self.number), OrderId(0), Side::Buy, ONE);
+        (row.status, row.limit) = (BrokerStatus::Working, Some(Price(ONE)));
+        self.orders.push(Held {
+            row,
+            instrument: index,
+            kind: OrderType::Limit,
+            lasts: TimeInForce::Day,
+            reduces: false,
+            triggered: false,
+        });
+    }
+
+    /// Working stops of an instrument, signed.
+    pub fn stops(&self, index: usize) -> i64 {
+        let works = |held: &&Held| held.instrument == index && held.row.status == BrokerStatus::Working;
+        let stops =
+            self.orders.iter().filter(works).filter(|held| held.kind == OrderType::Stop && held.row.order.0 > 0);
+        stops.map(|held| held.row.side.signed(Quantity(held.row.quantity.0 - held.row.filled.0)).0 / ONE).sum()
+    }
+
+    pub fn trade_count(&self) -> usize {
+        self.trades.len()
+    }
+
+    /// The naive twin of every position: all trades there are, added up.
+    pub fn twin(&self, index: usize) -> i64 {
+        let of = |(at, fill): &(usize, BrokerFill)| {
+            if *at == index { fill.side.signed(fill.quantity).0 / ONE } else { 0 }
+        };
+        self.trades.iter().map(of).sum()
+    }
+
+    fn send(&mut self, at: Nanos, said: Said) {
+        self.number += 1;
+        self.coming.insert((at, self.number), said);
+    }
+
+    fn wire(&mut self, index: usize, now: Nanos) {
+        if self.flying[index].is_none()
+            && let Some(wanted) = self.queues[index].pop_front()
+        {
+            let delay = self.chance.below(4).cast_signed() * SECOND;
+            self.flying[index] = Some((now + delay, wanted));
+        }
+        let Some((at, wanted)) = self.flying[index].take_if(|(at, _)| *at <= now) else { return };
+        let _ = at;
+        let (order, request) = (wanted.order(), wanted.request());
+        let answer = |answer, number: &str| {
+            let (broker_order, kind, message) = (number.to_owned(), Label::NONE, String::new());
+            Said::Answer(BrokerAnswer { order, request, answer, broker_order, kind, message })
+        };
+        let dice = self.chance.below(100);
+        if dice < self.temper.lost {
+            // Certainly not sent, or nobody knows: lost all the same.
+            let said = if dice % 2 == 0 { Answered::NotSent } else { Answered::Unknown };
+            return self.send(now, answer(said, ""));
+        }
+        if self.chance.percent(self.temper.refuses) {
+            return self.send(now, answer(Answered::Refused, ""));
+        }
+        let taken = self.take(index, wanted, now);
+        if self.chance.percent(self.temper.unanswered) {
+            return self.send(now + 7 * SECOND, answer(Answered::Unknown, ""));
+        }
+        match taken {
+            Some(number) => self.send(now, answer(Answered::Accepted, &number)),
+            None => self.send(now, answer(Answered::Refused, "")),
+        }
+    }
+
+    /// The command reaches the broker; nothing where it refuses.
+    fn take(&mut self, index: usize, wanted: Wanted, now: Nanos) -> Option<String> {
+        match wanted {
+            Wanted::Place(intent, reduces) => {
+                assert!(self.placed.insert(intent.order), "order {} was placed twice", intent.order);
+                self.number += 1;
+                let number = format!("19{:017}", self.number);
+                let mut row = row_of(&number, intent.order, intent.side, intent.quantity.0);
+                (row.limit, row.stop, row.registered) = (intent.limit, intent.stop, Some(now));
+                row.status = BrokerStatus::OnItsWay;
+                let (kind, lasts) = (intent.order_type, intent.time_in_force);
+                self.orders.push(Held { row, instrument: index, kind, lasts, reduces, triggered: false });
+                self.message(self.orders.len() - 1, now);
+                Some(number)
+            }
+            Wanted::Modify(order, quantity, limit, stop) => {
+                let place = self.orders.iter().position(|held| held.row.order == order)?;
+                let held = &mut self.orders[place];
+                if held.row.status != BrokerStatus::Working || held.triggered || quantity <= held.row.filled {
+                    return None;
+                }
+                (held.row.quantity, held.row.limit, held.row.stop) = (quantity, limit, stop);
+                let number = held.row.broker_order.clone();
+                self.message(place, now);
+                Some(number)
+            }
+            Wanted::Cancel(order) => {
+                let place = self.orders.iter().position(|held| held.row.order == order)?;
+                if self.orders[place].row.status != BrokerStatus::Working {
+                    return None;
+                }
+                self.orders[place].row.status = BrokerStatus::Cancelled;
+                self.message(place, now);
+                Some(self.orders[place].row.broker_order.clone())
+            }
+        }
+    }
+
+    fn walk(&mut self, index: usize) {
+        let step = (self.chance.below(41).cast_signed() - 20) * ONE / 100;
+        self.last[index] = Price((self.last[index].0 + step).clamp(50 * ONE, 200 * ONE));
+    }
+
+    /// One second of an order's life.
+    fn work(&mut self, place: usize, now: Nanos) {
+        let held = &mut self.orders[place];
+        match held.row.status {
+            BrokerStatus::OnItsWay => {
+                // The exchange may refuse what the broker took.
+                let refused = held.row.order.0 > 0 && self.chance.percent(self.temper.refuses / 2);
+                held.row.status = if refused { BrokerStatus::Rejected } else { BrokerStatus::Working };
+                return self.message(place, now);
+            }
+            BrokerStatus::Working => {}
+            _ => return,
+        }
+        let last = self.last[held.instrument];
+        let buys = held.row.side == Side::Buy;
+        let beyond = |price: Price| if buys { last >= price } else { last <= price };
+        held.triggered |= held.row.stop.is_some_and(beyond);
+        let trades = (held.row.stop.is_none() || held.triggered)
+            && held.row.limit.is_none_or(|limit| if buys { last <= limit } else { last >= limit });
+        let rest = (held.row.quantity.0 - held.row.filled.0) / ONE;
+        if trades && rest > 0 && self.chance.percent(60) {
+            let units = 1 + self.chance.below(rest.cast_unsigned()).cast_signed();
+            self.fill(place, units, last, now);
+        } else if self.orders[place].lasts == TimeInForce::Ioc {
+            self.orders[place].row.status = BrokerStatus::Cancelled;
+            self.message(place, now);
+        }
+    }
+
+    fn fill(&mut self, place: usize, units: i64, price: Price, now: Nanos) {
+        self.number += 1;
+        let held = &mut self.orders[place];
+        let (index, before) = (held.instrument, self.positions[held.instrument]);
+        held.row.filled += Quantity::from_units(units);
+        let after = before + held.row.side.signed(Quantity::from_units(units)).0 / ONE;
+        if held.reduces {
+            let reduced = after.abs() < before.abs() && after.signum() * before.signum() >= 0;
+            assert!(reduced, "order {} took a position from {before} to {after}", held.row.order);
+        }
+        self.positions[index] = after;
+        self.most = self.most.max(after.abs());
+        if held.row.filled == held.row.quantity {
+            held.row.status = BrokerStatus::Filled;
+        }
+        let fill = BrokerFill {
+            trade: format!("T{}", self.number),
+            broker_order: held.row.broker_order.clone(),
+            side: held.row.side,
+            quantity: Quantity::from_units(units),
+            price,
+            exchange_time: now,
+        };
+        self.trades.push((index, fill));
+        self.message(place, now);
+    }
+
+    /// A message of an order as it stands: late, twice or not at all.
+    fn message(&mut self, place: usize, now: Nanos) {
+        if self.chance.percent(self.temper.silent) {
+            return;
+        }
+        let copies = if self.chance.percent(self.temper.repeats) { 2 } else { 1 };
+        for _ in 0..copies {
+            let late = if self.temper.repeats > 0 { self.chance.below(9) } else { 0 };
+            let row = self.orders[place].row.clone();
+            self.send(now + late.cast_signed() * SECOND, Said::Row(row));
+        }
+    }
+
+    /// The poll: orders at one moment, trades at the next, positions at the one after.
+    fn ask(&mut self, now: Nanos) {
+        match &mut self.poll {
+            None if now >= self.next_poll => {
+                let rows = self.orders.iter().map(|held| held.row.clone()).filter(|row| row.order.0 > 0).collect();
+                let open = self.orders.iter().filter(|held| !held.row.status.is_final()).map(open_of).collect();
+                self.poll = Some(Poll { asked: now, rows, open, trades: None });
+                self.next_poll = now + 5 * SECOND;
+            }
+            Some(poll) if poll.trades.is_none() => poll.trades = Some(self.trades.clone()),
+            Some(_) => {
+                let Some(Poll { asked, rows, open, trades }) = self.poll.take() else { return };
+                rows.into_iter().for_each(|row| self.send(now, Said::Row(row)));
+                let trades = trades.unwrap_or_default();
+                trades.into_iter().for_each(|(at, fill)| self.send(now, Said::Fill(InstrumentId(at as u32), fill)));
+                let positions = self.positions.iter().enumerate().filter(|(_, units)| **units != 0);
+                let positions = positions.map(|(index, units)| BrokerPosition {
+                    instrument: InstrumentId(index as u32),
+                    product: Label::new("MIS"),
+                    quantity: Quantity::from_units(*units),
+                    average: self.last[index],
+                });
+                let book = BrokerBook { asked, positions: positions.collect(), open, funds: None };
+                self.send(now, Said::Book(book));
+            }
+            None => {}
+        }
+    }
+}
+
+fn open_of(held: &Held) -> OpenAtBroker {
+    let BrokerOrder { order, broker_order, side, quantity, filled, limit, stop, .. } = held.row.clone();
+    let instrument = InstrumentId(held.instrument as u32);
+    OpenAtBroker { order, broker_order, instrument, side, quantity, filled, limit, stop }
+}
+
+fn row_of(number: &str, order: OrderId, side: Side, quantity: i64) -> BrokerOrder {
+    BrokerOrder {
+        order,
+        broker_order: number.to_owned(),
+        tag: String::new(),
+        status: BrokerStatus::OnItsWay,
+        word: Label::NONE,
+        side,
+        quantity: Quantity(quantity),
+        filled: Quantity::ZERO,
+        pending: Quantity::ZERO,
+        cancelled: Quantity::ZERO,
+        average: Price::ZERO,
+        limit: None,
+        stop: None,
+        registered: None,
+        updated: None,
+        message: String::new(),
+    }
+}

@@ -1,0 +1,209 @@
+//! A session with a broker that is late, repeats itself, falls silent, fills in parts and refuses (P8).
+//!
+//! - After quiescence our position is the broker's, every position has its stop, the books agree.
+//! - On the way no order was placed twice, no reduction turned a position, no limit was exceeded.
+//! - Killed anywhere and begun again it ends the same way; derived again it concludes the same, byte for byte.
+
+mod exchange;
+mod session;
+
+use daybook_config::Reconcile;
+use daybook_core::Conclusion;
+use daybook_vocabulary::time::SECOND;
+use daybook_vocabulary::{Command, DifferenceKind, OrderEvent, Remedy, Verdict};
+use exchange::{Broker, COUNT, Chance, HONEST, Temper, WICKED};
+use session::{Session, Told, hours, most_allowed};
+
+fn begin(seed: u64, temper: Temper, reconcile: Reconcile) -> (Session, Broker) {
+    let mut session = Session::begin(seed, reconcile);
+    let broker = Broker::new(seed, temper, session.now);
+    session.tell(Told::Opened(hours()));
+    session.tell(Told::Command(Command::Arm));
+    (session, broker)
+}
+
+/// Lets everything settle: no new risk, an honest broker.
+fn settle(session: &mut Session, broker: &mut Broker) {
+    broker.temper = HONEST;
+    session.quiet = true;
+    let concluded = session.tell(Told::Command(Command::Halt));
+    broker.hand_on(&session.core, &concluded);
+    for second in 0..150 {
+        broker.still = second > 100;
+        session.second(broker);
+    }
+}
+
+fn check(session: &Session, broker: &Broker, context: &str) {
+    for index in 0..COUNT {
+        let (ours, theirs) = (session.held(index), broker.positions[index]);
+        assert_eq!(ours, theirs, "{context}: instrument {index}: ours against the broker's");
+        assert_eq!(theirs, broker.twin(index), "{context}: the broker adds up");
+        // What a stop covers and an exit that rests: nothing is bare.
+        let exits: i64 = broker.stops(index);
+        assert_eq!(exits, -theirs, "{context}: instrument {index} holds {theirs} and its stops are for {exits}");
+    }
+    assert!(session.core.is_reconciled(), "{context}: the books agree");
+    assert!(broker.most <= most_allowed(), "{context}: {} were held", broker.most);
+}
+
+/// `DAYBOOK_SEEDS` tries more of them. RL-28, RL-29, RL-30, RL-31, RL-32, P8: seeds of a wicked broker, killed now and then.
+#[test]
+fn whatever_the_broker_does_our_position_is_its_own() {
+    let (mut fills, mut unknown, mut gone, mut kills) = (0, 0, 0, 0);
+    let seeds = std::env::var("DAYBOOK_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
+    for seed in 0..seeds {
+        let (mut session, mut broker) = begin(seed, WICKED, Reconcile::Halt);
+        let mut fate = Chance(seed ^ 0xdead);
+        for _ in 0..900 {
+            session.second(&mut broker);
+            if fate.below(200) == 0 {
+                kills += 1;
+                broker.crash();
+                let concluded = session.begin_again();
+                broker.hand_on(&session.core, &concluded);
+            }
+        }
+        settle(&mut session, &mut broker);
+        check(&session, &broker, &format!("FAIL seed={seed} (DAYBOOK_SEEDS={})", seed + 1));
+        session.replay();
+        fills += broker.trade_count();
+        for output in &session.outputs {
+            match &output.body {
+                Conclusion::Update(update) if update.event == OrderEvent::TimedOut => unknown += 1,
+                Conclusion::Difference(difference) if difference.what == DifferenceKind::NeverArrived => gone += 1,
+                Conclusion::Difference(difference) => {
+                    panic!("seed {seed}: a difference that is none: {difference:?}")
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(fills > 500 && unknown > 20 && gone > 10 && kills > 40, "{fills} {unknown} {gone} {kills}");
+}
+
+/// No order leaves before the session is armed and the broker's books have been seen.
+#[test]
+fn nothing_is_sent_before_it_is_armed_and_reconciled() {
+    let mut session = Session::begin(5, Reconcile::Halt);
+    let mut broker = Broker::new(5, HONEST, session.now);
+    session.tell(Told::Opened(hours()));
+    let verdicts = |session: &Session| -> Vec<Verdict> {
+        let verdict = |output: &daybook_core::Output| match &output.body {
+            Conclusion::Intent(intent) => Some(intent.verdict),
+            _ => None,
+        };
+        session.outputs.iter().filter_map(verdict).collect()
+    };
+    (0..300).for_each(|_| session.second(&mut broker));
+    assert!(!verdicts(&session).is_empty());
+    assert!(verdicts(&session).iter().all(|verdict| *verdict == Verdict::NotArmed), "{:?}", verdicts(&session));
+    session.tell(Told::Command(Command::Arm));
+    (0..300).for_each(|_| session.second(&mut broker));
+    assert!(verdicts(&session).contains(&Verdict::Approved));
+    // Begun again: entries wait for the broker's books.
+    broker.crash();
+    session.begin_again();
+    assert!(!session.core.is_reconciled());
+}
+
+/// RL-32: a trade by hand in the same account is named, once, and dealt with by the policy.
+#[test]
+fn a_trade_by_hand_is_a_difference() {
+    for (reconcile, remedy, held) in [
+        (Reconcile::Halt, Remedy::Halt, 0),
+        (Reconcile::Adopt, Remedy::Adopt, 7),
+        (Reconcile::Flatten, Remedy::Flatten, 0),
+    ] {
+        let (mut session, mut broker) = begin(7, HONEST, reconcile);
+        let concluded = session.tell(Told::Command(Command::Halt));
+        broker.hand_on(&session.core, &concluded);
+        (0..20).for_each(|_| session.second(&mut broker));
+        broker.by_hand(0, 7, session.now);
+        session.quiet = true;
+        broker.still = true;
+        (0..60).for_each(|_| session.second(&mut broker));
+        let named: Vec<_> = session
+            .outputs
+            .iter()
+            .filter_map(|output| match &output.body {
+                Conclusion::Difference(difference) => Some((difference.what, difference.remedy, difference.theirs)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(named.len(), 1, "{reconcile:?}: {named:?}");
+        assert_eq!((named[0].0, named[0].1), (DifferenceKind::Position, remedy));
+        assert_eq!(session.held(0), held, "{reconcile:?}");
+        assert_eq!(session.core.is_reconciled(), reconcile != Reconcile::Halt, "{reconcile:?}");
+        if reconcile == Reconcile::Adopt {
+            assert_eq!(broker.stops(0), -7, "what was taken over is protected");
+        }
+        if reconcile == Reconcile::Flatten {
+            assert_eq!(broker.positions[0], 0, "what was taken over was left");
+        }
+        session.replay();
+    }
+}
+
+/// An order of somebody else's in one of our instruments stops new risk, or is let be.
+#[test]
+fn an_order_by_hand_is_a_difference() {
+    for (reconcile, remedy) in [(Reconcile::Halt, Remedy::Halt), (Reconcile::Adopt, Remedy::Adopt)] {
+        let (mut session, mut broker) = begin(9, HONEST, reconcile);
+        (0..20).for_each(|_| session.second(&mut broker));
+        broker.order_by_hand(1);
+        (0..60).for_each(|_| session.second(&mut broker));
+        let named = session.outputs.iter().find_map(|output| match &output.body {
+            Conclusion::Difference(difference) => Some((difference.what, difference.remedy)),
+            _ => None,
+        });
+        assert_eq!(named, Some((DifferenceKind::ForeignOrder, remedy)));
+        assert_eq!(session.core.is_reconciled(), reconcile == Reconcile::Adopt);
+    }
+}
+
+/// RL-31: begun again while a position stands, its stop is looked for at the broker and placed where it is missing.
+#[test]
+fn a_stop_that_is_missing_after_a_restart_is_placed() {
+    let mut tried = 0;
+    for seed in 0..12 {
+        let (mut session, mut broker) = begin(seed, HONEST, Reconcile::Halt);
+        for _ in 0..600 {
+            session.second(&mut broker);
+            let bare = (0..COUNT).any(|index| broker.positions[index] != 0 && broker.stops(index) == 0);
+            if bare && tried < 40 {
+                // Between an entry's fill and its stop: the worst moment there is.
+                tried += 1;
+                broker.crash();
+                let concluded = session.begin_again();
+                broker.hand_on(&session.core, &concluded);
+                session.quiet = true;
+                for second in 0..60 {
+                    broker.still = second > 20;
+                    session.second(&mut broker);
+                }
+                check(&session, &broker, &format!("seed {seed}"));
+                (session.quiet, broker.still) = (false, false);
+            }
+        }
+    }
+    assert!(tried > 10, "{tried} positions were without a stop for a moment");
+}
+
+/// RL-37: whatever is under way when the switch is thrown, nothing is left.
+#[test]
+fn the_kill_switch_leaves_everything() {
+    for seed in 0..8 {
+        let (mut session, mut broker) = begin(seed, WICKED, Reconcile::Halt);
+        (0..400).for_each(|_| session.second(&mut broker));
+        let concluded = session.tell(Told::Command(Command::Kill));
+        broker.hand_on(&session.core, &concluded);
+        broker.temper = HONEST;
+        (0..240).for_each(|_| session.second(&mut broker));
+        for index in 0..COUNT {
+            assert_eq!((session.held(index), broker.positions[index]), (0, 0), "seed {seed}");
+        }
+        assert!(session.now < hours().close + -60 * SECOND);
+        session.replay();
+    }
+}
