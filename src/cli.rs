@@ -11,7 +11,7 @@ mod operations;
 
 pub use operations::{Drill, Operator, Preflight, Status};
 
-pub use learning::{Device, Draws, Evaluate, Phase, Promote, Reward, Train};
+pub use learning::{Controls, Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
 /// An event-sourced trading engine: one journal, one core, for backtest, audit, paper trading and learning.
 #[derive(Debug, Parser)]
@@ -102,6 +102,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Make an evaluated model the winner, if it is strictly better.
     Promote(Promote),
+    /// Is the learner honest? It must find a signal that was planted, and nothing where the same market was shuffled.
+    Controls(Controls),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.
@@ -578,6 +580,18 @@ pub struct Export {
 pub enum Config {
     /// Every effective value and where it came from.
     Show(Show),
+    /// Write a value into the settings file; everything else in it stays as it is.
+    Set(SetValue),
+}
+
+/// Arguments of `config set`.
+#[derive(Debug, Args)]
+pub struct SetValue {
+    /// The setting, by its dotted name.
+    pub key: String,
+    /// Its value.
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
 }
 
 /// Arguments of `config show`.

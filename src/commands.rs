@@ -5,6 +5,7 @@ mod backtest;
 mod broker;
 mod compare;
 mod config;
+mod controls;
 mod demo;
 mod drill;
 mod evaluate;
@@ -57,11 +58,13 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Train(arguments) => train::run(cli, arguments),
         Command::Evaluate(arguments) => evaluate::run(cli, arguments),
         Command::Promote(arguments) => promote::run(cli, arguments),
+        Command::Controls(arguments) => controls::run(cli, arguments),
         Command::Verify(arguments) => verify::run(cli, arguments),
         Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
         Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),
         Command::Journal(Journal::Export(arguments)) => journal::export(cli, arguments),
         Command::Config(Config::Show(arguments)) => config::show(cli, arguments),
+        Command::Config(Config::Set(arguments)) => config::set(cli, arguments),
     }
 }
 

@@ -72,9 +72,26 @@ pub fn progress(total: u64, unit: &str) -> ProgressBar {
     bar
 }
 
+/// True once lines are for stderr: stdout is then left to the one JSON object that was asked for.
+static ASIDE: AtomicBool = AtomicBool::new(false);
+
+/// From here on [`line`] prints on stderr.
+pub fn lines_aside() {
+    ASIDE.store(true, Ordering::Relaxed);
+}
+
+/// Prints a line for people.
+pub fn line(text: impl std::fmt::Display) {
+    if ASIDE.load(Ordering::Relaxed) {
+        eprintln!("{text}");
+    } else {
+        result(text);
+    }
+}
+
 /// Prints a line to stdout. A closed pipe ends the program quietly, as for any Unix tool; any other failure (a full
 /// disk) ends it with an error, because what was asked for was not delivered.
-pub fn line(text: impl std::fmt::Display) {
+fn result(text: impl std::fmt::Display) {
     let Err(error) = writeln!(std::io::stdout().lock(), "{text}") else { return };
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         std::process::exit(0);
@@ -85,7 +102,7 @@ pub fn line(text: impl std::fmt::Display) {
 
 /// Prints a value as one line of JSON.
 pub fn json(value: &impl serde::Serialize) -> Result<(), String> {
-    line(serde_json::to_string(value).map_err(|error| format!("cannot print the result as JSON: {error}"))?);
+    result(serde_json::to_string(value).map_err(|error| format!("cannot print the result as JSON: {error}"))?);
     Ok(())
 }
 

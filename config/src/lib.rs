@@ -11,11 +11,13 @@
 
 pub mod calendar;
 mod calendar_file;
+mod commission;
 mod error;
 mod exchange;
 pub mod fees;
 pub mod learn;
 mod nearest;
+mod rewrite;
 pub mod settings;
 pub mod slippage;
 mod sources;
@@ -25,12 +27,15 @@ pub mod universe;
 mod value;
 
 pub use calendar::{Calendar, Day, Session, Window};
+pub use commission::Commission;
 pub use error::ConfigError;
 pub use exchange::{
-    BySymbol, LimitFill, Liquidity, OffTick, Product, ProtectiveStop, Reconcile, TradingTime, Venue, WrongSide,
+    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, ProtectiveStop,
+    Reconcile, Sequence, Symbols, TradingTime, TrailFrom, Venue, WrongSide,
 };
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
+pub use rewrite::set_in_file;
 pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};
 pub use slippage::{AssetClass, SlippageModel};
 pub use sources::Sources;

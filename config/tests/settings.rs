@@ -189,6 +189,13 @@ fn the_canonical_form_has_what_changes_results_and_nothing_else() {
             "exchange.liquidity" => "depleting:500:1000",
             "exchange.hours" => "continuous",
             "exchange.product" => "intraday",
+            "exchange.adaptive_cap" => "200:2500",
+            "exchange.fill_bar" | "exchange.trail_from" => "close",
+            "exchange.sequence" => "queue",
+            "exchange.exits_from" => "next",
+            "exchange.buying_power" => "free",
+            "exchange.closing_auction" => "IDEA",
+            "exchange.auction_square_off" => "15:05",
             "exchange.square_off" => "15:10",
             "exchange.expiries" => "X:2026-11-24",
             _ => "77",
@@ -272,5 +279,23 @@ proptest! {
         let _ = Settings::resolve(Sources { dotenv, ..Sources::default() });
         let environment = vec![(format!("DAYBOOK_{key}"), value.clone())];
         let _ = Settings::resolve(Sources { environment, overrides: vec![(key, value)], ..Sources::default() });
+    }
+}
+
+/// RL-03: hours of trading are in the order start, end, hard end; the message names both keys.
+#[test]
+fn hours_of_trading_are_in_order() {
+    let resolve = |pairs: &[(&str, &str)]| {
+        let overrides = pairs.iter().map(|(key, value)| (format!("risk.{key}"), (*value).to_owned())).collect();
+        Settings::resolve(Sources { overrides, ..Sources::default() })
+    };
+    let (start, end, hard) = ("safe_trading_start", "safe_trading_end", "hard_trading_end");
+    resolve(&[(start, "09:20"), (end, "15:20"), (hard, "15:29:30")]).expect("in order");
+    resolve(&[(start, "09:20"), (hard, "15:29:30")]).expect("one may be missing");
+    for wrong in
+        [[(start, "15:20"), (end, "15:20")], [(end, "15:20"), (hard, "15:10")], [(start, "15:20"), (hard, "09:00")]]
+    {
+        let error = resolve(&wrong).expect_err("refused").to_string();
+        assert!(error.contains(wrong[0].0) && error.contains(wrong[1].0) && error.contains("command line"), "{error}");
     }
 }

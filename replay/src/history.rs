@@ -10,6 +10,7 @@
 use crate::catalog::{History, Selection};
 use crate::driver::{Ear, Pulled, Source};
 use crate::error::ReplayError;
+use crate::ticks::{self, Ticks};
 use daybook_config::Calendar;
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::{Cursor, Frame};
@@ -348,6 +349,9 @@ pub struct HistorySource {
     ahead: Ahead,
     /// What is lent out.
     lent: Lent,
+    /// What is played instead where the selection has ticks and no candles. Then there is no next candle, and every
+    /// question comes here on the way to its end.
+    ticks: Option<Box<Ticks>>,
 }
 
 /// What the source's head is.
@@ -368,6 +372,7 @@ enum Lent {
     Slice(Nanos),
     SessionOpened(SessionHours),
     SessionClosed,
+    Tick,
 }
 
 impl HistorySource {
@@ -379,6 +384,10 @@ impl HistorySource {
         range: Range,
         warmup: u64,
     ) -> Result<Self, ReplayError> {
+        let ticks = match ticks::drive(histories, selection) {
+            true => Some(Box::new(Ticks::new(histories, selection, calendar.clone(), range)?)),
+            false => None,
+        };
         let (warm_from, skip) = warm_up(histories, selection, range, warmup)?;
         let filter = Filter::new(selection.interval, Range { from: warm_from, until: range.until });
         let place =
@@ -392,7 +401,8 @@ impl HistorySource {
             place,
             head: Head::default(),
             ahead: Ahead::Delivered,
-            lent: Lent::SessionClosed,
+            lent: if ticks.is_some() { Lent::Tick } else { Lent::SessionClosed },
+            ticks,
         };
         source.load()?;
         Ok(source)
@@ -421,6 +431,7 @@ impl HistorySource {
                 None => Ahead::End,
             },
             lent: Lent::SessionClosed,
+            ticks: None,
         })
     }
 
@@ -431,12 +442,19 @@ impl HistorySource {
 
     /// True when there is a candle in the range itself, warm-up aside.
     pub fn reaches(histories: &[History], selection: &Selection, range: Range) -> Result<bool, ReplayError> {
+        if ticks::drive(histories, selection) {
+            let calendar = Calendar::generic();
+            return Ok(Ticks::new(histories, selection, calendar, range)?.begins().is_some());
+        }
         let filter = Filter::new(selection.interval, range);
         Merged::new(histories, selection, filter, None)?.next(&mut Head::default())
     }
 
     /// When the first input comes; nothing when there is none.
     pub fn begins(&self) -> Option<Nanos> {
+        if let Some(ticks) = &self.ticks {
+            return ticks.begins();
+        }
         let head = self.head()?;
         let date = self.calendar.date_of(head.candle.open_time());
         let open = self.calendar.session_for_data(date).map_or(head.candle.open_time(), |session| session.open());
@@ -445,7 +463,23 @@ impl HistorySource {
 
     /// True when a candle fell on a date that the calendar does not know.
     pub const fn met_unknown_dates(&self) -> bool {
-        self.place.unknown_dates
+        self.place.unknown_dates || self.plays_unknown_dates()
+    }
+
+    const fn plays_unknown_dates(&self) -> bool {
+        match &self.ticks {
+            Some(ticks) => ticks.met_unknown_dates(),
+            None => false,
+        }
+    }
+
+    /// Plays ticks where there are any; false at the end.
+    #[cold]
+    fn advance_ticks(&mut self) -> Result<bool, ReplayError> {
+        match &mut self.ticks {
+            Some(ticks) => ticks.advance(),
+            None => Ok(false),
+        }
     }
 
     #[cold]
@@ -544,7 +578,7 @@ impl Source for HistorySource {
                 self.place.now = hours.close.max(self.place.now);
                 self.lent = Lent::SessionClosed;
             }
-            Due::Nothing => return Ok(false),
+            Due::Nothing => return self.advance_ticks(),
         }
         Ok(true)
     }
@@ -557,6 +591,7 @@ impl Source for HistorySource {
             Lent::Slice(time) => Input { cause, time, body: Body::Slice(Slice { interval: self.interval }) },
             Lent::SessionOpened(hours) => Input { cause, time: self.place.now, body: Body::SessionOpened(hours) },
             Lent::SessionClosed => Input { cause, time: self.place.now, body: Body::SessionClosed },
+            Lent::Tick => self.ticks.as_ref().expect("ticks are lent where they are played").input(),
         }
     }
 
@@ -577,6 +612,10 @@ impl Source for HistorySource {
             }
             _ => self.pull_rare(ear),
         }
+    }
+
+    fn can_be_taken_up(&self) -> bool {
+        self.ticks.is_none()
     }
 
     fn position(&self) -> crate::driver::Position {
