@@ -31,7 +31,22 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
                 verified.seals.len(),
                 verified.head.content
             );
-            (manifest(&arguments.path, &journal), summary)
+            (manifest(&arguments.path, &journal, false), summary)
+        }
+        Ok(Found::Archived(archived)) => {
+            let summary = format!(
+                "{} frames, {} seal(s), content {}, moved to {}; what stays was checked, the copy was not: verify it by \
+                 itself",
+                output::grouped(archived.head.frames),
+                archived.seals,
+                archived.head.content,
+                archived.copy_from(&journal).display()
+            );
+            let mut finding = manifest(&arguments.path, &journal, true);
+            if finding.verdict == "sound" {
+                finding = Finding { verdict: "archived", reason: Some(summary.clone()), ..finding };
+            }
+            (finding, summary)
         }
         Ok(Found::Damaged { file, offset, seq, reason }) => (
             Finding {
@@ -45,11 +60,11 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
         ),
         Err(error) => (damaged(&journal, error.to_string()), String::new()),
     };
-    let sound = finding.verdict == "sound";
+    let sound = ["sound", "archived"].contains(&finding.verdict);
     if cli.format == Format::Json {
         output::json(&finding)?;
     } else if sound {
-        output::line(format_args!("sound: {summary}"));
+        output::line(format_args!("{}: {summary}", finding.verdict));
     } else {
         let place = |name: &str, value: Option<u64>| value.map(|value| format!(", {name} {value}")).unwrap_or_default();
         output::line(format_args!(
@@ -64,13 +79,14 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A run's other files, against its manifest.
-fn manifest(path: &Path, journal: &Path) -> Finding {
+/// A run's other files, against its manifest; of a journal that was archived, the files that stay.
+fn manifest(path: &Path, journal: &Path, archived: bool) -> Finding {
     let sound = Finding { verdict: "sound", file: None, offset: None, seq: None, reason: None };
     if journal == path {
         return sound;
     }
-    match Manifest::verify(path) {
+    let checked = if archived { Manifest::verify_archived(path) } else { Manifest::verify(path) };
+    match checked {
         Ok(_) => sound,
         Err(fault) => damaged(&path.join(&fault.file), fault.reason),
     }
