@@ -78,6 +78,7 @@ fn features(criterion: &mut Criterion) {
     let bars = market();
     let mut group = criterion.benchmark_group("features");
     group.throughput(Throughput::Elements(bars.len() as u64)).sample_size(20);
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     group.bench_function("specification v1", |bencher| {
         let once = || {
             let mut stream = FeatureStream::new();

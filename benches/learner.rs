@@ -1,8 +1,9 @@
 //! Learner figures: one decision of ten symbols, and an update of 8 and of 64 decision times.
 //!
-//! - The shape of the definition: F = 18, L = (256, 128). PyTorch on the same machine: `benches/torch_twin.py time`.
+//! - The shape of the definition: F = 18, L = (256, 128). Beside PyTorch in one run: `benches/torch_twin.py beside`.
+//! - A step of 64 takes a second, so samples are single steps: the whole bench takes about two minutes.
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use daybook_inference::{Network, Processor, Scaler, Scratch, Shape};
 use daybook_train::network::initial_parameters;
 use daybook_train::synthetic::{Plan, Synthetic};
@@ -19,7 +20,7 @@ fn learner(criterion: &mut Criterion) {
     let mut market = market(&shape);
     let network = Network::new(shape.clone(), initial_parameters(&shape, 1), scalers.clone()).expect("a network");
     let mut group = criterion.benchmark_group("learner");
-    group.measurement_time(Duration::from_secs(8)).sample_size(20);
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4)).sample_size(20);
     for processor in Processor::available() {
         let windows = market.windows(3);
         let mut scratch = Scratch::default();
@@ -36,8 +37,9 @@ fn learner(criterion: &mut Criterion) {
         };
         let mut trainer = Trainer::new(settings, shape.clone(), scalers.clone(), threads).expect("a trainer");
         let mut ends = Ends(&mut market);
-        group.sample_size(10).bench_function(format!("step/{batch} decisions/{threads} threads"), |bench| {
-            bench.iter_batched(|| (), |()| trainer.step(&mut ends).expect("a step"), BatchSize::PerIteration);
+        group.sampling_mode(SamplingMode::Flat).sample_size(10);
+        group.bench_function(format!("step/{batch} decisions/{threads} threads"), |bench| {
+            bench.iter(|| trainer.step(&mut ends).expect("a step"));
         });
     }
     group.finish();

@@ -4,7 +4,7 @@
 //!   trading. What a network would cost is not in it.
 //! - Time is this process's CPU time, reading the journal included. Bytes per transition are printed first.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_features::Timeframe;
 use daybook_journal::{Options, Writer};
@@ -73,7 +73,8 @@ fn memory(criterion: &mut Criterion) {
     );
     drop(memory);
     let mut group = criterion.benchmark_group("memory");
-    group.throughput(Throughput::Elements(transitions as u64)).sample_size(10);
+    group.throughput(Throughput::Elements(transitions as u64)).sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(10));
     group.bench_function("random policy", |bencher| {
         bencher.iter_custom(|times| {
             let before = cpu();

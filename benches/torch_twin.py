@@ -3,12 +3,15 @@
     python benches/torch_twin.py vectors
     python benches/torch_twin.py check MODEL.safetensors DUMP.safetensors
     python benches/torch_twin.py time THREADS DECISIONS...
+    python benches/torch_twin.py beside THREADS DECISIONS... -- BENCH   (a built `learner` bench; in turns, in one run)
 
 Needs torch, numpy and safetensors; nothing of daybook needs this file.
 """
 
 import json
 import math
+import re
+import subprocess
 import sys
 import time
 
@@ -153,8 +156,9 @@ def check(model, dump):
     sys.exit(0 if worst < 1e-5 else 1)
 
 
-def measure(threads, sizes):
+def measure(threads, sizes, only=0):
     torch.set_num_threads(threads)
+    medians = []
     for decisions in sizes:
         shape, parameters, scalers, _ = case(18, [("5m", 256), ("15m", 128)], 1, 42)
         parameters = {name: (value.detach() * 0.2).requires_grad_() for name, value in parameters.items()}
@@ -175,15 +179,33 @@ def measure(threads, sizes):
             with torch.no_grad():
                 forward(shape, parameters, scalers, windows)
 
-        for name, what in [("forward", infer), ("step", step)]:
+        for name, what in [("forward", infer), ("step", step)][only:]:
             what()
             times = []
-            for _ in range(10 if decisions <= 8 else 4):
+            for _ in range(10 if decisions <= 8 else 3):
                 begin = time.perf_counter()
                 what()
                 times.append(time.perf_counter() - begin)
             print(f"torch {torch.__version__} {name} decisions={decisions} threads={threads}: "
                   f"median {sorted(times)[len(times) // 2] * 1e3:.1f} ms, best {min(times) * 1e3:.1f} ms")
+            medians.append(sorted(times)[len(times) // 2] * 1e3)
+    return medians
+
+
+def beside(threads, sizes, bench):
+    """Steps of both, in turns: PyTorch, daybook, PyTorch, daybook, PyTorch."""
+    unit = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3}
+    for decisions in sizes:
+        theirs, ours = measure(threads, [decisions], 1), []
+        for _ in range(2):
+            name = f"step/{decisions} decisions/{threads} threads"
+            told = subprocess.run([*bench, "--bench", name], capture_output=True, text=True, check=True).stdout
+            _, _, middle, word, _, _ = re.search(r"time:\s+\[(\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\]", told).groups()
+            ours.append(float(middle) * unit[word])
+            theirs += measure(threads, [decisions], 1)
+        theirs, ours = sorted(theirs)[1], sum(ours) / 2
+        print(f"step of {decisions} decision times, {threads} threads: PyTorch {theirs:.0f} ms, daybook {ours:.0f} ms: "
+              f"{theirs / ours:.2f} x PyTorch")
 
 
 if __name__ == "__main__":
@@ -194,5 +216,8 @@ if __name__ == "__main__":
         check(sys.argv[2], sys.argv[3])
     elif command == "time":
         measure(int(sys.argv[2]), [int(size) for size in sys.argv[3:]] or [1, 8, 64])
+    elif command == "beside" and "--" in sys.argv:
+        split = sys.argv.index("--")
+        beside(int(sys.argv[2]), [int(size) for size in sys.argv[3:split]], sys.argv[split + 1:])
     else:
         sys.exit(__doc__)

@@ -2,15 +2,16 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use daybook_adapters::kite_server::{Fault, PostbackAddress, Speed};
+use daybook_config::TimeOfDay;
 use daybook_vocabulary::{Date, Interval, Kind, Money, Nanos};
 use std::path::PathBuf;
 
 mod learning;
 mod operations;
 
-pub use operations::Status;
+pub use operations::{Drill, Operator, Preflight, Status};
 
-pub use learning::{Device, Draws, Evaluate, Phase, Promote, Reward, Train};
+pub use learning::{Controls, Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
 /// An event-sourced trading engine: one journal, one core, for backtest, audit, paper trading and learning.
 #[derive(Debug, Parser)]
@@ -31,6 +32,9 @@ pub struct Cli {
     /// Say nothing but results and errors: no progress, no warnings.
     #[arg(long, global = true, overrides_with = "verbose")]
     pub silent: bool,
+    /// How log lines are written.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -45,6 +49,15 @@ pub enum Format {
     Json,
 }
 
+/// How log lines are written on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people: words, then `name=value`.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -56,8 +69,19 @@ pub enum Command {
     Fetch(Fetch),
     /// Trade a live market on paper: the broker's quotes, our own exchange; nothing is sent.
     Trade(Trade),
+    /// Every gate that `trade` would pass, with what to do about one that blocks; begins and writes nothing.
+    Preflight(Preflight),
+    /// Tell the daemon of a session: no entry until `resume`; positions stay.
+    Halt(Operator),
+    /// Tell the daemon of a session: entries are allowed again; a limit of the session that tripped stays.
+    Resume(Operator),
+    /// Tell the daemon of a session: leave every position and stop.
+    Kill(Operator),
     /// Where a live session stands: account, positions, stops, orders, locks, feed; from its journal alone.
     Status(Status),
+    /// Rehearse disasters against the simulated broker: kills of the daemon and of the broker, cut wires, dead tokens;
+    /// after each, what must hold is looked at.
+    Drill(Drill),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
     /// Derive every output of a run again and compare it with what was recorded.
@@ -78,6 +102,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Make an evaluated model the winner, if it is strictly better.
     Promote(Promote),
+    /// Is the learner honest? It must find a signal that was planted, and nothing where the same market was shuffled.
+    Controls(Controls),
     /// Check every byte of a journal or a run.
     Verify(Verify),
     /// Look inside a journal.
@@ -173,9 +199,16 @@ pub struct Fetch {
 /// Arguments of `trade`.
 #[derive(Debug, Args)]
 pub struct Trade {
-    /// Fill on our own exchange and send nothing. The only mode there is yet, so it may be left out.
-    #[arg(long)]
+    /// Fill on our own exchange and send nothing. Without this or `--dry-run` the setting `paper_trading` decides,
+    /// which ships yes; of the two flags the last one wins.
+    #[arg(long, overrides_with = "dry_run")]
     pub paper: bool,
+    /// Go through every gate with the real session, list them, and do nothing else; exit code 1 if one blocks.
+    #[arg(long, overrides_with = "paper")]
+    pub dry_run: bool,
+    /// Let orders go to the broker, in this session only. Elsewhere than on this machine a person types its name.
+    #[arg(long)]
+    pub arm: bool,
     /// The strategy; `backtest --strategy help` lists them.
     #[arg(long, value_name = "NAME")]
     pub strategy: String,
@@ -197,6 +230,12 @@ pub struct Trade {
     /// How long stragglers are waited for after the end of a bar.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 2_000)]
     pub slice_grace_ms: u32,
+    /// By this time every position is left, in Indian time: the earlier of it and `risk.hard_trading_end`.
+    #[arg(long, value_name = "HH:MM[:SS]", value_parser = end_of_day)]
+    pub end: Option<TimeOfDay>,
+    /// How long the daemon sleeps at most between two looks at wires, files and clock; it decides nothing.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub loop_ms: u32,
     /// Whose clock is followed: `broker` (of a simulated one on this machine, the default there) or `system`.
     #[arg(long, value_enum)]
     pub clock: Option<Clock>,
@@ -444,6 +483,11 @@ pub struct Simulate {
     pub no_limits: bool,
 }
 
+/// A time of day.
+fn end_of_day(text: &str) -> Result<TimeOfDay, String> {
+    text.parse().map_err(|_| format!("'{text}' is not a time of day such as 15:10 or 15:10:30"))
+}
+
 /// Seconds since midnight.
 fn time_of_day(text: &str) -> Result<i64, String> {
     let wrong = || format!("'{text}' is not a time of day such as 09:00");
@@ -553,6 +597,18 @@ pub struct Archive {
 pub enum Config {
     /// Every effective value and where it came from.
     Show(Show),
+    /// Write a value into the settings file; everything else in it stays as it is.
+    Set(SetValue),
+}
+
+/// Arguments of `config set`.
+#[derive(Debug, Args)]
+pub struct SetValue {
+    /// The setting, by its dotted name.
+    pub key: String,
+    /// Its value.
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
 }
 
 /// Arguments of `config show`.

@@ -6,7 +6,9 @@ mod backtest;
 mod broker;
 mod compare;
 mod config;
+mod controls;
 mod demo;
+mod drill;
 mod evaluate;
 mod explain;
 mod features;
@@ -15,6 +17,8 @@ mod fork;
 mod index;
 mod ingest;
 mod journal;
+mod operator;
+mod preflight;
 mod promote;
 mod simulate;
 mod status;
@@ -24,6 +28,7 @@ mod verify;
 
 use crate::cli::{Cli, Command, Config, Journal};
 use daybook_config::{Resolved, Settings, Sources};
+use daybook_vocabulary::Command as Said;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,6 +43,11 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Ingest(arguments) => ingest::run(cli, arguments),
         Command::Fetch(arguments) => fetch::run(cli, arguments),
         Command::Trade(arguments) => trade::run(cli, arguments),
+        Command::Preflight(arguments) => preflight::run(cli, arguments),
+        Command::Halt(arguments) => operator::say(cli, arguments, Said::Halt),
+        Command::Resume(arguments) => operator::say(cli, arguments, Said::Resume),
+        Command::Kill(arguments) => operator::say(cli, arguments, Said::Kill),
+        Command::Drill(arguments) => drill::run(cli, arguments),
         Command::Status(arguments) => status::run(cli, arguments),
         Command::Backtest(arguments) => backtest::run(cli, arguments),
         Command::Audit(arguments) => audit::run(cli, arguments),
@@ -49,12 +59,14 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Train(arguments) => train::run(cli, arguments),
         Command::Evaluate(arguments) => evaluate::run(cli, arguments),
         Command::Promote(arguments) => promote::run(cli, arguments),
+        Command::Controls(arguments) => controls::run(cli, arguments),
         Command::Verify(arguments) => verify::run(cli, arguments),
         Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
         Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),
         Command::Journal(Journal::Export(arguments)) => journal::export(cli, arguments),
         Command::Journal(Journal::Archive(arguments)) => archive::run(cli, arguments),
         Command::Config(Config::Show(arguments)) => config::show(cli, arguments),
+        Command::Config(Config::Set(arguments)) => config::set(cli, arguments),
     }
 }
 

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    output::start(cli.log.as_deref(), cli.verbose, cli.silent);
+    output::start(cli.log.as_deref(), cli.verbose, cli.silent, cli.log_format);
     match commands::dispatch(&cli) {
         Ok(verdict) => verdict,
         Err(error) => {

@@ -3,6 +3,7 @@
 //! - Progress is drawn only where a person watches.
 //! - The wall clock is read here and nowhere else in the binary: for durations that are shown, never for results.
 
+use crate::cli::LogFormat;
 use daybook_vocabulary::{Hash, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
@@ -36,7 +37,7 @@ pub fn now_for_people() -> String {
 static SILENT: AtomicBool = AtomicBool::new(false);
 
 /// Sends logs to stderr, as many as were asked for, and remembers whether progress is.
-pub fn start(filter: Option<&str>, verbose: bool, silent: bool) {
+pub fn start(filter: Option<&str>, verbose: bool, silent: bool, format: LogFormat) {
     SILENT.store(silent, Ordering::Relaxed);
     let usual = match (verbose, silent) {
         (true, _) => "info",
@@ -44,7 +45,17 @@ pub fn start(filter: Option<&str>, verbose: bool, silent: bool) {
         _ => "warn",
     };
     let filter = tracing_subscriber::EnvFilter::try_new(filter.unwrap_or(usual)).unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // Libraries of the wires write whole requests into their own logs, and a feed's address holds the day's token.
+    let quiet = ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "rustls"];
+    let filter = quiet
+        .iter()
+        .filter_map(|name| format!("{name}=info").parse().ok())
+        .fold(filter, |filter, quiet| tracing_subscriber::EnvFilter::add_directive(filter, quiet));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
 }
 
 /// A bar for work of known length, in `unit`s; hidden where nobody watches.
@@ -61,9 +72,26 @@ pub fn progress(total: u64, unit: &str) -> ProgressBar {
     bar
 }
 
+/// True once lines are for stderr: stdout is then left to the one JSON object that was asked for.
+static ASIDE: AtomicBool = AtomicBool::new(false);
+
+/// From here on [`line`] prints on stderr.
+pub fn lines_aside() {
+    ASIDE.store(true, Ordering::Relaxed);
+}
+
+/// Prints a line for people.
+pub fn line(text: impl std::fmt::Display) {
+    if ASIDE.load(Ordering::Relaxed) {
+        eprintln!("{text}");
+    } else {
+        result(text);
+    }
+}
+
 /// Prints a line to stdout. A closed pipe ends the program quietly, as for any Unix tool; any other failure (a full
 /// disk) ends it with an error, because what was asked for was not delivered.
-pub fn line(text: impl std::fmt::Display) {
+fn result(text: impl std::fmt::Display) {
     let Err(error) = writeln!(std::io::stdout().lock(), "{text}") else { return };
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         std::process::exit(0);
@@ -74,7 +102,7 @@ pub fn line(text: impl std::fmt::Display) {
 
 /// Prints a value as one line of JSON.
 pub fn json(value: &impl serde::Serialize) -> Result<(), String> {
-    line(serde_json::to_string(value).map_err(|error| format!("cannot print the result as JSON: {error}"))?);
+    result(serde_json::to_string(value).map_err(|error| format!("cannot print the result as JSON: {error}"))?);
     Ok(())
 }
 

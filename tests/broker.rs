@@ -1,96 +1,12 @@
 //! The commands that talk to a broker, against the simulated one on this machine: fetch, and a day on paper.
 
+mod broker_world;
+
+use broker_world::{Broker, SYMBOLS, World};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_daybook");
-const SYMBOLS: [&str; 2] = ["ALPHA", "BETA"];
-
-/// A folder with a market of some days in it.
-struct World {
-    dir: tempfile::TempDir,
-}
-
-impl World {
-    fn new(days: &[&str]) -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
-        let mut text = String::from("Symbol,Date,Open,High,Low,Close,Volume\n");
-        for (number, symbol) in SYMBOLS.into_iter().enumerate() {
-            for (day, date) in days.iter().enumerate() {
-                for bar in 0..75usize {
-                    let minute = 9 * 60 + 15 + bar * 5;
-                    // A price that goes up and down several times a day.
-                    let wave = [0, 1, 2, 3, 4, 3, 2, 1][(bar / 3 + number + day) % 8];
-                    let open = 500 + 100 * number + 2 * wave;
-                    text += &format!(
-                        "{symbol},{date} {:02}:{:02}:00,{open},{}.5,{}.5,{}.25,{}\n",
-                        minute / 60,
-                        minute % 60,
-                        open + 2,
-                        open - 2,
-                        open + 1,
-                        4_000 + 8 * bar
-                    );
-                }
-            }
-        }
-        std::fs::write(world.path("candles.csv"), text).unwrap();
-        world.done(&["ingest", "candles.csv", "--market", "nse", "--interval", "5m", "--journal", "market"]);
-        world
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
-        command.args(arguments).args(["--format", "json"]).current_dir(self.dir.path());
-        command.env("HOME", self.dir.path()).env_remove("XDG_CONFIG_HOME");
-        command
-    }
-
-    /// Runs a command; its exit code, what it printed as JSON, and what it said on stderr.
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, Value, String) {
-        let output = self.command(arguments).output().unwrap();
-        let printed = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        (output.status.code(), printed, String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-
-    fn done(&self, arguments: &[&str]) -> Value {
-        let (code, printed, errors) = self.run(arguments);
-        assert_eq!(code, Some(0), "{arguments:?}: {errors}");
-        printed
-    }
-}
-
-/// A simulated broker that ends with the test.
-struct Broker {
-    process: Child,
-    url: String,
-}
-
-impl Broker {
-    fn start(world: &World, arguments: &[&str]) -> Self {
-        let common = ["simulate", "--journal", "market", "--port", "0", "--fresh"];
-        let arguments: Vec<&str> = common.iter().chain(arguments).copied().collect();
-        let mut process = world.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let begun: Value = serde_json::from_str(&line).unwrap();
-        Self { process, url: begun["url"].as_str().unwrap().to_owned() }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// SQ-05, RL-08: a range is fetched once; what is there is not asked for, even when nobody could answer.
 #[test]
@@ -210,7 +126,7 @@ fn a_day_on_paper_survives_a_kill_and_audits_equal() {
 
     // Over is over: refused before anyone is asked.
     drop(broker);
-    let nobody = Broker { process: Command::new("true").spawn().unwrap(), url: "http://127.0.0.1:1".to_owned() };
+    let nobody = Broker::nobody();
     let (code, _, errors) = world.run(&trade(&nobody, "paper"));
     assert!(code == Some(1) && errors.contains("the session is over"), "{errors}");
     assert!(Path::new(&world.path("paper/manifest.json")).exists());
@@ -231,5 +147,6 @@ fn a_signal_leaves_a_session_that_can_be_taken_up() {
     let ended: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((ended["ended"].as_str(), ended["flat"].as_bool()), (Some("stopped"), Some(true)), "{ended}");
     assert_eq!(world.done(&["audit", "paper"])["verdict"], "equal");
-    world.done(&["verify", "paper/journal"]);
+    let verified = world.done(&["verify", "paper"]);
+    assert_eq!((verified["verdict"].as_str(), verified["unended"].as_bool()), (Some("sound"), Some(true)));
 }

@@ -199,7 +199,26 @@ fn phases_use_what_earlier_ones_left() {
     let measured = &evaluated["comparison"]["model"];
     let average = measured["avg_reward"].as_f64().expect("a number");
     says(&held, &[&format!("{} trades,", measured["trades"]), &format!("average {average:+.4} R")]);
-    phase("all");
+    let all = [
+        "--steps",
+        "3",
+        "--threads",
+        "1",
+        "--winner",
+        "winner",
+        "--out",
+        "model",
+        "--phase",
+        "all",
+        "--format",
+        "json",
+    ];
+    let told: Value = serde_json::from_str(&desk.train(&all)).expect("one JSON object and nothing else");
+    assert_eq!(
+        (&told["ended"], &told["steps"], &told["promotion"]["promoted"]),
+        (&"finished".into(), &3.into(), &true.into())
+    );
+    assert_eq!(told["evaluation"]["record"]["model_hash"], told["model"]);
     assert!(desk.path("winner/metrics.json").exists());
 
     let mut damaged = memory.clone();
@@ -267,11 +286,32 @@ fn defaults_are_settings_and_are_recorded() {
     assert_eq!((model.facts.steps, recorded("learn.lookbacks").as_str()), (2, "15m:8,1h:8"));
     assert_eq!((recorded("learn.lr").as_str(), recorded("learn.sampling").as_str()), ("0.002", "prioritised"));
     assert_eq!((recorded("learn.alpha").as_str(), recorded("holdout").as_str()), ("0.6", "2024-03-01..2024-03-28"));
+    desk.works(&["config", "set", "learn.clip", "2"]);
+    let file = String::from_utf8(desk.bytes("daybook.toml")).expect("text");
+    assert_eq!(file, settings.replace("false", "\"no\"") + "clip = 2\n", "the rest of the file stays");
+    desk.fails(&["config", "set", "learn.clop", "2"], &["learn.clip"]);
+    desk.fails(&[&bare[..], &["--lr", "0.002", "--steps", "3"]].concat(), &["clip"]);
+    desk.works(&["config", "set", "learn.clip", "1"]);
     desk.fails(&[&bare[..], &["--lr", "0.003", "--steps", "3"]].concat(), &["lr", "0.003", "another --out"]);
     desk.fails(&[&bare[..], &["--lr", "0.002", "--set", "learn.alpha=0.5"]].concat(), &["learn.alpha", "0.5"]);
     desk.fails(&[&bare[..], &["--set", "learn.timeframes=15m,30m"]].concat(), &["learn.lookbacks", "30m"]);
     desk.fails(&[&bare[..], &["--set", "learn.lookbacks=15m:7"]].concat(), &["learn.lookbacks", "8 to 4096"]);
     desk.fails(&[&bare[..], &["--phase", "all"]].concat(), &["--winner", "learn.winner"]);
+}
+
+/// Honesty: through ingest, memory, training, evaluation, backtest and audit, the agent beats random with an interval on a
+/// planted signal and does not on the same market shuffled. `daybook controls` does it with more seeds and steps.
+#[test]
+fn a_planted_signal_is_found_and_a_shuffled_one_is_not() {
+    let desk = Desk::new();
+    let told = desk.works(&["controls", "--seeds", "1", "--steps", "120", "--threads", "1", "--format", "json"]);
+    let told: Value = serde_json::from_str(&told).expect("one JSON object");
+    let [planted, shuffled] = told["markets"].as_array().expect("a list").as_slice() else { panic!("{told}") };
+    assert_eq!((&planted["beats_random"], &shuffled["beats_random"]), (&true.into(), &false.into()), "{told}");
+    assert!(planted["over_random"]["low"].as_f64().is_some_and(|low| low > 0.5), "{planted}");
+    assert!(planted["verdict"].as_str().is_some_and(|verdict| verdict.contains("above random")), "{planted}");
+    assert!(shuffled["verdict"].as_str().is_some_and(|verdict| verdict.contains("not distinguishable")), "{shuffled}");
+    assert_eq!((&planted["audit"], &shuffled["audit"]), (&"equal".into(), &"equal".into()));
 }
 
 /// What cannot work is said before any work is done, in one line, with what to do.
@@ -319,6 +359,8 @@ fn bad_input_is_refused_at_once() {
     found[at + 1] = "auto";
     desk.works(&[&found[..], &["--steps", "2", "--out", "model"]].concat());
     assert!(desk.path("model/micro-batch.json").exists(), "TS-08: what was found is kept");
+    let seen = ["evaluate", "--model", "model", "--journal", "m", "--holdout", "2024-02-20..2024-03-10"];
+    desk.fails(&seen, &["trained on", "other sessions"]);
     // RL-10: a model of another specification of the features.
     let place = desk.path("model/model.safetensors");
     let (mut file, _) = TensorFile::read(&place).expect("a model");

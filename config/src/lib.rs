@@ -16,6 +16,7 @@ mod exchange;
 pub mod fees;
 pub mod learn;
 mod nearest;
+mod rewrite;
 pub mod settings;
 pub mod slippage;
 mod sources;
@@ -31,6 +32,7 @@ pub use exchange::{
 };
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
+pub use rewrite::set_in_file;
 pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};
 pub use slippage::{AssetClass, SlippageModel};
 pub use sources::Sources;

@@ -286,6 +286,12 @@ settings! {
     "learn.epsilon_steps" learn_epsilon_steps: u64 = "50000", Surroundings,
         "Updates until exploration is at its end.",
         expects "a whole number";
+    "paper_trading" paper_trading: bool = "yes", Surroundings,
+        "Whether `trade` without a flag fills on our own exchange and sends nothing; no: it trades at the broker.",
+        expects "yes or no";
+    "winner_min_avg_reward" winner_min_avg_reward: Ratio = "0.05", Surroundings,
+        "What a winner must have earned on the range held out, in R a trade, before it may trade at a broker.",
+        expects "a number";
     "from_dates" from_dates: BySymbol<Date> = "none", Surroundings,
         "First date of history that `fetch` asks for when it is given no --from, by interval.",
         expects "INTERVAL:date, several with commas such as 5m:2023-01-02,1d:2015-01-01, or none"
@@ -518,7 +524,9 @@ impl Settings {
                 origins[index] = Origin::Profile(profile);
             }
         }
-        Ok(Resolved { settings, origins })
+        let resolved = Resolved { settings, origins };
+        resolved.check_hours()?;
+        Ok(resolved)
     }
 
     /// The keys that can change a result, sorted, as one line of JSON whose values are texts. What a profile set is
@@ -560,6 +568,25 @@ impl Settings {
 }
 
 impl Resolved {
+    /// Refuses hours of trading that are not in the order start, end, hard end.
+    fn check_hours(&self) -> Result<(), ConfigError> {
+        let hours = [
+            ("risk.safe_trading_start", self.settings.risk_safe_trading_start),
+            ("risk.safe_trading_end", self.settings.risk_safe_trading_end),
+            ("risk.hard_trading_end", self.settings.risk_hard_trading_end),
+        ];
+        let set = hours.into_iter().filter_map(|(key, time)| Some((key, time?)));
+        let set: Vec<_> = set.collect();
+        let Some(pair) = set.windows(2).find(|pair| pair[0].1 >= pair[1].1) else { return Ok(()) };
+        let [(before, earlier), (key, time)] = [pair[0], pair[1]];
+        Err(ConfigError::WrongValue {
+            key: key.to_owned(),
+            value: format!("'{time}'"),
+            origin: self.origin(key).map(ToString::to_string).unwrap_or_default(),
+            expected: format!("a time after {before}, which is {earlier}"),
+        })
+    }
+
     /// Every key with its effective value and where it came from.
     pub fn rows(&self) -> Vec<Row> {
         let row = |(key, origin): (&Key, &Origin)| Row {

@@ -144,13 +144,17 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
 }
 
 fn read_file(path: &Path, entries: &mut Vec<Entry>) -> Result<(), ConfigError> {
-    let text = read_text(path)?;
-    let table = DeTable::parse(&text).map_err(|error| toml_error(&text, &path.display().to_string(), &error))?;
+    entries_of(&read_text(path)?, path, entries)
+}
+
+/// What the text of a settings file sets; `path` is for messages and origins.
+pub(crate) fn entries_of(text: &str, path: &Path, entries: &mut Vec<Entry>) -> Result<(), ConfigError> {
+    let table = DeTable::parse(text).map_err(|error| toml_error(text, &path.display().to_string(), &error))?;
     let mut found = Vec::new();
     flatten(table.get_ref(), "", &mut found);
     found.sort_by_key(|(offset, ..)| *offset);
     for (offset, name, value) in found {
-        let line = line_of(&text, offset);
+        let line = line_of(text, offset);
         let value = value.ok_or_else(|| ConfigError::Format {
             place: format!("{}:{line}", path.display()),
             reason: format!("{name} is a list or a date: write a text, a number, true or false"),

@@ -38,8 +38,8 @@ written_as_itself!(BasisPoints, Date, Interval, Money, Quantity, Ratio, String, 
 impl Value for bool {
     fn read(text: &str) -> Option<Self> {
         match text {
-            "yes" => Some(true),
-            "no" => Some(false),
+            "yes" | "true" => Some(true),
+            "no" | "false" => Some(false),
             _ => None,
         }
     }

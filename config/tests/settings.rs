@@ -274,3 +274,21 @@ proptest! {
         let _ = Settings::resolve(Sources { environment, overrides: vec![(key, value)], ..Sources::default() });
     }
 }
+
+/// RL-03: hours of trading are in the order start, end, hard end; the message names both keys.
+#[test]
+fn hours_of_trading_are_in_order() {
+    let resolve = |pairs: &[(&str, &str)]| {
+        let overrides = pairs.iter().map(|(key, value)| (format!("risk.{key}"), (*value).to_owned())).collect();
+        Settings::resolve(Sources { overrides, ..Sources::default() })
+    };
+    let (start, end, hard) = ("safe_trading_start", "safe_trading_end", "hard_trading_end");
+    resolve(&[(start, "09:20"), (end, "15:20"), (hard, "15:29:30")]).expect("in order");
+    resolve(&[(start, "09:20"), (hard, "15:29:30")]).expect("one may be missing");
+    for wrong in
+        [[(start, "15:20"), (end, "15:20")], [(end, "15:20"), (hard, "15:10")], [(start, "15:20"), (hard, "09:00")]]
+    {
+        let error = resolve(&wrong).expect_err("refused").to_string();
+        assert!(error.contains(wrong[0].0) && error.contains(wrong[1].0) && error.contains("command line"), "{error}");
+    }
+}

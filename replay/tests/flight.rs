@@ -47,6 +47,8 @@ fn open() -> Nanos {
 /// A market that trades every twenty seconds, and what happens besides.
 struct World<'a> {
     now: Cell<Nanos>,
+    /// Words the operator has said.
+    told: Cell<usize>,
     words: Sender<Word>,
     dropped: &'a AtomicU64,
     /// From `open` in seconds.
@@ -58,6 +60,7 @@ enum Happening {
     Word(Word),
     Drop(u64),
     Switch,
+    Said(Command),
 }
 
 fn feed(change: FeedChange) -> Happening {
@@ -82,10 +85,23 @@ impl World<'_> {
             match happening {
                 Happening::Word(word) => self.words.send(word.clone()).unwrap(),
                 Happening::Drop(count) => drop(self.dropped.fetch_add(*count, Ordering::Relaxed)),
-                Happening::Switch => {}
+                Happening::Switch | Happening::Said(_) => {}
             }
         }
         now
+    }
+
+    /// What the operator says next, when its time has come.
+    fn said(&self) -> Option<Command> {
+        let second = (self.now.get() - open()) / SECOND;
+        let words = self.script.iter().filter_map(|(at, happening)| match happening {
+            Happening::Said(command) => Some((*at, *command)),
+            _ => None,
+        });
+        let (at, command) = words.into_iter().nth(self.told.get())?;
+        let is_due = at <= second;
+        self.told.set(self.told.get() + usize::from(is_due));
+        is_due.then_some(command)
     }
 
     fn switched(&self) -> bool {
@@ -98,7 +114,8 @@ impl World<'_> {
 fn fly(run: &Path, from: i64, script: Vec<(i64, Happening)>) -> Flown {
     let (sender, words) = bounded(1_000);
     let dropped = AtomicU64::new(0);
-    let world = World { now: Cell::new(open() + from * SECOND), words: sender, dropped: &dropped, script };
+    let world =
+        World { now: Cell::new(open() + from * SECOND), told: Cell::new(0), words: sender, dropped: &dropped, script };
     let mut session = PaperSession::open(&options(run), world.now.get()).unwrap().expect("a trading day");
     let mut ear = |_: Nanos, _: &daybook_core::Output| ();
     let mut flight = Flight {
@@ -107,6 +124,7 @@ fn fly(run: &Path, from: i64, script: Vec<(i64, Happening)>) -> Flown {
         now: &|| world.second(),
         wait: &|_| Duration::ZERO,
         kill_switch: &|| world.switched(),
+        said: &|| world.said(),
         wires: None,
         ear: &mut ear,
     };
@@ -233,4 +251,41 @@ fn what_cannot_be_taken_up_is_refused() {
     assert!(refused(&options(&dir.path().join("else")), later).unwrap().contains("something else"));
     // A year that the calendar lacks is no day to trade on.
     assert!(refused(&options(&dir.path().join("late")), "2031-06-10T09:15:00+05:30".parse().unwrap()).is_some());
+}
+
+/// RL-37: an operator halts a session and lets it go on; both are journaled, and nothing is entered in between.
+#[test]
+fn an_operator_halts_and_resumes() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("session");
+    let script = vec![(3_600, Happening::Said(Command::Halt)), (10_800, Happening::Said(Command::Resume))];
+    assert_eq!(fly(&run, -60, script), Flown::Landed);
+    let said = |command| (command, "operator".to_owned());
+    assert_eq!(commands(&run), [said(Command::Halt), said(Command::Resume)]);
+    let entered = |from: i64, until: i64| {
+        let hours = open() + from * SECOND..open() + until * SECOND;
+        let fills = events(&run).into_iter().filter_map(|event| match event {
+            Event::Fill(fill) => Some((fill.exchange_time, fill.position)),
+            _ => None,
+        });
+        fills.filter(|(time, position)| hours.contains(time) && !position.is_zero()).count()
+    };
+    assert_eq!(entered(3_660, 10_800), 0, "halted, nothing is entered");
+    assert!(entered(0, 3_600) > 0 && entered(10_800, 22_500) > 0);
+    assert_derives(&run);
+}
+
+/// An operator's kill leaves every position and stops, as a signal does; taken up, entries wait for a resume.
+#[test]
+fn an_operator_kills_and_the_next_start_waits_for_a_resume() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("session");
+    assert_eq!(fly(&run, -60, vec![(4_000, Happening::Said(Command::Kill))]), Flown::Stopped { flat: true });
+    let fills = |run: &Path| events(run).into_iter().filter(|event| matches!(event, Event::Fill(_))).count();
+    let before = fills(&run);
+    assert_eq!(fly(&run, 4_200, vec![(9_000, Happening::Said(Command::Kill))]), Flown::Stopped { flat: true });
+    assert_eq!(fills(&run), before, "locked until someone resumes");
+    assert_eq!(fly(&run, 9_200, vec![(9_300, Happening::Said(Command::Resume))]), Flown::Landed);
+    assert!(fills(&run) > before);
+    assert_derives(&run);
 }

@@ -382,7 +382,12 @@ fn paper_day(run: &Path, backtest: &BacktestOptions, warm_up: &[PathBuf], kill_a
             assert!(session.resumed_frames > 300);
         }
     }
-    session.end(None).unwrap();
+    if kill_at == Some(u64::MAX) {
+        // Killed between the end of the journal and the manifest.
+        session.pilot.end(None).unwrap();
+    } else {
+        session.end(None).unwrap();
+    }
     options
 }
 
@@ -436,4 +441,24 @@ fn a_session_is_warmed_up_from_history() {
     let prepared = Prepared::open(&strategy).unwrap();
     let error = late.check(&strategy.plan, &prepared.selection, &prepared.calendar).unwrap_err().to_string();
     assert!(error.contains("A ends 2025-06-11") && error.contains("daybook fetch"), "{error}");
+}
+
+/// A process that died between the end of its session's journal and the manifest left a session that is over: the next
+/// start only finishes it.
+#[test]
+fn a_session_that_ended_without_its_manifest_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let strategy = crossover(&market(dir.path()));
+    let run = dir.path().join("run");
+    paper_day(&run, &strategy, &[], Some(u64::MAX));
+    assert!(!run.join("manifest.json").exists());
+    let found = status(&Recorded::open(&run.join("journal")).unwrap(), None, false).unwrap();
+    assert!(found.ended);
+    let key = daybook_journal::SealKey::load_or_create(&dir.path().join("seal.key")).unwrap();
+    assert!(PaperSession::finish(&run, Some(&key)).unwrap());
+    assert!(run.join("manifest.json").exists() && !PaperSession::finish(&run, Some(&key)).unwrap());
+    let recorded = Recorded::open(&run.join("journal")).unwrap();
+    assert_eq!(recorded.journal.seals().len(), 1);
+    assert_eq!(audit(&recorded, &[], BINARY, None, None, &mut |_| ()).unwrap().verdict, "equal");
+    assert!(PaperSession::check(&run).unwrap_err().to_string().contains("the session is over"));
 }

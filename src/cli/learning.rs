@@ -138,6 +138,26 @@ pub struct Promote {
     pub winner: Option<PathBuf>,
 }
 
+/// Arguments of `controls`.
+#[derive(Debug, Args)]
+pub struct Controls {
+    /// Where markets, models and runs go; a market's folder is replaced each time.
+    #[arg(long, value_name = "DIR", default_value = "daybook-controls")]
+    pub out: PathBuf,
+    /// How many seeds are tried, each in both markets.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Updates of the network for each market.
+    #[arg(long, default_value_t = 300)]
+    pub steps: u64,
+    /// Threads of training; all cores when not given.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
 /// How decision times are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Draws {

@@ -1,6 +1,8 @@
 //! Arguments of the commands that look after a live session.
 
+use super::Trade;
 use clap::Args;
+use daybook_adapters::kite_server::Speed;
 use std::path::PathBuf;
 
 /// Arguments of `status`.
@@ -9,4 +11,43 @@ pub struct Status {
     /// The session: its directory, or its journal.
     #[arg(value_name = "SESSION")]
     pub session: PathBuf,
+}
+
+/// Arguments of `preflight`: those of the `trade` that is to follow.
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// The command line of `trade`.
+    #[command(flatten)]
+    pub trade: Trade,
+}
+
+/// Arguments of `halt`, `resume` and `kill`.
+#[derive(Debug, Args)]
+pub struct Operator {
+    /// The session's directory.
+    #[arg(value_name = "SESSION")]
+    pub session: PathBuf,
+}
+
+/// Arguments of `drill`.
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// Kills of the daemon and of the broker, all together.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub kills: u64,
+    /// When and what: the same seed does the same, as far as the machine does.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Orders go to the simulated broker; without it the days are on paper.
+    #[arg(long)]
+    pub live: bool,
+    /// Virtual seconds in a real one.
+    #[arg(long, value_name = "N", default_value = "600")]
+    pub speed: Speed,
+    /// What goes wrong at the broker besides: see `daybook simulate --help`.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+    /// Folder of the drill; replaced each time.
+    #[arg(long, value_name = "DIR", default_value = "daybook-drill")]
+    pub out: PathBuf,
 }

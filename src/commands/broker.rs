@@ -61,16 +61,23 @@ impl Broker {
         Ok(BlockingKite::connect(&self.url, credentials, PORT_OPENS_WITHIN)?)
     }
 
+    /// True while the login of before lives; it is taken up. Nobody is asked.
+    pub fn is_logged_in(&self, kite: &BlockingKite) -> Result<bool, KiteError> {
+        let file = self.token_file.as_deref().map(TokenFile::new);
+        let kept = file.and_then(|file| file.load(&self.url, kite.kite().credentials()));
+        match kept.filter(|_| !self.force_login) {
+            Some(login) => kite.resume(login),
+            None => Ok(false),
+        }
+    }
+
     /// The login of before, while it lives; else a new one.
     pub fn log_in(&self, kite: &BlockingKite) -> Result<(), KiteError> {
-        let credentials = kite.kite().credentials();
-        let file = self.token_file.as_deref().map(TokenFile::new);
-        let kept = file.as_ref().and_then(|file| file.load(&self.url, credentials));
-        if let Some(login) = kept.filter(|_| !self.force_login)
-            && kite.resume(login)?
-        {
+        if self.is_logged_in(kite)? {
             return Ok(());
         }
+        let credentials = kite.kite().credentials();
+        let file = self.token_file.as_deref().map(TokenFile::new);
         let login = if self.is_loopback {
             kite.login_by_itself()?
         } else {

@@ -1,8 +1,9 @@
-//! `config show`: every effective value and where it came from.
+//! `config show`: every effective value and where it came from; `config set`: a value into the settings file.
 
 use super::Verdict;
-use crate::cli::{Cli, Format, Show};
+use crate::cli::{Cli, Format, SetValue, Show};
 use crate::output;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub fn show(cli: &Cli, arguments: &Show) -> Verdict {
@@ -27,5 +28,12 @@ pub fn show(cli: &Cli, arguments: &Show) -> Verdict {
         output::line(format_args!("{:keys$}  {}", "", row.doc));
     }
     output::line(format_args!("\nhash of what changes results: {}", resolved.hash()));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn set(cli: &Cli, arguments: &SetValue) -> Verdict {
+    let path = cli.config.clone().unwrap_or_else(|| PathBuf::from("daybook.toml"));
+    daybook_config::set_in_file(&path, &arguments.key, &arguments.value)?;
+    output::line(format_args!("{} = {} in {}", arguments.key, arguments.value, path.display()));
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use crate::output;
 use daybook_inference::tensors::write_whole;
 use daybook_inference::{Model, timeframes_of};
 use daybook_train::evaluate::{Comparison, Measures};
+use daybook_train::memory::Span;
 use daybook_train::winner::WinnerRecord;
 use daybook_vocabulary::{Date, Evaluation, Event, Hash, ModelNumber};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,16 @@ pub struct Evaluated {
 pub const EVALUATION: &str = "evaluation.json";
 
 pub fn run(cli: &Cli, arguments: &Evaluate) -> Verdict {
+    match evaluated(cli, arguments)? {
+        Some(evaluated) if cli.format == Format::Json => output::json(&evaluated)?,
+        Some(evaluated) => print(&evaluated),
+        None => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Evaluates and writes it down; nothing where decisions were dumped instead.
+pub fn evaluated(cli: &Cli, arguments: &Evaluate) -> Result<Option<Evaluated>, Box<dyn Error>> {
     let folder = &arguments.model;
     let path = folder.join(daybook_replay::learned::MODEL_FILE);
     let model = Arc::new(Model::read(&path)?);
@@ -51,6 +62,9 @@ pub fn run(cli: &Cli, arguments: &Evaluate) -> Verdict {
         set: &arguments.set,
     };
     let data = Data::open(cli, &wanted)?;
+    if arguments.dump_decisions.is_none() {
+        refuse_what_was_learned_from(&model, data.span(Some(from), Some(to)))?;
+    }
     let bar = output::progress(data.candles(), "inputs");
     let mut progress = |inputs: u64| bar.set_position(inputs);
     if let (Some(count), Some(out)) = (arguments.dump_decisions, &arguments.out) {
@@ -59,7 +73,7 @@ pub fn run(cli: &Cli, arguments: &Evaluate) -> Verdict {
         bar.finish_and_clear();
         let (found, hash) = dumped?;
         output::line(format_args!("{found} decisions of {} symbols in {} ({hash})", symbols.len(), out.display()));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(None);
     }
     bar.set_message("evaluating");
     let comparison = data.compare(Arc::clone(&model), &path, model.facts.seed, &mut progress);
@@ -74,12 +88,7 @@ pub fn run(cli: &Cli, arguments: &Evaluate) -> Verdict {
     };
     let evaluated = Evaluated { record, from: from.to_string(), to: to.to_string(), uses, comparison };
     write_down(folder, &model, &data.content(), &evaluated)?;
-    if cli.format == Format::Json {
-        output::json(&evaluated)?;
-    } else {
-        print(&evaluated);
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(Some(evaluated))
 }
 
 fn dates_of(arguments: &Evaluate, model: &Model) -> Result<(Date, Date), Box<dyn Error>> {
@@ -89,6 +98,18 @@ fn dates_of(arguments: &Evaluate, model: &Model) -> Result<(Date, Date), Box<dyn
     let recorded = model.facts.lineage.get("holdout").and_then(|text| text.split_once(".."));
     let (from, to) = recorded.ok_or("the model was trained without a range held out: give --holdout DATE..DATE")?;
     Ok((from.parse()?, to.parse()?))
+}
+
+/// A model is not judged by what it was trained on.
+fn refuse_what_was_learned_from(model: &Model, asked: Span) -> Result<(), Box<dyn Error>> {
+    let Some(text) = model.facts.lineage.get("training") else { return Ok(()) };
+    let trained: Span = text.parse().map_err(|error| format!("the model's record of its training: {error}"))?;
+    if asked.overlaps(&trained) {
+        return Err(
+            format!("the model was trained on {trained}, which meets {asked}: evaluate it on other sessions").into()
+        );
+    }
+    Ok(())
 }
 
 fn write_down(folder: &Path, model: &Model, content: &[String], evaluated: &Evaluated) -> Result<(), Box<dyn Error>> {
@@ -111,7 +132,8 @@ fn write_down(folder: &Path, model: &Model, content: &[String], evaluated: &Eval
     super::train::write_report(folder, Some(&evaluated.comparison))
 }
 
-fn print(evaluated: &Evaluated) {
+/// Prints it for people.
+pub fn print(evaluated: &Evaluated) {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
     output::line(format_args!("{} to {}, evaluated {} times", evaluated.from, evaluated.to, evaluated.uses));
     output::line(

@@ -11,6 +11,23 @@ use std::error::Error;
 use std::process::ExitCode;
 
 pub fn run(cli: &Cli, arguments: &Promote) -> Verdict {
+    let promoted = promoted(cli, arguments)?;
+    if cli.format == Format::Json {
+        output::json(&promoted)?;
+    } else {
+        print(&promoted);
+    }
+    Ok(if promoted.promoted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints it for people.
+pub fn print(promoted: &Promoted) {
+    let word = if promoted.promoted { "promoted" } else { "not promoted" };
+    output::line(format_args!("{word}: {}", promoted.reason));
+}
+
+/// Promotes, or not, and journals which.
+pub fn promoted(cli: &Cli, arguments: &Promote) -> Result<Promoted, Box<dyn Error>> {
     let place = arguments.model.join(EVALUATION);
     let text = std::fs::read_to_string(&place)
         .map_err(|error| format!("{}: {error}; run `daybook evaluate` first", place.display()))?;
@@ -22,13 +39,7 @@ pub fn run(cli: &Cli, arguments: &Promote) -> Verdict {
     let winner = winner.ok_or("give --winner DIR, or the setting learn.winner")?;
     let promoted = promote(&model, evaluated.record, &winner)?;
     journal(arguments, &promoted)?;
-    if cli.format == Format::Json {
-        output::json(&promoted)?;
-    } else {
-        let word = if promoted.promoted { "promoted" } else { "not promoted" };
-        output::line(format_args!("{word}: {}", promoted.reason));
-    }
-    Ok(if promoted.promoted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(promoted)
 }
 
 fn journal(arguments: &Promote, promoted: &Promoted) -> Result<(), Box<dyn Error>> {

@@ -1,29 +1,34 @@
-//! `trade`: a day on paper, on the broker's quotes.
+//! `trade`: a day on the broker's quotes, on paper or with orders at the broker.
 //!
 //! - Wires on their own thread, the core on this one, a bounded queue between them.
-//! - What is refused is refused before the broker is asked anything but the time.
-//! - Nothing is sent: there is no path from here to the broker's orders.
+//! - It begins when every gate of [`gates`] is open; `--dry-run` goes through them and does nothing else.
+//! - On paper nothing is sent: without a broker in its settings a session has no wires of orders.
+
+mod gates;
+mod mode;
+mod orders;
 
 use super::Verdict;
-use super::broker::Broker;
-use crate::cli::{Cli, Clock, Format, Trade};
+use crate::cli::{Cli, Format, Trade};
 use crate::output;
 use daybook_adapters::kite::instruments::Listed;
 use daybook_adapters::kite::messages::Message;
 use daybook_adapters::kite::ticker::{FeedEvent, FeedLimits};
-use daybook_adapters::kite::ticks::{Mode, Token};
+use daybook_adapters::kite::ticks::{Mode as Detail, Token};
 use daybook_adapters::kite::{BlockingKite, KiteError};
-use daybook_config::{Calendar, Origin, calendar::Day};
 use daybook_core::{Conclusion, Output};
-use daybook_replay::Plan;
 use daybook_replay::live::{
-    Flight, Flown, OfficialReport, PaperOptions, PaperSession, Prints, QUEUE_WORDS, Stage, Word, compare_with_official,
+    Flight, Flown, OfficialReport, PaperOptions, PaperSession, Prints, QUEUE_WORDS, Stage, Wires, Word,
+    compare_with_official,
 };
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{FeedChange, FeedState, Instrument, Nanos};
+use gates::Ready;
+use mode::Mode;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::error::Error;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,8 +36,8 @@ use std::time::Duration;
 
 /// Looked for in the session's directory and where the command was given.
 const KILL_SWITCH: &str = ".killswitch";
-/// The longest the core sleeps: what nobody says (a file, an overrun) is looked for between two words.
-const SLEEP_MAX: Duration = Duration::from_millis(50);
+/// The broker's books are asked for so often, in the session's time.
+const BOOKS_EVERY: i64 = 5 * SECOND;
 /// The exchange that is traded.
 const EXCHANGE: &str = "NSE";
 
@@ -55,38 +60,30 @@ struct Ended {
 }
 
 pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
-    let settings = settings(cli, arguments)?;
-    PaperSession::check(&arguments.session)?;
-    let mut calendar = Calendar::by_market("nse")?;
-    if let Some(file) = &settings.calendar_file {
-        calendar.extend_from_file(file)?;
+    if arguments.dry_run {
+        return rehearse(cli, arguments, false);
     }
-    let plan = Plan::new(&arguments.strategy, &parameters(arguments), settings.clone())?;
-    let broker = Broker::of(cli, &arguments.broker_url, false, &settings)?;
-    match (arguments.clock, broker.is_loopback()) {
-        (Some(Clock::Broker), false) => {
-            return Err("--clock broker: only a simulated broker on this machine has one".into());
-        }
-        (Some(Clock::System), true) => {
-            return Err("--clock system: a simulated broker lives in its own time; leave --clock out".into());
-        }
-        _ => {}
-    }
-    let kite = broker.connect()?;
-    let date = calendar.date_of(kite.now());
-    let Day::Session(session) = calendar.require(date)? else {
-        output::line(format_args!("{date} is not a trading day; nothing to do"));
+    let mut ready = Ready::new(false);
+    ready.pass(cli, arguments)?;
+    if let Some(why) = &ready.idle {
+        output::line(why);
         return Ok(ExitCode::SUCCESS);
+    }
+    if ready.mode == Mode::Live && !is_loopback(&ready) {
+        confirm(arguments)?;
+    }
+    let instruments = ready.instruments();
+    let Ready { plan: Some(plan), calendar: Some(calendar), kite: Some(kite), seal: Some(seal), listed, .. } = ready
+    else {
+        return Err("the gates passed without everything a session needs; this is a fault of daybook".into());
     };
-    if kite.now() >= session.close() {
-        output::line(format_args!("the session of {date} is over; nothing to do"));
+    if PaperSession::finish(&arguments.session, Some(&seal))? {
+        output::line(format_args!("the session {} had ended; now it is whole", arguments.session.display()));
         return Ok(ExitCode::SUCCESS);
     }
-    broker.log_in(&kite)?;
-    let listed = listed(&kite, arguments)?;
     let options = PaperOptions {
         plan,
-        instruments: listed.iter().map(instrument).collect(),
+        instruments,
         interval: arguments.interval,
         calendar,
         grace: i64::from(arguments.slice_grace_ms) * 1_000_000,
@@ -94,48 +91,55 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
         binary: output::binary_hash()?,
         warm_up: arguments.journal.iter().map(|path| super::journal_of(path)).collect(),
     };
-    let seal = super::backtest::seal_key(&settings)?;
     let Some(paper) = PaperSession::open(&options, kite.now())? else { return Ok(ExitCode::SUCCESS) };
-    let ended = fly(arguments, &kite, paper, &listed, &seal)?;
+    let kite = Arc::new(kite);
+    let ended = fly(arguments, &kite, paper, (&options, &listed), &seal)?;
     say(cli, &ended)?;
     Ok(if ended.flat { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The settings in force; on paper the profile is realistic unless somebody says otherwise.
-fn settings(cli: &Cli, arguments: &Trade) -> Result<daybook_config::Settings, Box<dyn Error>> {
-    let mut overrides: Vec<(String, String)> =
-        arguments.set.iter().filter(|(key, _)| key.contains('.')).cloned().collect();
-    overrides.extend(arguments.profile.iter().map(|profile| ("profile".to_owned(), profile.clone())));
-    let resolved = super::settings(cli, overrides.clone())?;
-    if resolved.origin("profile") != Some(&Origin::Default) {
-        return Ok(resolved.settings);
-    }
-    overrides.push(("profile".to_owned(), "realistic".to_owned()));
-    Ok(super::settings(cli, overrides)?.settings)
+fn is_loopback(ready: &Ready) -> bool {
+    ready.broker.as_ref().is_some_and(super::broker::Broker::is_loopback)
 }
 
-fn parameters(arguments: &Trade) -> BTreeMap<String, String> {
-    arguments.set.iter().filter(|(key, _)| !key.contains('.')).cloned().collect()
+/// Orders with real money: a person types the session's name.
+fn confirm(arguments: &Trade) -> Result<(), Box<dyn Error>> {
+    let name = arguments.session.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !std::io::stdin().is_terminal() {
+        return Err("--arm with a real broker asks a person for the session's name: start it at a terminal".into());
+    }
+    let mut errors = std::io::stderr();
+    // Whoever cannot be asked cannot answer either.
+    let _ = writeln!(errors, "orders of real money go to {}; type the session's name to arm it:", arguments.broker_url);
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| format!("stdin: {error}"))?;
+    if line.trim() == name {
+        return Ok(());
+    }
+    Err(format!("'{}' is not '{name}': nothing was armed, nothing was sent", line.trim()).into())
 }
 
-/// The instruments that are traded, in order of symbol; an error that names each one that cannot be.
-fn listed(kite: &BlockingKite, arguments: &Trade) -> Result<Vec<Listed>, Box<dyn Error>> {
-    let list = kite.instruments(EXCHANGE)?;
-    let mut found = BTreeMap::new();
-    for symbol in &arguments.symbols {
-        match list.find(EXCHANGE, symbol) {
-            Some(one) if one.is_tradable() => drop(found.insert(symbol.clone(), one.clone())),
-            Some(_) => return Err(format!("{symbol} is an index: it is not traded").into()),
-            None => {
-                let near = daybook_config::nearest_first(symbol, list.symbols(EXCHANGE));
-                let near: Vec<&str> = near.into_iter().take(3).collect();
-                return Err(
-                    format!("the broker lists no {EXCHANGE}:{symbol}; the nearest are {}", near.join(", ")).into()
-                );
-            }
-        }
+/// Every gate, and nothing else: `--dry-run`, and `preflight`, which asks nobody to log in.
+pub fn rehearse(cli: &Cli, arguments: &Trade, looks_only: bool) -> Verdict {
+    let mut ready = Ready::new(looks_only);
+    let gates = ready.all(cli, arguments);
+    let stops = gates.iter().filter(|gate| gate.verdict == gates::Verdict::Blocked).count();
+    if cli.format == Format::Json {
+        output::json(&serde_json::json!({ "passes": stops == 0, "mode": ready.mode.to_string(), "gates": gates }))?;
+    } else {
+        gates::print(&gates);
+        output::line(match stops {
+            0 => format!("every gate is open; `daybook trade` would begin, {}", ready.mode),
+            1 => "one gate blocks: `daybook trade` would not begin".to_owned(),
+            some => format!("{some} gates block: `daybook trade` would not begin"),
+        });
     }
-    Ok(found.into_values().collect())
+    Ok(if stops == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Files that set the kill switch.
+fn kill_switches(session: &Path) -> [PathBuf; 2] {
+    [session.join(KILL_SWITCH), PathBuf::from(KILL_SWITCH)]
 }
 
 fn instrument(listed: &Listed) -> Instrument {
@@ -145,9 +149,9 @@ fn instrument(listed: &Listed) -> Instrument {
 /// The day itself: wires there, the core here.
 fn fly(
     arguments: &Trade,
-    kite: &BlockingKite,
+    kite: &Arc<BlockingKite>,
     mut paper: PaperSession,
-    listed: &[Listed],
+    (options, listed): (&PaperOptions, &[Listed]),
     seal: &daybook_journal::SealKey,
 ) -> Result<Ended, Box<dyn Error>> {
     let (queue, words) = crossbeam::channel::bounded(QUEUE_WORDS);
@@ -158,10 +162,16 @@ fn fly(
         let _ = stop.try_send(Word::Stop(source));
     })?;
     let tokens: Vec<Token> = listed.iter().map(|one| one.token).collect();
-    let wanted = tokens.iter().map(|token| (*token, Mode::Full)).collect();
+    let wanted = tokens.iter().map(|token| (*token, Detail::Full)).collect();
     let (mut prints, lost) = (Prints::new(&tokens), dropped.clone());
+    let wires = orders::begin(kite, &mut paper, options, queue.clone(), BOOKS_EVERY)?;
+    let row = wires.as_ref().map(Wires::listener);
     let streaming = kite.stream(wanted, FeedLimits::default(), move |event| {
-        if let Some(word) = word_of(event, &mut prints)
+        let word = match (event, &row) {
+            (FeedEvent::Message(Message::Order(order), _), Some(row)) => row(&order),
+            (event, _) => word_of(event, &mut prints),
+        };
+        if let Some(word) = word
             && queue.try_send(word).is_err()
         {
             lost.fetch_add(1, Ordering::Relaxed);
@@ -170,19 +180,23 @@ fn fly(
     })?;
     let run = &arguments.session;
     let resumed_frames = paper.resumed_frames;
+    let switches = kill_switches(run);
+    let longest = Duration::from_millis(u64::from(arguments.loop_ms));
     let mut said = Said::default();
     let mut ear = |time: Nanos, output: &Output| said.hear(time, output);
     let mut flight = Flight {
         words: &words,
         dropped: &dropped,
         now: &|| kite.now(),
-        wait: &|nanos| kite.kite().outside(nanos.min(MINUTE)).min(SLEEP_MAX),
-        kill_switch: &|| run.join(KILL_SWITCH).exists() || std::path::Path::new(KILL_SWITCH).exists(),
-        wires: None,
+        wait: &|nanos| kite.kite().outside(nanos.min(MINUTE)).min(longest),
+        kill_switch: &|| switches.iter().any(|file| file.exists()),
+        said: &|| super::operator::take(run),
+        wires: wires.as_ref(),
         ear: &mut ear,
     };
     let flown = flight.fly(&mut paper.pilot)?;
     drop(streaming);
+    drop(wires);
     let core = paper.pilot.recorder().core();
     let (bars, equity) = (core.counts().bars, core.ledger().equity());
     let over = paper.pilot.stage() == Stage::Over;

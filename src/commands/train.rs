@@ -3,8 +3,9 @@
 //! - What cannot work is refused before any work is done: ranges that meet, shapes that need more memory than there is.
 //! - A run goes on from its checkpoint; killed at any moment it loses the steps since then and nothing else.
 
-use super::Verdict;
-use crate::cli::{Cli, Phase, Train};
+use super::evaluate::Evaluated;
+use super::{Verdict, evaluate, promote};
+use crate::cli::{Cli, Format, Phase, Train};
 use crate::learning::choice::Choice;
 use crate::learning::data::{Data, Wanted};
 use crate::learning::record::{TrainingJournal, as_training_error, told};
@@ -20,15 +21,42 @@ use daybook_train::memory::{Epsilon, Memory, MemoryError, Span, TrainingSet};
 use daybook_train::network::{Example, Learner};
 use daybook_train::run::{Ended, RunPlan, Saved, Watcher, run as run_training};
 use daybook_train::thermal::{Heat, Sensor};
+use daybook_train::winner::Promoted;
 use daybook_train::{Dataset, Host, StepRecord, TrainError, TrainSettings, Trainer};
 use daybook_vocabulary::{Date, Event, Hash, TrainingStarted};
 use indicatif::ProgressBar;
+use serde::Serialize;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
+    if cli.format == Format::Json {
+        output::lines_aside();
+    }
+    let told = go(cli, arguments)?;
+    if cli.format == Format::Json {
+        output::json(&told)?;
+    }
+    let good = told.ended.is_none_or(|ended| ended == "finished") && told.promotion.is_none_or(|one| one.promoted);
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a training came to, as `--format json` prints it.
+#[derive(Default, Serialize)]
+struct Outcome {
+    transitions: u64,
+    decisions: u64,
+    memory: String,
+    ended: Option<&'static str>,
+    model: Option<String>,
+    steps: Option<u64>,
+    evaluation: Option<Evaluated>,
+    promotion: Option<Promoted>,
+}
+
+fn go(cli: &Cli, arguments: &Train) -> Result<Outcome, Box<dyn Error>> {
     let resolved = super::settings(cli, arguments.set.clone())?.settings;
     let choice = Choice::of(arguments, &resolved)?;
     let backend = choice.device.open()?;
@@ -70,22 +98,47 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
     };
     let memory = Arc::new(remembered.take(&arguments.out, "training")?);
     let mut learned_from = TrainingSet::new(Arc::clone(&memory), training, choice.sampling)?;
-    match arguments.phase {
-        Phase::Features => tell_features(&memory),
-        Phase::BacktraceTrain => tell_trades(&memory, &data),
-        _ => tell_transitions(&memory),
-    }
+    tell(arguments.phase, &memory, &data);
     let fitted = Fitted::fit(memory.features(), learned_from.scaler_range())?;
     let decisions = output::grouped(learned_from.decisions() as u64);
     output::line(format_args!("{decisions} decision times to learn from, scaler fitted"));
+    let mut told = Outcome {
+        transitions: memory.transitions().len() as u64,
+        decisions: learned_from.decisions() as u64,
+        memory: memory.content_hash(),
+        ..Outcome::default()
+    };
     if arguments.phase < Phase::Train {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(told);
     }
     let facts = facts_of(&choice, &data, &memory, training, explored);
     let job = Job { arguments, choice: &choice, settings: choice.settings.clone(), backend, host, facts };
     let ended = job.train(&mut learned_from, &fitted)?;
     drop((learned_from, memory));
-    if ended == Ended::Finished { after(cli, arguments, &choice) } else { Ok(ExitCode::FAILURE) }
+    let model = Model::read(&arguments.out.join(daybook_replay::learned::MODEL_FILE))?;
+    (told.model, told.steps) = (Some(model.hash), Some(model.facts.steps));
+    told.ended = Some(word(ended));
+    if ended == Ended::Finished {
+        after(cli, arguments, &choice, &mut told)?;
+    }
+    Ok(told)
+}
+
+/// Says of a memory what the phase is about.
+fn tell(phase: Phase, memory: &Memory, data: &Data) {
+    match phase {
+        Phase::Features => tell_features(memory),
+        Phase::PopulateTrain | Phase::Train | Phase::PopulateHoldout => tell_transitions(memory),
+        _ => tell_trades(memory, data),
+    }
+}
+
+const fn word(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Finished => "finished",
+        Ended::Stopped => "stopped",
+        Ended::TooHot => "too-hot",
+    }
 }
 
 /// Refuses a phase that could not be gone through to its end, before hours are spent.
@@ -100,13 +153,11 @@ fn refuse_too_far(arguments: &Train, choice: &Choice) -> Result<(), String> {
 }
 
 /// The phases behind training.
-fn after(cli: &Cli, arguments: &Train, choice: &Choice) -> Verdict {
-    let (Some((from, to)), true) = (choice.holdout, arguments.phase > Phase::Train) else {
-        return Ok(ExitCode::SUCCESS);
-    };
+fn after(cli: &Cli, arguments: &Train, choice: &Choice, told: &mut Outcome) -> Result<(), Box<dyn Error>> {
+    let (Some((from, to)), true) = (choice.holdout, arguments.phase > Phase::Train) else { return Ok(()) };
     hold_out(cli, arguments, choice, (from, to))?;
     if arguments.phase < Phase::Evaluate {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let evaluate = crate::cli::Evaluate {
         model: arguments.out.clone(),
@@ -117,12 +168,16 @@ fn after(cli: &Cli, arguments: &Train, choice: &Choice) -> Verdict {
         dump_decisions: None,
         out: None,
     };
-    super::evaluate::run(cli, &evaluate)?;
+    told.evaluation = evaluate::evaluated(cli, &evaluate)?;
+    told.evaluation.iter().for_each(evaluate::print);
     if arguments.phase < Phase::Promote {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let (model, winner) = (arguments.out.clone(), choice.winner.clone());
-    super::promote::run(cli, &crate::cli::Promote { model, winner })
+    let promoted = promote::promoted(cli, &crate::cli::Promote { model, winner })?;
+    promote::print(&promoted);
+    told.promotion = Some(promoted);
+    Ok(())
 }
 
 /// The held-out range as the model trades it, as a memory of its own.
@@ -149,10 +204,7 @@ fn hold_out(cli: &Cli, arguments: &Train, choice: &Choice, dates: (Date, Date)) 
         binary: &binary,
     };
     let memory = remembered.take(&arguments.out, "holdout")?;
-    match arguments.phase {
-        Phase::PopulateHoldout => tell_transitions(&memory),
-        _ => tell_trades(&memory, &data),
-    }
+    tell(arguments.phase, &memory, &data);
     Ok(())
 }
 
@@ -229,6 +281,9 @@ impl Job<'_> {
         let stop = arguments.out.join("stop");
         let mut desk = Desk { bar, journal, stop, reward: None };
         let mut zones = if self.choice.thermal { sensor::Zones::find() } else { None };
+        if self.choice.thermal && zones.is_none() {
+            tracing::warn!("this machine shows no temperature: training goes on without the thermal guard");
+        }
         let guard = zones.as_mut().map(|zones| zones as &mut dyn Sensor);
         let ended = run_training(&mut trainer, set, &self.facts, &plan, guard, &mut desk);
         desk.bar.finish_and_clear();

@@ -4,6 +4,7 @@ use super::Verdict;
 use crate::cli::{Cli, Format, Verify};
 use crate::output;
 use daybook_journal::{PublicKey, Verdict as Found, verify};
+use daybook_replay::Recorded;
 use daybook_replay::report::Manifest;
 use serde::Serialize;
 use std::path::Path;
@@ -13,6 +14,8 @@ use std::process::ExitCode;
 #[derive(Serialize)]
 struct Finding {
     verdict: &'static str,
+    /// A session on a live market that has not ended: it has no manifest yet, and its journal is all there is.
+    unended: bool,
     file: Option<String>,
     offset: Option<u64>,
     seq: Option<u64>,
@@ -51,6 +54,7 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
         Ok(Found::Damaged { file, offset, seq, reason }) => (
             Finding {
                 verdict: "damaged",
+                unended: false,
                 file: Some(file.display().to_string()),
                 offset: Some(offset),
                 seq: Some(seq),
@@ -64,7 +68,9 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
     if cli.format == Format::Json {
         output::json(&finding)?;
     } else if sound {
-        output::line(format_args!("{}: {summary}", finding.verdict));
+        let unended =
+            if finding.unended { "; the session has not ended: it has no manifest and no seal yet" } else { "" };
+        output::line(format_args!("{}: {summary}{unended}", finding.verdict));
     } else {
         let place = |name: &str, value: Option<u64>| value.map(|value| format!(", {name} {value}")).unwrap_or_default();
         output::line(format_args!(
@@ -81,9 +87,13 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
 
 /// A run's other files, against its manifest; of a journal that was archived, the files that stay.
 fn manifest(path: &Path, journal: &Path, archived: bool) -> Finding {
-    let sound = Finding { verdict: "sound", file: None, offset: None, seq: None, reason: None };
+    let sound = Finding { verdict: "sound", unended: false, file: None, offset: None, seq: None, reason: None };
     if journal == path {
         return sound;
+    }
+    let is_live = || Recorded::open(journal).is_ok_and(|recorded| recorded.holds_its_inputs());
+    if !path.join("manifest.json").exists() && is_live() {
+        return Finding { unended: true, ..sound };
     }
     let checked = if archived { Manifest::verify_archived(path) } else { Manifest::verify(path) };
     match checked {
@@ -95,6 +105,7 @@ fn manifest(path: &Path, journal: &Path, archived: bool) -> Finding {
 fn damaged(file: &Path, reason: String) -> Finding {
     Finding {
         verdict: "damaged",
+        unended: false,
         file: Some(file.display().to_string()),
         offset: None,
         seq: None,

@@ -145,7 +145,8 @@ impl Data {
         // Several random runs, so that one lucky seed does not stand for chance.
         let mut random = TrialFacts::default();
         for offset in 0..3 {
-            let one = self.facts_of(&run(Box::new(self.exploring(None, Epsilon::RANDOM, seed + offset)), progress)?);
+            let one = self
+                .facts_of(&run(Box::new(self.exploring(None, Epsilon::RANDOM, seed.wrapping_add(offset))), progress)?);
             random.trades.extend(one.trades);
             random.actions.iter_mut().zip(one.actions).for_each(|(sum, count)| *sum += count);
             random.equity.extend(one.equity);

@@ -15,7 +15,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:44rem;mar
     h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .3rem}svg{width:100%;height:auto;background:#fafafa}\
     text{font:11px system-ui,sans-serif;fill:#666}table{border-collapse:collapse;width:100%}\
     td,th{padding:.2rem .5rem;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}\
-    td{overflow-wrap:anywhere}.wide{overflow-x:auto}.numbers{font-size:.72rem;line-height:1.35}\
+    td{overflow-wrap:anywhere}td:first-child{white-space:nowrap}.wide{overflow-x:auto}.numbers{font-size:.72rem;line-height:1.35}\
     .numbers td,.numbers th{padding:.2rem .25rem;overflow-wrap:normal;vertical-align:top}\
     @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}svg{background:#222}td,th{border-color:#444}}";
 

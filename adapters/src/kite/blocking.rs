@@ -4,7 +4,7 @@
 //! - Several threads may call at once; each waits for its own answer, and all share the rate buckets.
 //! - Must never: be called from inside a runtime; it would wait for itself.
 
-use super::client::Kite;
+use super::client::{Kite, LastPrices, Margins};
 use super::error::KiteError;
 use super::history::Page;
 use super::instruments::Instruments;
@@ -82,6 +82,16 @@ impl BlockingKite {
     /// The day's list of instruments of an exchange, as text.
     pub fn instruments_text(&self, exchange: &str) -> Result<String, KiteError> {
         self.runtime.block_on(self.kite.instruments_text(Some(exchange)))
+    }
+
+    /// Last prices of `EXCHANGE:SYMBOL`s; what the broker does not know is not in the answer.
+    pub fn last_prices(&self, names: &[String]) -> Result<LastPrices, KiteError> {
+        self.runtime.block_on(self.kite.last_prices(names))
+    }
+
+    /// The money of the equity segment.
+    pub fn margins(&self) -> Result<Margins, KiteError> {
+        self.runtime.block_on(self.kite.margins())
     }
 
     /// A page of candles.

@@ -150,6 +150,12 @@ pub(crate) fn is_locked(path: &Path) -> bool {
     tried == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
+/// Bytes that are free for us where `dir` lies.
+pub fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let system = rustix::fs::statvfs(dir)?;
+    Ok(system.f_bavail.saturating_mul(system.f_frsize))
+}
+
 /// Reserves blocks; a file system that cannot gets a plain length instead.
 fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
     if len == 0 {

@@ -16,8 +16,11 @@ pub const SIZE_MAX: usize = 512;
 pub fn estimate(shape: &Shape, symbols: usize, micro_batch: usize, threads: usize) -> u64 {
     let row: usize = shape.timeframes().iter().map(Workspace::bytes_per_row).sum();
     // Parameters, target, moments, sum; per thread the parameters' own copies and gradients in the library.
-    let parameters = 4 * shape.parameter_count() * (6 + 4 * threads);
-    (row as u64) * (symbols * micro_batch * threads) as u64 + parameters as u64
+    let copies = (threads as u64).saturating_mul(4).saturating_add(6);
+    let parameters = (4 * shape.parameter_count() as u64).saturating_mul(copies);
+    let rows =
+        [symbols, micro_batch, threads].into_iter().fold(1u64, |product, one| product.saturating_mul(one as u64));
+    (row as u64).saturating_mul(rows).saturating_add(parameters)
 }
 
 /// The largest power of two whose estimate fits and whose try succeeds; a size below 8 only where 8 does not fit.

@@ -295,6 +295,16 @@ fn sampling_is_seeded_uniform_or_by_surprise() {
     assert!(uniform.sampling_state().is_empty());
 }
 
+/// A model's record says what it was trained on, so that nobody evaluates it there.
+#[test]
+fn a_span_reads_back() {
+    let some = Span { from: Nanos(1_706_725_800_000_000_000), until: Nanos(1_709_231_400_000_000_001) };
+    for span in [some, Span::ALL, Span { from: Nanos::MIN, ..some }] {
+        assert_eq!(span.to_string().parse(), Ok(span));
+    }
+    assert!("now until then".parse::<Span>().is_err() && "2024-01-01".parse::<Span>().is_err());
+}
+
 /// Phases: a memory read back is the memory that was written; of another key or damaged it is not handed out.
 #[test]
 fn a_memory_read_back_is_the_memory_that_was_written() {

@@ -65,6 +65,8 @@ pub struct Flight<'a> {
     pub wait: &'a dyn Fn(i64) -> Duration,
     /// True once the kill switch is set.
     pub kill_switch: &'a dyn Fn() -> bool,
+    /// What an operator said since it was asked last.
+    pub said: &'a dyn Fn() -> Option<Command>,
     /// The wires of orders, where the session has a broker.
     pub wires: Option<&'a Wires>,
     /// Hears what the core concludes.
@@ -199,6 +201,11 @@ impl Flight<'_> {
         let silent = self.wires.is_some() && now - *log.alive.get_or_insert(now) >= LOST_FOR;
         if silent && !std::mem::replace(&mut log.degraded, true) {
             decided |= self.command(pilot, log, now, Command::Halt, "heartbeat")?;
+        }
+        match (self.said)() {
+            Some(Command::Kill) => decided |= self.stop(pilot, log, now, "operator")?,
+            Some(command) => decided |= self.command(pilot, log, now, command, "operator")?,
+            None => {}
         }
         if log.stopping_since.is_none() && (self.kill_switch)() {
             decided |= self.stop(pilot, log, now, "killswitch-file")?;

@@ -11,7 +11,7 @@ use super::pilot::{Course, Pilot};
 use super::recorder::{Heard, Recorder};
 use super::snapshots::{Saver, store_of};
 use super::warm_up::{WarmUp, filter_of};
-use crate::catalog::Selection;
+use crate::catalog::{Selection, decode};
 use crate::error::ReplayError;
 use crate::history::Range;
 use crate::plan::Plan;
@@ -19,9 +19,18 @@ use crate::recorded::Recorded;
 use crate::report::Manifest;
 use crate::rundir::{remove, sibling};
 use daybook_config::{Calendar, ProtectiveStop, Settings, Venue, calendar::Day};
+use daybook_core::DIGEST_EVERY;
 use daybook_journal::{Head, Journal, Options, SealKey, Writer};
-use daybook_vocabulary::{Date, Hash, InputFilter, Instrument, Interval, Nanos, SessionHeader, SessionMode, TakenUp};
+use daybook_vocabulary::{
+    Command, Date, Event, Hash, InputFilter, Instrument, Interval, Kind, Label, Nanos, OperatorCommand, SessionHeader,
+    SessionMode, TakenUp,
+};
 use std::path::{Path, PathBuf};
+
+/// What follows the close of a session is less than this.
+const LAST_FRAMES: u64 = 16_384;
+/// Bytes of a segment of a session's journal.
+const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What a session is told once.
 #[derive(Debug, Clone)]
@@ -59,12 +68,35 @@ impl PaperSession {
         if run.join("manifest.json").exists() {
             return Err(not_a_run(run, "the session is over; choose another --session"));
         }
+        if Journal::open(&run.join("journal")).is_ok_and(|journal| journal.is_being_written()) {
+            return Err(not_a_run(run, "another daemon is at work on it; stop that one, or choose another --session"));
+        }
         let is_other = run.exists() && !run.join("journal").is_dir();
         let is_empty = std::fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
         if is_other && !is_empty {
             return Err(not_a_run(run, "it holds something else; choose another --session"));
         }
         Ok(())
+    }
+
+    /// Finishes a session whose process died between its end and its manifest: seals it where it is not sealed, and
+    /// writes the manifest. True where that was all there was to do.
+    pub fn finish(run: &Path, seal: Option<&SealKey>) -> Result<bool, ReplayError> {
+        let journal = run.join("journal");
+        if run.join("manifest.json").exists() || !journal.exists() || Journal::open(&journal)?.head().frames == 0 {
+            return Ok(false);
+        }
+        let recorded = Recorded::open(&journal)?;
+        if !is_ended(&recorded)? {
+            return Ok(false);
+        }
+        let mut writer = Writer::open(&journal, layout())?;
+        if let Some(key) = seal.filter(|_| recorded.journal.seals().is_empty()) {
+            writer.seal(key)?;
+        }
+        writer.close()?;
+        Manifest::write(run, &[]).map_err(|error| ReplayError::Report(error.to_string()))?;
+        Ok(true)
     }
 
     /// Begins the session of `now`'s date, or takes it up. Nothing on a day without trading.
@@ -98,7 +130,10 @@ impl PaperSession {
         if options.plan.settings.snapshot_every > 0 && header.binary == options.binary {
             recorder.keep_snapshots(Saver::new(&run, &header, options.plan.settings.snapshot_keep as usize));
         }
-        Ok(Pilot::new(recorder, course, now)?.map(|pilot| Self { pilot, resumed_frames, run }))
+        let closed = begun && is_closed(&Recorded::open(&journal)?, date)?;
+        let pilot = Pilot::new(recorder, course, now)?;
+        let pilot = pilot.map(|pilot| if closed { pilot.after_the_close() } else { pilot });
+        Ok(pilot.map(|pilot| Self { pilot, resumed_frames, run }))
     }
 
     /// Who its orders are to the broker: the same for every process that takes the session up.
@@ -108,6 +143,17 @@ impl PaperSession {
         let orders = recorder.core().counts().orders;
         let protection = options.plan.settings.live_market_protection;
         Ok(Names::new(id, options.instruments.clone(), orders, protection))
+    }
+
+    /// Arms it: from here on orders may be sent. Journaled, durable, and once for all starts of the session.
+    pub fn arm(&mut self, now: Nanos, source: &str) -> Result<(), ReplayError> {
+        let recorder = self.pilot.recorder();
+        if !recorder.core().is_armed() {
+            let armed = OperatorCommand { command: Command::Arm, source: Label::new(source) };
+            recorder.hear(now.max(recorder.now()), &Heard::Command(armed))?;
+            recorder.make_durable(Vec::<()>::new())?;
+        }
+        Ok(())
     }
 
     /// Ends the session for good: its last digest, its seal, its manifest.
@@ -121,6 +167,43 @@ impl PaperSession {
     pub fn leave(self) -> Result<Head, ReplayError> {
         self.pilot.leave()
     }
+}
+
+/// A reserve for the day the disk is full, and segments of a size that a day fills some of.
+fn layout() -> Options {
+    Options { segment_bytes: SEGMENT_BYTES, ..Options::live() }
+}
+
+/// True where the session of a date was closed: one of the last things that happen to it.
+fn is_closed(recorded: &Recorded, date: Date) -> Result<bool, ReplayError> {
+    let mut cursor = recorded.journal.cursor(recorded.until.saturating_sub(LAST_FRAMES).max(recorded.outputs));
+    while let Some(frame) = cursor.next()? {
+        if frame.kind == Kind::SessionClosed.number()
+            && let Event::SessionClosed(closed) = decode(&recorded.path, frame)?
+            && closed.date == date
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// True where the last digest, of the end, stands in the journal: nothing follows it but a seal.
+fn is_ended(recorded: &Recorded) -> Result<bool, ReplayError> {
+    let mut cursor = recorded.journal.cursor(recorded.until.saturating_sub(LAST_FRAMES).max(recorded.outputs));
+    let (mut closed, mut ended) = (false, false);
+    while let Some(frame) = cursor.next()? {
+        ended = false;
+        if frame.kind == Kind::SessionClosed.number() {
+            closed = true;
+        } else if frame.kind == Kind::StateDigest.number()
+            && let Event::StateDigest(digest) = decode(&recorded.path, frame)?
+        {
+            // One that came for the number of inputs is no end; where both fall together there are two of them.
+            ended = !digest.inputs.is_multiple_of(DIGEST_EVERY);
+        }
+    }
+    Ok(closed && ended)
 }
 
 fn selection(options: &PaperOptions) -> Selection {
@@ -177,13 +260,13 @@ fn write_header(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) 
         let copy = options.run.join(crate::learned::MODEL_FILE);
         std::fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
     }
-    let writer = Writer::open_or_create(journal, Options::session())?;
+    let writer = Writer::open_or_create(journal, layout())?;
     Recorder::begin(journal.to_owned(), writer, &header, &options.instruments, now, core)
 }
 
 fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Recorder, u64), ReplayError> {
     // The lock first: a second daemon stops here. What a crash left is mended by opening.
-    let writer = Writer::open(journal, Options::session())?;
+    let writer = Writer::open(journal, layout())?;
     let recorded = Recorded::open(journal)?;
     let begun = options.calendar.date_of(Nanos(recorded.journal.frame(0)?.frame().time));
     if begun != date {

@@ -75,6 +75,11 @@ impl Pilot {
         Ok(Some(Self { recorder, course, session, stage, next, closing: false, shown }))
     }
 
+    /// For a day that was closed before the process began again: only its end is missing.
+    pub(crate) fn after_the_close(self) -> Self {
+        Self { stage: Stage::Over, ..self }
+    }
+
     /// Tells what the feed says, `now`.
     pub fn feed(&mut self, now: Nanos, heard: &Heard, ear: Ear<'_>) -> Result<(), ReplayError> {
         self.time(now, ear)?;

@@ -220,7 +220,7 @@ fn may_come_and_go(prefix: &str, name: &str, is_folder: bool) -> bool {
     match (prefix, name) {
         ("" | "journal/", "cache") => is_folder,
         ("" | "journal/", "lock") => !is_folder,
-        ("", MANIFEST) => !is_folder,
+        ("", MANIFEST | ".killswitch" | ".command") => !is_folder,
         _ => false,
     }
 }

@@ -46,6 +46,20 @@ impl fmt::Display for Span {
     }
 }
 
+impl std::str::FromStr for Span {
+    type Err = String;
+    /// Reads what [`Span`] prints.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bound = |part: &str| match part {
+            "the beginning" => Ok(Nanos::MIN),
+            "the end" => Ok(Nanos::MAX),
+            time => time.parse().map_err(|error| format!("{time:?} is no time: {error}")),
+        };
+        let (from, until) = text.split_once(" until ").ok_or_else(|| format!("{text:?} is not TIME until TIME"))?;
+        Ok(Self { from: bound(from)?, until: bound(until)? })
+    }
+}
+
 /// Whether and why a transition is learned from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
