@@ -456,8 +456,8 @@ mod tests {
     #[test]
     fn the_way_to_the_archive_is_relative() {
         let between = |from: &str, to: &str| way(Path::new(from), Path::new(to));
-        assert_eq!(between("/home/u/m5", "/home/u/old/x").as_deref(), Some("../old/x"));
-        assert_eq!(between("/home/u/run/journal", "/mnt/old").as_deref(), Some("../../../../mnt/old"));
+        assert_eq!(between("/a/u/m5", "/a/u/old/x").as_deref(), Some("../old/x"));
+        assert_eq!(between("/a/u/run/journal", "/b/old").as_deref(), Some("../../../../b/old"));
         assert_eq!(between("a/m5", "a").as_deref(), Some(".."));
         assert_eq!(between("/a/m5", "old"), None);
         assert_eq!(between("a/../m5", "old"), None);

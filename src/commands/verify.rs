@@ -3,7 +3,7 @@
 use super::Verdict;
 use crate::cli::{Cli, Format, Verify};
 use crate::output;
-use daybook_journal::{PublicKey, Verdict as Found, verify};
+use daybook_journal::{Archived, PublicKey, Verdict as Found, verify};
 use daybook_replay::Recorded;
 use daybook_replay::report::Manifest;
 use serde::Serialize;
@@ -36,21 +36,7 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
             );
             (manifest(&arguments.path, &journal, false), summary)
         }
-        Ok(Found::Archived(archived)) => {
-            let summary = format!(
-                "{} frames, {} seal(s), content {}, moved to {}; what stays was checked, the copy was not: verify it by \
-                 itself",
-                output::grouped(archived.head.frames),
-                archived.seals,
-                archived.head.content,
-                archived.copy_from(&journal).display()
-            );
-            let mut finding = manifest(&arguments.path, &journal, true);
-            if finding.verdict == "sound" {
-                finding = Finding { verdict: "archived", reason: Some(summary.clone()), ..finding };
-            }
-            (finding, summary)
-        }
+        Ok(Found::Archived(stays)) => archived(&arguments.path, &journal, &stays),
         Ok(Found::Damaged { file, offset, seq, reason }) => (
             Finding {
                 verdict: "damaged",
@@ -83,6 +69,22 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
         ));
     }
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What stays of a journal that was moved is sound: say what, and where the frames are.
+fn archived(path: &Path, journal: &Path, stays: &Archived) -> (Finding, String) {
+    let summary = format!(
+        "{} frames, {} seal(s), content {}, moved to {}; what stays was checked, the copy was not: verify it by itself",
+        output::grouped(stays.head.frames),
+        stays.seals,
+        stays.head.content,
+        stays.copy_from(journal).display()
+    );
+    let mut finding = manifest(path, journal, true);
+    if finding.verdict == "sound" {
+        finding = Finding { verdict: "archived", reason: Some(summary.clone()), ..finding };
+    }
+    (finding, summary)
 }
 
 /// A run's other files, against its manifest; of a journal that was archived, the files that stay.
