@@ -137,6 +137,8 @@ fn a_day_on_paper_survives_a_kill_and_audits_equal() {
     let copy = moved["copy"].as_str().unwrap();
     assert_eq!(world.done(&["audit", copy])["compared"], report["compared"]);
     let (code, _, errors) = world.run(&trade(&nobody, "paper"));
+    assert!(code == Some(1) && errors.contains("the session is over"), "{errors}");
+    let (code, _, errors) = world.run(&["status", "paper"]);
     assert!(code == Some(1) && errors.contains("is archived"), "{errors}");
 }
 
