@@ -14,14 +14,16 @@ use super::routes::{Reply, Request, answer, read_history};
 use super::socket;
 use crate::kite_wire::stamp;
 use daybook_vocabulary::Nanos;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, UPGRADE};
+use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::io;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -141,6 +143,8 @@ async fn attend(request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Atte
     if request.headers().contains_key(UPGRADE) {
         return Ok(socket::upgrade(request, shared));
     }
+    let packed = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let packed = packed.is_some_and(|value| value.to_ascii_lowercase().contains("gzip"));
     let request = match read(request).await {
         Ok(request) => request,
         Err(refusal) => return Ok(Err(refusal)),
@@ -160,7 +164,7 @@ async fn attend(request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Atte
     let response = match (fate, answered) {
         (Fate::LostBefore | Fate::LostAfter, _) => return Err(Lost),
         (Fate::BadGateway, Ok(_)) => Err(Refusal::unreadable("The order system gave an answer that cannot be read.")),
-        (_, Ok(reply)) => finish(reply, shared).await,
+        (_, Ok(reply)) => finish(reply, shared, packed).await,
         (_, Err(refusal)) => Err(refusal),
     };
     Ok(if fate == Fate::Cut { response.map(|response| response.map(Content::cut)) } else { response })
@@ -196,9 +200,18 @@ impl Fate {
     }
 }
 
-async fn finish(reply: Reply, shared: &Shared) -> Answer<Response<Content>> {
+async fn finish(reply: Reply, shared: &Shared, packed: bool) -> Answer<Response<Content>> {
     match reply {
         Reply::Json(text) => Ok(json(200, text)),
+        // The list of instruments is long: whoever can unpack it gets it packed.
+        Reply::Csv(text) if packed => {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+            let bytes = packer.write_all(text.as_bytes()).and_then(|()| packer.finish());
+            let bytes = bytes.map_err(|error| Refusal::general(format!("The list cannot be packed: {error}")))?;
+            let mut response = typed(200, "text/csv", bytes);
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Ok(response)
+        }
         Reply::Csv(text) => Ok(typed(200, "text/csv", text)),
         Reply::Redirect(query) => {
             let mark = if shared.redirect.contains('?') { '&' } else { '?' };
@@ -240,8 +253,8 @@ pub fn json(code: u16, text: String) -> Response<Content> {
     typed(code, "application/json", text)
 }
 
-fn typed(code: u16, kind: &'static str, text: String) -> Response<Content> {
-    let mut response = Response::new(Content::whole(Bytes::from(text)));
+fn typed(code: u16, kind: &'static str, body: impl Into<Bytes>) -> Response<Content> {
+    let mut response = Response::new(Content::whole(body.into()));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response

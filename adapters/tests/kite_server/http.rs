@@ -138,6 +138,7 @@ fn every_path_answers_in_json() {
         table.head.contains("content-type: text/csv") && table.body.contains("257,1,AAA,AAA,0,,0,0.05,1,EQ,NSE,NSE")
     );
     assert_eq!(server.get("/instruments/BSE").body.lines().count(), 1);
+    assert_eq!(packed_instruments(&server), table.body, "packed for whoever can unpack it");
     let quote = server.get("/quote?i=NSE:AAA&i=NSE:ZZZ&i=BSE:AAA").json();
     assert_eq!(quote["data"].as_object().unwrap().len(), 1, "of what is unknown there is no key");
     let row = &quote["data"]["NSE:AAA"];
@@ -157,6 +158,20 @@ fn every_path_answers_in_json() {
         200
     );
     assert_eq!(server.get("/orders").kind(), "TokenException");
+}
+
+fn packed_instruments(server: &Server) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let auth = format!("Authorization: token sim_api_key:{}\r\nAccept-Encoding: deflate, GZIP\r\n", server.token);
+    let request = format!("GET /instruments/NSE HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{auth}\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let end = bytes.windows(4).position(|part| part == b"\r\n\r\n").unwrap() + 4;
+    assert!(String::from_utf8_lossy(&bytes[..end]).to_lowercase().contains("content-encoding: gzip"));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&bytes[end..]).read_to_string(&mut text).unwrap();
+    text
 }
 
 #[test]

@@ -343,6 +343,78 @@ fn nothing_is_filled() {
     assert!(opened.windows(2).any(|pair| pair[1] - pair[0] == 600 * SECOND), "the gap is there");
 }
 
+/// A broker whose pages are changed on their way.
+struct Changed<'a, F>(&'a Broker, F);
+
+impl<F: Fn(&mut Vec<BrokerCandle>) + Sync> HistorySource for Changed<'_, F> {
+    fn now(&self) -> Nanos {
+        self.0.now()
+    }
+    fn log_in(&self) -> Result<(), KiteError> {
+        (&self.0).log_in()
+    }
+    fn instruments(&self, exchange: &str) -> Result<String, KiteError> {
+        (&self.0).instruments(exchange)
+    }
+    fn page(&self, token: Token, interval: Interval, from: Nanos, to: Nanos) -> Result<Page, KiteError> {
+        let mut page = (&self.0).page(token, interval, from, to)?;
+        page.bad.clear();
+        (self.1)(&mut page.candles);
+        Ok(page)
+    }
+}
+
+/// RL-08: reversed, repeated and overlapping pages make the same store.
+#[test]
+fn the_order_of_a_page_and_what_it_repeats_change_nothing() {
+    type Change = fn(&mut Vec<BrokerCandle>);
+    let dir = tempfile::tempdir().unwrap();
+    let broker = Broker::at(EVENING);
+    let mut stored = Vec::new();
+    let changes: [(&str, Change); 3] = [
+        ("as-they-come", |_| {}),
+        ("reversed", |candles| candles.reverse()),
+        ("twice", |candles| candles.extend_from_within(..)),
+    ];
+    for (name, change) in changes {
+        let options = options(&dir.path().join(name), &["TCS"], "2025-06-02", Some("2025-06-09"));
+        let report = run(&options, || Ok(Changed(&broker, change)), &mut ()).unwrap();
+        assert_eq!(report.coverage[0].bars, 6 * 74, "{name}");
+        stored.push(candles(&options.journal));
+    }
+    assert!(stored[0].len() == 6 * 74 && stored.iter().all(|one| *one == stored[0]));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(12))]
+
+    /// SQ-04: a candle that breaks low <= min(open, close) <= max(open, close) <= high never reaches the journal's
+    /// candles; it is quarantined with its reason, and no other is.
+    #[test]
+    fn what_breaks_the_order_of_prices_is_quarantined(
+        prices in proptest::collection::vec((90i64..110, 90i64..110, 90i64..110, 90i64..110), 74),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let broker = Broker::at(EVENING);
+        let options = options(&dir.path().join("hist"), &["TCS"], "2025-06-09", Some("2025-06-09"));
+        let given = prices.clone();
+        let change = move |candles: &mut Vec<BrokerCandle>| {
+            for (candle, (open, high, low, close)) in candles.iter_mut().zip(&given) {
+                [candle.open, candle.high, candle.low, candle.close] = [open, high, low, close].map(|one| Price::from_units(*one));
+            }
+        };
+        let report = run(&options, || Ok(Changed(&broker, change)), &mut ()).unwrap();
+        let whole = |&&(open, high, low, close): &&(i64, i64, i64, i64)| low <= open.min(close) && open.max(close) <= high;
+        let good = prices.iter().filter(whole).count() as u64;
+        let ingest = report.ingest.unwrap();
+        proptest::prop_assert_eq!((ingest.kept, ingest.quarantined_total()), (good, 74 - good));
+        for (_, _, candle) in candles(&options.journal) {
+            let (open, close) = (candle.open(), candle.close());
+            proptest::prop_assert!(candle.low() <= open.min(close) && open.max(close) <= candle.high());
+        }
+    }
+}
+
 /// SQ-03: an unknown symbol is refused with what is near it, before anything is asked for it.
 #[test]
 fn unknown_symbols_are_refused_before_any_request() {
