@@ -66,8 +66,8 @@ fn timed(times: u64, mut call: impl FnMut()) -> Duration {
     cpu() - before
 }
 
-fn options(shape: &Shape, costs: &str) -> BacktestOptions {
-    let overrides = [("costs", costs), ("cash", "1000000000")];
+fn options(shape: &Shape, costs: &str, profile: &str) -> BacktestOptions {
+    let overrides = [("costs", costs), ("cash", "1000000000"), ("profile", profile)];
     let overrides = overrides.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
     let settings = Settings::resolve(Sources { overrides, ..Sources::default() }).unwrap().settings;
     let parameters = [("fast", "10"), ("slow", "30"), ("quantity", "10")];
@@ -144,8 +144,10 @@ fn replay(criterion: &mut Criterion) {
     for shape in &shapes {
         let mut group = criterion.benchmark_group(format!("replay {}", shape.name));
         group.throughput(Throughput::Elements(shape.bars)).sample_size(20);
-        let plain = options(shape, "none");
-        let costs = options(shape, "bps:3");
+        let plain = options(shape, "none", "plain");
+        let costs = options(shape, "bps:3", "plain");
+        // Cap, slippage by volume, bands, session guards, itemised charges and the risk gate, as they are for everyone.
+        let realistic = options(shape, "zerodha-intraday", "realistic");
         let prepared = Prepared::open(&costs).unwrap();
         let whole = || {
             let (outcome, time) = written(&prepared, &costs, dir.path());
@@ -160,6 +162,14 @@ fn replay(criterion: &mut Criterion) {
         });
         group.bench_function("sma 10/30, costs, session journal", |bench| {
             bench.iter_custom(|times| (0..times).map(|_| whole()).sum());
+        });
+        group.bench_function("sma 10/30, realistic, session journal", |bench| {
+            bench.iter_custom(|times| {
+                let run = || written(&prepared, &realistic, dir.path());
+                let fills = run().0.counts.fills;
+                assert!(fills > 1_000, "a profile under which nothing trades costs nothing: {fills} fills");
+                (0..times).map(|_| run().1).sum()
+            });
         });
         group.finish();
 
@@ -206,7 +216,7 @@ impl Strategy for Alternate {
 fn cost_per_fill(_: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
     let shape = &shapes(dir.path())[0];
-    let costs = options(shape, "bps:3");
+    let costs = options(shape, "bps:3", "plain");
     let prepared = Prepared::open(&costs).unwrap();
     // The least of several runs: what else the machine did only ever adds.
     let cpu_of = |fills: u64| {

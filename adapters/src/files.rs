@@ -21,6 +21,7 @@
 //! std::fs::remove_file(&path).unwrap();
 //! ```
 
+pub mod books;
 mod columns;
 mod contain;
 mod convert;
@@ -171,6 +172,12 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
+    /// For columns whose times are instants, or naive ones in UTC.
+    fn of_utc() -> Self {
+        let zone = ZoneClock::new(Zone::Fixed(0));
+        Self { path: PathBuf::new(), order: None, zone, symbol: None, fixed: false, named: None }
+    }
+
     /// The instant of a stamp and the offset of its wall clock.
     #[inline]
     fn instant(&mut self, stamp: Stamp) -> Option<(i64, i32)> {

@@ -6,7 +6,7 @@
 use crate::value::{NONE, Value};
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{BasisPoints, Quantity, Ratio};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? })*) => {$(
@@ -41,6 +41,8 @@ choices! {
         Round = "round",
         /// The order is refused, as the exchange does.
         Refuse = "refuse",
+        /// It stays between the ticks, as in engines that know no tick.
+        Keep = "keep",
     }
 
     /// What becomes of a stop that the market is already beyond.
@@ -59,6 +61,55 @@ choices! {
         Any = "any",
         /// In continuous trading alone: not before the open, not in the closing auction but for orders that want it.
         Continuous = "continuous",
+    }
+
+    /// On which candle a market order trades.
+    FillBar {
+        /// At the open of the first candle after the decision.
+        #[default]
+        Next = "next",
+        /// At the close of the candle it was decided on: a price that the decision has seen.
+        Close = "close",
+        /// The same, but an instrument trades once a candle: what has filled there before forestalls it.
+        CloseOnce = "close-once",
+    }
+
+    /// In which order the orders of an instrument meet a candle.
+    Sequence {
+        /// All at the open, then all stops, then all limits.
+        #[default]
+        Path = "path",
+        /// One after the other as they were accepted, each with the whole candle.
+        Queue = "queue",
+    }
+
+    /// From when on the exits of a bracket work.
+    ExitsFrom {
+        /// From the fill that entered, inside its candle too.
+        #[default]
+        Fill = "fill",
+        /// From the candle after it.
+        Next = "next",
+    }
+
+    /// What a trailing stop follows.
+    TrailFrom {
+        /// The best price of each candle.
+        #[default]
+        Extreme = "extreme",
+        /// Its close.
+        Close = "close",
+    }
+
+    /// What pays for orders.
+    BuyingPower {
+        /// Cash that nothing holds back: working orders reserve theirs, a short locks what it received and as much again.
+        #[default]
+        Held = "held",
+        /// All cash, what shorts brought in included, asked for once when an order is submitted and again when it fills.
+        Free = "free",
+        /// All cash when an order fills; a purchase that it does not cover is cut down to what it does.
+        Shrink = "shrink",
     }
 
     /// What positions are held as.
@@ -212,9 +263,91 @@ impl<T: Value> Value for BySymbol<T> {
     }
 }
 
+/// Two bounds in basis points, written `LOW:HIGH`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BpsRange {
+    /// The lower one, above zero.
+    pub low: u32,
+    /// The upper one, at most 10,000.
+    pub high: u32,
+}
+
+impl Value for BpsRange {
+    fn read(text: &str) -> Option<Self> {
+        let (low, high) = text.split_once(':')?;
+        let (low, high) = (u32::read(low)?, u32::read(high)?);
+        (0 < low && low <= high && high <= 10_000).then_some(Self { low, high })
+    }
+    fn print(&self) -> String {
+        format!("{}:{}", self.low, self.high)
+    }
+}
+
+/// Some symbols, or all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Symbols {
+    /// None.
+    #[default]
+    None,
+    /// Every symbol there is.
+    All,
+    /// These.
+    Some(BTreeSet<String>),
+}
+
+impl Symbols {
+    /// True for one of them.
+    pub fn contains(&self, symbol: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Some(names) => names.contains(symbol),
+        }
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+impl Value for Symbols {
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "" | NONE => return Some(Self::None),
+            "all" => return Some(Self::All),
+            _ => {}
+        }
+        let names: BTreeSet<String> = text.split(',').map(str::to_owned).collect();
+        let plain = |name: &String| !name.is_empty() && !name.contains(char::is_whitespace);
+        // Twice the same symbol is more likely a slip than a wish.
+        (names.iter().all(plain) && names.len() == text.split(',').count()).then_some(Self::Some(names))
+    }
+
+    fn print(&self) -> String {
+        match self {
+            Self::None => NONE.to_owned(),
+            Self::All => "all".to_owned(),
+            Self::Some(names) => names.iter().cloned().collect::<Vec<_>>().join(","),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn symbols_read_back() {
+        for text in ["none", "all", "M&M", "IDEA,TCS"] {
+            assert_eq!(Symbols::read(text).unwrap().print(), text);
+        }
+        let some = Symbols::read("TCS,IDEA").unwrap();
+        assert_eq!((some.contains("TCS"), some.contains("X"), Symbols::All.contains("X")), (true, false, true));
+        for bad in ["TCS,", ",TCS", "TCS,TCS", "T CS"] {
+            assert!(Symbols::read(bad).is_none(), "{bad}");
+        }
+    }
 
     #[test]
     fn values_by_symbol_read_back() {

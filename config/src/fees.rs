@@ -7,6 +7,7 @@
 //! - Charging allocates nothing and cannot fail or overflow.
 
 use crate::calendar_file::toml_error;
+use crate::commission::Commission;
 use crate::error::ConfigError;
 use crate::nearest::nearest_first;
 use daybook_vocabulary::decimal::{self, SCALE};
@@ -20,7 +21,19 @@ const BUILT_IN: [(&str, &str, &str); 2] = [
 ];
 
 /// How schedules are written, for messages and lists.
-pub const SCHEDULES: [&str; 5] = ["none", "bps:N", "per-share:N", "zerodha-intraday", "zerodha-delivery"];
+pub const SCHEDULES: [&str; 11] = [
+    "none",
+    "bps:N",
+    "per-share:N",
+    "flat:N",
+    "maker-taker:N:N",
+    "tiered:N@0,N@VALUE",
+    "asset-class:NAME",
+    "ib-fixed",
+    "ib-tiered",
+    "zerodha-intraday",
+    "zerodha-delivery",
+];
 
 /// A share of the turnover in units of 1e-8: `0.00297 %` is 2,970. Between 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,6 +62,8 @@ pub struct Rates {
     pub service_tax: Rate,
     /// The depository's fee with its tax, per instrument and day on which it is sold out of the account (DP charge).
     pub depository_sale: Money,
+    /// Brokerage that asks for more than a share and a cap.
+    pub commission: Option<Commission>,
 }
 
 /// One fill, and what its order and day had before it.
@@ -62,8 +77,14 @@ pub struct FeeInput {
     pub quantity: Quantity,
     /// Value of the order's earlier fills.
     pub order_value_before: Money,
+    /// Quantity of the order's earlier fills.
+    pub order_quantity_before: Quantity,
     /// Brokerage charged for the order's earlier fills.
     pub order_brokerage_before: Money,
+    /// True where the order had rested at its price and somebody came to it.
+    pub maker: bool,
+    /// Value and quantity that the account has traded in the calendar month, this fill left out.
+    pub month: (Money, Quantity),
     /// True for the first fill of the day that sells this instrument out of the account (not one that only closes
     /// what was bought the same day).
     pub first_delivery_sale_of_day: bool,
@@ -80,7 +101,8 @@ pub struct FeeSchedule {
 const ALWAYS: Date = Date(i32::MIN);
 
 impl FeeSchedule {
-    /// `none`, `bps:N` (basis points of the turnover), `per-share:N` (an amount per unit), or a built-in schedule.
+    /// `none`, `bps:N` (basis points of the turnover), `per-share:N` (an amount per unit), a [`Commission`], or a
+    /// built-in schedule.
     ///
     /// ```
     /// use daybook_config::FeeSchedule;
@@ -96,6 +118,11 @@ impl FeeSchedule {
         }
         if let Some(number) = text.strip_prefix("per-share:") {
             return Self::per_share(text, number);
+        }
+        if let Some(commission) = Commission::parse(text) {
+            let fault = |reason| ConfigError::ScheduleNumber { name: text.to_owned(), reason };
+            let rates = Rates { commission: Some(commission.map_err(fault)?), ..Rates::default() };
+            return Ok(Self::always(text.to_owned(), rates));
         }
         match BUILT_IN.iter().find(|(name, ..)| *name == text) {
             Some((_, place, data)) => Self::read(data, place),
@@ -215,6 +242,9 @@ impl Rates {
     /// With a cap, the brokerage of the order so far less what was charged before: the sum over any split of an order
     /// is then exactly what one fill would have paid.
     fn brokerage_of(&self, fill: &FeeInput, value: Money) -> Money {
+        if let Some(commission) = &self.commission {
+            return commission.of(fill, value);
+        }
         let per_unit = Money(self.brokerage_per_unit.times(fill.quantity).0.abs());
         let Some(cap) = self.brokerage_cap else { return self.brokerage.of(value) + per_unit };
         let order_value = Money(fill.order_value_before.0.saturating_add(value.0));
@@ -236,7 +266,7 @@ impl Rates {
             self.stamp_buy.0,
             self.service_tax.0,
             self.depository_sale
-        )
+        ) + &self.commission.map_or_else(String::new, |commission| format!(" {commission:?}"))
     }
 }
 
@@ -257,6 +287,11 @@ impl Rate {
         // The rate is at most 1, so whole × rate is no larger than the amount itself, and the rest fits with ease.
         let (whole, rest) = (amount.0 / i128::from(SCALE), amount.0 % i128::from(SCALE));
         Money(whole * i128::from(self.0) + decimal::divide_rounded(rest * i128::from(self.0), SCALE.into()))
+    }
+
+    /// So many basis points, 0 to 10,000.
+    pub(crate) fn basis_points(units: i64) -> Option<Self> {
+        ((0..=10_000 * SCALE).contains(&units) && units % 10_000 == 0).then_some(Self(units / 10_000))
     }
 
     fn percent(text: &str) -> Result<Self, String> {
@@ -311,6 +346,7 @@ impl RawRates {
             stamp_buy: rate(&self.stamp_buy_percent)?,
             service_tax: rate(&self.service_tax_percent)?,
             depository_sale: self.depository_sale.unwrap_or_default(),
+            commission: None,
         })
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod calendar;
 mod calendar_file;
+mod commission;
 mod error;
 mod exchange;
 pub mod fees;
@@ -26,9 +27,11 @@ pub mod universe;
 mod value;
 
 pub use calendar::{Calendar, Day, Session, Window};
+pub use commission::Commission;
 pub use error::ConfigError;
 pub use exchange::{
-    BySymbol, LimitFill, Liquidity, OffTick, Product, ProtectiveStop, Reconcile, TradingTime, Venue, WrongSide,
+    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, ProtectiveStop,
+    Reconcile, Sequence, Symbols, TradingTime, TrailFrom, Venue, WrongSide,
 };
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};

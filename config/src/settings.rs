@@ -9,7 +9,8 @@
 
 use crate::error::ConfigError;
 use crate::exchange::{
-    BySymbol, LimitFill, Liquidity, OffTick, Product, ProtectiveStop, Reconcile, TradingTime, Venue, WrongSide,
+    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, ProtectiveStop,
+    Reconcile, Sequence, Symbols, TradingTime, TrailFrom, Venue, WrongSide,
 };
 use crate::fees::FeeSchedule;
 use crate::learn::{Dates, Device, Draws, Lookbacks, Reward, Timeframes};
@@ -99,11 +100,11 @@ settings! {
         "Money in the account when a session begins.",
         expects "an amount above 0 such as 1000000" if |cash| *cash > Money::ZERO;
     "costs" costs: ScheduleName = "none", Results,
-        "Fee schedule: none, bps:N, per-share:N, zerodha-intraday or zerodha-delivery.",
-        expects "a fee schedule: none, bps:N, per-share:N, zerodha-intraday or zerodha-delivery";
+        "Fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery.",
+        expects "a fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery";
     "profile" profile: Profile = "plain", Results,
         "How the simulated exchange fills orders; what a profile sets, a key of its own still overrides.",
-        expects "a profile: plain or realistic";
+        expects "a profile: plain, realistic, backtrader or vectorbt";
     "seed" seed: u64 = "0", Results,
         "Seed of every random choice.",
         expects "a whole number from 0 to 18446744073709551615";
@@ -115,7 +116,10 @@ settings! {
         expects "a whole number from 1 to 10000, or none" if |share| share.is_none_or(|bps| (1..=10_000).contains(&bps));
     "exchange.slippage" exchange_slippage: SlippageModel = "none", Results,
         "How far each leg fills from its reference price, against the trader: a model and its number, or none.",
-        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N, sqrt-impact:N, percent:N:N, asset-class:NAME, order-type:N:N:N, size-sqrt:N:N, participation:N:N:N, adv-linear:N:N, adv-sqrt:N, adv-power:N:N or spread:N";
+        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N, sqrt-impact:N, percent:N:N, asset-class:NAME, order-type:N:N:N, size-sqrt:N:N, participation:N:N:N, adv-linear:N:N, adv-sqrt:N, adv-power:N:N, spread:N, impact-linear:N:N:S, almgren-chriss:N:N:S or propagator:N:E:G:P";
+    "exchange.adaptive_cap" exchange_adaptive_cap: Option<BpsRange> = "none", Results,
+        "Least and largest participation, in basis points, where the cap follows how busy a candle is; none: it is fixed.",
+        expects "LOW:HIGH in basis points such as 200:2500, or none";
     "exchange.adv_sessions" exchange_adv_sessions: u32 = "20", Results,
         "Sessions whose mean volume is an instrument's average daily volume, for models that want one.",
         expects "a whole number from 1 to 250" if |sessions| (1..=250).contains(sessions);
@@ -225,7 +229,22 @@ settings! {
         expects "touch or through";
     "exchange.off_tick" exchange_off_tick: OffTick = "round", Results,
         "What becomes of a strategy's price between two ticks.",
-        expects "round or refuse";
+        expects "round, refuse or keep";
+    "exchange.fill_bar" exchange_fill_bar: FillBar = "next", Results,
+        "Where a market order trades: at the next candle's open, or (which looks back) at the close it was decided on.",
+        expects "next, close or close-once";
+    "exchange.sequence" exchange_sequence: Sequence = "path", Results,
+        "Whether a candle is walked by all orders together, or by one after the other.",
+        expects "path or queue";
+    "exchange.exits_from" exchange_exits_from: ExitsFrom = "fill", Results,
+        "Whether exits of a bracket work inside the candle of their entry, or from the next one on.",
+        expects "fill or next";
+    "exchange.trail_from" exchange_trail_from: TrailFrom = "extreme", Results,
+        "Whether a trailing stop follows the best price of a candle, or its close.",
+        expects "extreme or close";
+    "exchange.buying_power" exchange_buying_power: BuyingPower = "held", Results,
+        "What pays for orders: cash that nothing holds back, all cash, or all cash with purchases cut down to it.",
+        expects "held, free or shrink";
     "exchange.wrong_side" exchange_wrong_side: WrongSide = "trigger", Results,
         "What becomes of a strategy's stop that the market is already beyond.",
         expects "trigger or refuse";
@@ -244,6 +263,12 @@ settings! {
     "exchange.square_off" exchange_square_off: TimeOfDay = "15:20:00", Results,
         "When the broker squares intraday positions off, on the exchange's clock.",
         expects "a time such as 15:20";
+    "exchange.auction_square_off" exchange_auction_square_off: TimeOfDay = "15:12:00", Results,
+        "The same for symbols of exchange.closing_auction on days that have one.",
+        expects "a time such as 15:12";
+    "exchange.closing_auction" exchange_closing_auction: Symbols = "none", Results,
+        "Symbols that close in NSE's closing auction (stocks with derivatives, since 2026-08-03).",
+        expects "symbols with commas such as RELIANCE,TCS, all, or none";
     "exchange.square_off_fee" exchange_square_off_fee: Money = "50", Results,
         "What the broker charges for each position it squares off, before tax.",
         expects "an amount from 0 such as 50" if |fee| *fee >= Money::ZERO;
@@ -382,17 +407,25 @@ pub enum Profile {
     /// limits fill when traded through, stops on the wrong side and prices outside the day's band are refused, auctions
     /// fill only what wants them; entries far off the market or by stale prices are refused, and a session that loses 5 % is over.
     Realistic,
+    /// As the package backtrader fills: orders one after the other, each with the whole bar; exits of a bracket from the
+    /// bar after their entry; all cash, shorts' proceeds included, asked at submission and at the fill; no ticks.
+    Backtrader,
+    /// As the package vectorbt fills signals: at the close of their own bar, one order a bar and symbol; stop before
+    /// target, from the bar after the entry; purchases cut down to the cash there is; no ticks.
+    Vectorbt,
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: &'static [Self] = &[Self::Plain, Self::Realistic];
+    pub const ALL: &'static [Self] = &[Self::Plain, Self::Realistic, Self::Backtrader, Self::Vectorbt];
 
     /// Its name.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Realistic => "realistic",
+            Self::Backtrader => "backtrader",
+            Self::Vectorbt => "vectorbt",
         }
     }
 
@@ -410,6 +443,20 @@ impl Profile {
                 ("risk.max_age_seconds", "60"),
                 ("risk.max_deviation_bps", "2000"),
                 ("risk.daily_max_loss_pct", "5"),
+            ],
+            Self::Backtrader => &[
+                ("exchange.off_tick", "keep"),
+                ("exchange.sequence", "queue"),
+                ("exchange.exits_from", "next"),
+                ("exchange.trail_from", "close"),
+                ("exchange.buying_power", "free"),
+            ],
+            Self::Vectorbt => &[
+                ("exchange.off_tick", "keep"),
+                ("exchange.fill_bar", "close-once"),
+                ("exchange.sequence", "queue"),
+                ("exchange.exits_from", "next"),
+                ("exchange.buying_power", "shrink"),
             ],
         }
     }

@@ -11,7 +11,7 @@ use daybook_vocabulary::{BasisPoints, Price, Quantity, Ratio};
 use std::fmt;
 
 /// How models are written, for messages and lists.
-pub const MODELS: [&str; 15] = [
+pub const MODELS: [&str; 18] = [
     "none",
     "bps:N",
     "half-spread:N",
@@ -27,6 +27,9 @@ pub const MODELS: [&str; 15] = [
     "adv-sqrt:N",
     "adv-power:N:0.625",
     "spread:0.5",
+    "impact-linear:N:N:7",
+    "almgren-chriss:N:N:14",
+    "propagator:N:0.5:0.75:20",
 ];
 
 /// Kinds of instruments, for tables that differ by them.
@@ -100,6 +103,14 @@ pub enum SlippageModel {
     AveragePower(BasisPoints, u8),
     /// So much of half the quoted spread, from the middle of the quote; 1 is the other side of it.
     Spread(Ratio),
+    /// Basis points for an average day's volume that stay, others that fade, and the seconds in which those halve.
+    ImpactLinear(BasisPoints, BasisPoints, u32),
+    /// Parts of a day's deviation, by the root of the share what stays, by the share what fades, and the seconds in which
+    /// that halves.
+    AlmgrenChriss(Ratio, Ratio, u32),
+    /// Basis points for an average day's volume by a power of the share in eighths, the power of time by which they fade,
+    /// in eighths, and the percentage that stays.
+    Propagator(BasisPoints, u8, u8, u8),
 }
 
 impl SlippageModel {
@@ -128,7 +139,7 @@ impl SlippageModel {
                 .map(Self::AssetClass)
                 .ok_or_else(|| fault("after the colon comes equity, future, option, fx or crypto".into())),
             "percent" | "order-type" | "size-sqrt" | "participation" | "adv-linear" | "adv-sqrt" | "adv-power"
-            | "spread" => {
+            | "spread" | "impact-linear" | "almgren-chriss" | "propagator" => {
                 Self::of_several(name, number).ok_or_else(|| fault(format!("write it like {}", Self::like(name))))
             }
             "half-spread" => {
@@ -147,6 +158,13 @@ impl SlippageModel {
         let bps = |index: usize| {
             parts.get(index)?.parse().ok().filter(|bps: &BasisPoints| (0..=10_000 * SCALE).contains(&bps.0))
         };
+        let part = |text: &str| text.parse().ok().filter(|part: &Ratio| (0..=100 * SCALE).contains(&part.0));
+        let seconds = |text: &str| text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+        let eighths = |text: &str, most: i64| {
+            let power: Ratio = text.parse().ok()?;
+            let eighths = (power.0 % (SCALE / 8) == 0).then_some(power.0 / (SCALE / 8))?;
+            u8::try_from(eighths).ok().filter(|eighths| (1..=most).contains(&i64::from(*eighths)))
+        };
         let some = |bps: BasisPoints| Some(bps).filter(|bps| bps.0 > 0);
         let read = match (name, parts.len()) {
             ("percent", 2) => Self::Percent(some(bps(0)?)?, parts[1].parse().ok().filter(|least: &Price| least.0 > 0)?),
@@ -157,13 +175,12 @@ impl SlippageModel {
             ("participation", 3) => Self::Participation(bps(0)?, bps(1)?, bps(2)?),
             ("adv-linear", 2) => Self::AverageLinear(bps(0)?, some(bps(1)?)?),
             ("adv-sqrt", 1) => Self::AverageRoot(some(bps(0)?)?),
-            ("adv-power", 2) => {
-                let power: Ratio = parts[1].parse().ok()?;
-                let eighths = (power.0 % (SCALE / 8) == 0).then_some(power.0 / (SCALE / 8))?;
-                Self::AveragePower(
-                    some(bps(0)?)?,
-                    u8::try_from(eighths).ok().filter(|eighths| (1..=16).contains(eighths))?,
-                )
+            ("adv-power", 2) => Self::AveragePower(some(bps(0)?)?, eighths(parts[1], 16)?),
+            ("impact-linear", 3) => Self::ImpactLinear(bps(0)?, bps(1)?, seconds(parts[2])?),
+            ("almgren-chriss", 3) => Self::AlmgrenChriss(part(parts[0])?, part(parts[1])?, seconds(parts[2])?),
+            ("propagator", 4) => {
+                let stays = parts[3].parse().ok().filter(|percent| (0..=100).contains(percent))?;
+                Self::Propagator(some(bps(0)?)?, eighths(parts[1], 16)?, eighths(parts[2], 8)?, stays)
             }
             ("spread", 1) => Self::Spread(parts[0].parse().ok().filter(|part: &Ratio| (1..=SCALE).contains(&part.0))?),
             _ => return None,
@@ -173,7 +190,10 @@ impl SlippageModel {
             Self::OrderType(BasisPoints::ZERO, BasisPoints::ZERO, BasisPoints::ZERO),
             Self::Participation(BasisPoints::ZERO, BasisPoints::ZERO, BasisPoints::ZERO),
         ];
-        (!nothing.contains(&read)).then_some(read)
+        let nothing = nothing.contains(&read)
+            || matches!(read, Self::ImpactLinear(BasisPoints::ZERO, BasisPoints::ZERO, _))
+            || matches!(read, Self::AlmgrenChriss(Ratio::ZERO, Ratio::ZERO, _));
+        (!nothing).then_some(read)
     }
 
     /// An example of a model, for messages.
@@ -185,6 +205,9 @@ impl SlippageModel {
             "participation" => "participation:1:100:0 (basis points; per share of volume; per root of it)",
             "adv-linear" => "adv-linear:1:1000 (basis points; per share of an average day's volume)",
             "adv-sqrt" => "adv-sqrt:100 (basis points for an average day's volume)",
+            "impact-linear" => "impact-linear:10:50:7 (basis points that stay and that fade; seconds to a half)",
+            "almgren-chriss" => "almgren-chriss:0.01:0.1:14 (parts of a day's deviation; seconds to a half)",
+            "propagator" => "propagator:100:0.5:0.75:20 (basis points; powers in eighths; the percentage that stays)",
             "adv-power" => "adv-power:100:0.625 (basis points; a power from 0.125 to 2 in eighths)",
             _ => "spread:0.5 (the part of half the spread that is paid, above 0 and at most 1)",
         }
@@ -208,11 +231,20 @@ impl fmt::Display for SlippageModel {
             Self::AverageLinear(base, slope) => write!(out, "adv-linear:{base}:{slope}"),
             Self::AverageRoot(bps) => write!(out, "adv-sqrt:{bps}"),
             Self::AveragePower(bps, eighths) => {
-                write!(out, "adv-power:{bps}:{}", Ratio(i64::from(*eighths) * (SCALE / 8)))
+                write!(out, "adv-power:{bps}:{}", in_eighths(*eighths))
             }
             Self::Spread(part) => write!(out, "spread:{part}"),
+            Self::ImpactLinear(stays, fades, half) => write!(out, "impact-linear:{stays}:{fades}:{half}"),
+            Self::AlmgrenChriss(stays, fades, half) => write!(out, "almgren-chriss:{stays}:{fades}:{half}"),
+            Self::Propagator(bps, power, memory, stays) => {
+                write!(out, "propagator:{bps}:{}:{}:{stays}", in_eighths(*power), in_eighths(*memory))
+            }
         }
     }
+}
+
+fn in_eighths(power: u8) -> Ratio {
+    Ratio(i64::from(power) * (SCALE / 8))
 }
 
 #[cfg(test)]
@@ -259,6 +291,12 @@ mod tests {
             "adv-power:5:0.6",
             "adv-power:5:3",
             "spread:0",
+            "impact-linear:1:2",
+            "impact-linear:0:0:5",
+            "almgren-chriss:0:0:5",
+            "almgren-chriss:1:1:0",
+            "propagator:1:0.5:1.5:20",
+            "propagator:1:0.5:0.5:101",
             "spread:1.5",
         ] {
             let message = SlippageModel::parse(bad).unwrap_err().to_string();

@@ -23,6 +23,9 @@ fn fill(side: Side, price: &str, quantity: i64) -> FeeInput {
         quantity: Quantity::from_units(quantity),
         order_value_before: Money::ZERO,
         order_brokerage_before: Money::ZERO,
+        order_quantity_before: Quantity::ZERO,
+        maker: false,
+        month: (Money::ZERO, Quantity::ZERO),
         first_delivery_sale_of_day: false,
     }
 }
@@ -120,17 +123,69 @@ fn bt_42_none_basis_points_and_per_share() {
     assert_eq!(FeeSchedule::parse("none").unwrap().first_date(), None);
 }
 
+/// BT-42: a flat amount counts once an order; a minimum and a maximum over all its fills; tiers by what the month has seen.
+#[test]
+fn bt_42_flat_maker_taker_tiers_kinds_and_interactive_brokers() {
+    let on = "2025-06-02";
+    let pays = |name: &str, input: FeeInput| rates(name, on).charge(input).total();
+    let buy = |quantity| fill(Side::Buy, "100", quantity);
+    let later = FeeInput { order_brokerage_before: money("1.5"), ..buy(10) };
+    assert_eq!((pays("flat:1.5", buy(10)), pays("flat:1.5", later)), (money("1.5"), Money::ZERO));
+    let maker = FeeInput { maker: true, ..buy(10) };
+    assert_eq!((pays("maker-taker:1:2.5", maker), pays("maker-taker:1:2.5", buy(10))), (money("0.1"), money("0.25")));
+    let month = |value: &str, units| FeeInput { month: (money(value), Quantity::from_units(units)), ..buy(1_000) };
+    let tiered = |value| pays("tiered:10@0,5@1000000,2@5000000", month(value, 0));
+    assert_eq!([tiered("0"), tiered("999999.99")], [money("100"), money("100")]);
+    assert_eq!([tiered("1000000"), tiered("9000000")], [money("50"), money("20")]);
+    let class = |name: &str| pays(&format!("asset-class:{name}"), buy(4));
+    let classes = ["equity", "future", "option", "fx", "crypto"].map(class);
+    assert_eq!(classes, [money("0.4"), money("10"), money("2.6"), money("0.08"), money("0.8")]);
+    // 0.005 a share, at least 1, at most one percent.
+    let fixed = |price, quantity| pays("ib-fixed", fill(Side::Buy, price, quantity));
+    assert_eq!([fixed("100", 1_000), fixed("100", 100)], [money("5"), money("1")]);
+    assert_eq!([fixed("0.25", 1_000), fixed("1", 10)], [money("2.5"), money("0.1")]);
+    // In two parts the order owes what it would have owed in one: 0.5 is below the least, then 5.5 in all.
+    let first = FeeInput { ..fill(Side::Buy, "100", 100) };
+    let second = FeeInput {
+        order_value_before: money("10000"),
+        order_quantity_before: Quantity::from_units(100),
+        order_brokerage_before: money("1"),
+        ..fill(Side::Buy, "100", 1_000)
+    };
+    assert_eq!([pays("ib-fixed", first), pays("ib-fixed", second)], [money("1"), money("4.5")]);
+    let by_month = [0, 299_999, 300_000, 3_000_000, 20_000_000, 100_000_000];
+    let tiers = by_month.map(|units| pays("ib-tiered", month("0", units)));
+    assert_eq!(tiers, ["3.5", "3.5", "2", "1.5", "1", "0.5"].map(money));
+    assert_eq!(pays("ib-tiered", buy(10)), money("0.35"), "the least of an order");
+    for bad in ["flat:-1", "flat:", "maker-taker:1", "tiered:5@1", "tiered:5@0,4@0", "asset-class:land", "ib-fixed:1"] {
+        assert!(FeeSchedule::parse(bad).unwrap_err().to_string().contains(bad), "{bad}");
+    }
+}
+
 #[test]
 fn names_read_back_and_hashes_tell_schedules_apart() {
     let mut hashes = Vec::new();
-    for text in ["none", "bps:2.5", "bps:2.6", "per-share:2.5", "zerodha-intraday", "zerodha-delivery"] {
+    for text in [
+        "none",
+        "bps:2.5",
+        "bps:2.6",
+        "per-share:2.5",
+        "flat:2.5",
+        "maker-taker:1:2.5",
+        "tiered:2@0,1@500",
+        "asset-class:future",
+        "ib-fixed",
+        "ib-tiered",
+        "zerodha-intraday",
+        "zerodha-delivery",
+    ] {
         let schedule = FeeSchedule::parse(text).unwrap();
         assert_eq!(FeeSchedule::parse(schedule.name()).unwrap(), schedule);
         hashes.push(schedule.hash());
     }
     hashes.sort();
     hashes.dedup();
-    assert_eq!(hashes.len(), 6);
+    assert_eq!(hashes.len(), 12);
 }
 
 #[test]
@@ -221,6 +276,7 @@ proptest! {
                     order_value_before: value_before,
                     order_brokerage_before: brokerage_before,
                     first_delivery_sale_of_day: false,
+                    ..fill(side, "0", 0)
                 };
                 let charges = rates.charge(input);
                 prop_assert_eq!(items(&charges), twin.charge(side, value.0, value_before.0, brokerage_before.0));
@@ -263,8 +319,21 @@ proptest! {
             order_value_before: Money(before),
             order_brokerage_before: Money(paid),
             first_delivery_sale_of_day: first,
+            ..fill(Side::Sell, "0", 0)
         };
-        for name in ["none", "bps:10000", "per-share:92233720368", "zerodha-intraday", "zerodha-delivery"] {
+        for name in [
+            "none",
+            "bps:10000",
+            "per-share:92233720368",
+            "flat:92233720368",
+            "maker-taker:10000:10000",
+            "tiered:10000@0,1@5",
+            "asset-class:future",
+            "ib-fixed",
+            "ib-tiered",
+            "zerodha-intraday",
+            "zerodha-delivery",
+        ] {
             let total = rates(name, "2025-06-02").charge(input).total();
             prop_assert!(total >= Money::ZERO);
         }

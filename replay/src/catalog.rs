@@ -158,17 +158,24 @@ pub fn select(histories: &[History], symbols: &[String], interval: Option<Interv
         }
     }
     let chosen = |series: &&Series| symbols.is_empty() || symbols.contains(&series.definition.symbol);
-    let mut intervals: Vec<Interval> = every().filter(chosen).map(|series| series.interval).collect();
+    let ticks = |series: &&Series| series.interval == crate::ingest::TICKS;
+    let has_ticks = every().filter(chosen).any(|series| ticks(&series));
+    let mut intervals: Vec<Interval> =
+        every().filter(chosen).filter(|series| !ticks(series)).map(|series| series.interval).collect();
     intervals.sort_unstable();
     intervals.dedup();
     let interval = match (interval, intervals.as_slice()) {
         (Some(interval), present) if present.contains(&interval) => interval,
         (None, [only]) => *only,
+        // Bars are built from what ticks there are: of any length, of a minute where none is named.
+        (wanted, _) if has_ticks && (wanted.is_some() || intervals.is_empty()) => wanted.unwrap_or(Interval::MINUTE),
         (Some(wanted), present) => return Err(ReplayError::NoInterval { wanted, present: list(present) }),
         (None, present) => return Err(ReplayError::SeveralIntervals { present: list(present) }),
     };
     let mut instruments: BTreeMap<(String, String), Instrument> = BTreeMap::new();
-    for series in every().filter(chosen).filter(|series| series.interval == interval) {
+    let built = !intervals.contains(&interval);
+    let taken = |series: &&Series| series.interval == interval || built && ticks(series);
+    for series in every().filter(chosen).filter(taken) {
         let key = (series.definition.market.clone(), series.definition.symbol.clone());
         instruments.insert(key, series.definition.clone());
     }

@@ -19,6 +19,11 @@ pub trait Source {
 
     /// Where it stands, between two inputs.
     fn position(&self) -> Position;
+
+    /// Whether it can be taken up where it stands.
+    fn can_be_taken_up(&self) -> bool {
+        true
+    }
 }
 
 /// Where a source stands between two inputs.

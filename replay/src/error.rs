@@ -14,6 +14,9 @@ pub enum ReplayError {
     /// A model that is missing or does not belong to what names it.
     #[error("{0}")]
     Model(String),
+    /// A list of orders that is missing, means nothing, or is not the one a session names.
+    #[error("{0}")]
+    Orders(String),
     /// A model file.
     #[error(transparent)]
     ModelFile(#[from] daybook_inference::ModelError),

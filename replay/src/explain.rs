@@ -393,7 +393,10 @@ impl Inputs<'_> {
     /// What an output of the session names as its cause: a candle, or else something a live market brought.
     fn cause(&self, output: u64, cause: Cause) -> Result<(Option<SeenCandle>, Option<SeenEvent>), ReplayError> {
         let Some(session) = self.session.filter(|_| cause.rank == 0) else {
-            return Ok((Some(self.candle(output, cause)?), None));
+            return match self.tick(cause)? {
+                Some(tick) => Ok((None, Some(tick))),
+                None => Ok((Some(self.candle(output, cause)?), None)),
+            };
         };
         if cause.seq >= session.until {
             return Err(ReplayError::NoCandle { run: self.recorded.path.clone(), seq: output, cause });
@@ -405,6 +408,22 @@ impl Inputs<'_> {
             Event::Candle(candle) => (Some(SeenCandle { rank, seq, journal, known, candle }), None),
             event => (None, Some(SeenEvent { rank, seq, journal, known, kind: event.kind().word(), event })),
         })
+    }
+
+    /// The quote, book or trade of a journal that a cause names; nothing where it names something else.
+    fn tick(&self, cause: Cause) -> Result<Option<SeenEvent>, ReplayError> {
+        let history = (cause.rank as usize).checked_sub(1).and_then(|rank| self.histories.get(rank));
+        let Some(history) = history.filter(|history| cause.seq < history.until) else { return Ok(None) };
+        let frame = history.journal.frame(cause.seq)?;
+        let frame = frame.frame();
+        let ticks = [Kind::Quote, Kind::Depth, Kind::TradePrint];
+        if !ticks.iter().any(|kind| kind.number() == frame.kind) {
+            return Ok(None);
+        }
+        let (journal, known) = (history.path.clone(), Nanos(frame.time));
+        let event = decode(&history.path, frame)?;
+        let Cause { rank, seq } = cause;
+        Ok(Some(SeenEvent { rank, seq, journal, known, kind: event.kind().word(), event }))
     }
 
     /// The candle that an output of the session names as its cause.

@@ -143,9 +143,9 @@ fn write_session(
         settings: before.written(),
     };
     let header = header_of(parent, named.clone(), after, options.binary)?;
-    if let Some(found) = after.model()? {
-        let copy = building.join(crate::learned::MODEL_FILE);
-        fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    if let Some((path, name)) = after.attachment()? {
+        let copy = building.join(name);
+        fs::copy(&path, &copy).map_err(ReplayError::file(&copy))?;
     }
     let writer = Writer::create(&building.join("journal"), Options::session())?;
     let instruments = &prepared.selection.instruments;

@@ -10,6 +10,7 @@
 use crate::catalog::{History, Selection};
 use crate::driver::Source;
 use crate::error::ReplayError;
+use crate::ticks::{self, Ticks};
 use daybook_config::Calendar;
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::Cursor;
@@ -306,6 +307,9 @@ pub struct HistorySource {
     has_next: bool,
     /// What is lent out.
     lent: Lent,
+    /// What is played instead where the selection has ticks and no candles. Then there is no next candle, and every
+    /// question comes here on the way to its end.
+    ticks: Option<Box<Ticks>>,
 }
 
 /// The input that is lent out; a candle lies in the slot that does not hold the next one.
@@ -315,6 +319,7 @@ enum Lent {
     Slice(Nanos),
     SessionOpened(SessionHours),
     SessionClosed,
+    Tick,
 }
 
 impl HistorySource {
@@ -326,6 +331,10 @@ impl HistorySource {
         range: Range,
         warmup: u64,
     ) -> Result<Self, ReplayError> {
+        let ticks = match ticks::drive(histories, selection) {
+            true => Some(Box::new(Ticks::new(histories, selection, calendar.clone(), range)?)),
+            false => None,
+        };
         let (warm_from, skip) = warm_up(histories, selection, range, warmup)?;
         let filter = Filter { interval: selection.interval, range: Range { from: warm_from, until: range.until } };
         let place =
@@ -340,7 +349,8 @@ impl HistorySource {
             slots: [Head::default(); 2],
             at: 0,
             has_next: false,
-            lent: Lent::SessionClosed,
+            lent: if ticks.is_some() { Lent::Tick } else { Lent::SessionClosed },
+            ticks,
         };
         source.load()?;
         Ok(source)
@@ -367,6 +377,7 @@ impl HistorySource {
             at: 0,
             has_next: position.next.is_some(),
             lent: Lent::SessionClosed,
+            ticks: None,
         })
     }
 
@@ -377,12 +388,19 @@ impl HistorySource {
 
     /// True when there is a candle in the range itself, warm-up aside.
     pub fn reaches(histories: &[History], selection: &Selection, range: Range) -> Result<bool, ReplayError> {
+        if ticks::drive(histories, selection) {
+            let calendar = Calendar::generic();
+            return Ok(Ticks::new(histories, selection, calendar, range)?.begins().is_some());
+        }
         let filter = Filter { interval: selection.interval, range };
         Merged::new(histories, selection, filter, None)?.next(&mut Head::default())
     }
 
     /// When the first input comes; nothing when there is none.
     pub fn begins(&self) -> Option<Nanos> {
+        if let Some(ticks) = &self.ticks {
+            return ticks.begins();
+        }
         let head = self.head()?;
         let date = self.calendar.date_of(head.candle.open_time());
         let open = self.calendar.session_for_data(date).map_or(head.candle.open_time(), |session| session.open());
@@ -391,7 +409,23 @@ impl HistorySource {
 
     /// True when a candle fell on a date that the calendar does not know.
     pub const fn met_unknown_dates(&self) -> bool {
-        self.place.unknown_dates
+        self.place.unknown_dates || self.plays_unknown_dates()
+    }
+
+    const fn plays_unknown_dates(&self) -> bool {
+        match &self.ticks {
+            Some(ticks) => ticks.met_unknown_dates(),
+            None => false,
+        }
+    }
+
+    /// Plays ticks where there are any; false at the end.
+    #[cold]
+    fn advance_ticks(&mut self) -> Result<bool, ReplayError> {
+        match &mut self.ticks {
+            Some(ticks) => ticks.advance(),
+            None => Ok(false),
+        }
     }
 
     #[cold]
@@ -452,7 +486,7 @@ impl Source for HistorySource {
                 self.lent = Lent::SessionClosed;
                 return Ok(true);
             }
-            None if !self.has_next => return Ok(false),
+            None if !self.has_next => return self.advance_ticks(),
             None => {
                 self.open_session();
                 return Ok(true);
@@ -478,7 +512,12 @@ impl Source for HistorySource {
             Lent::Slice(time) => Input { cause, time, body: Body::Slice(Slice { interval: self.interval }) },
             Lent::SessionOpened(hours) => Input { cause, time: self.place.now, body: Body::SessionOpened(hours) },
             Lent::SessionClosed => Input { cause, time: self.place.now, body: Body::SessionClosed },
+            Lent::Tick => self.ticks.as_ref().expect("ticks are lent where they are played").input(),
         }
+    }
+
+    fn can_be_taken_up(&self) -> bool {
+        self.ticks.is_none()
     }
 
     fn position(&self) -> crate::driver::Position {

@@ -14,6 +14,7 @@
 //!   the unfinished run stays as it is (its candles are valid data), and the command begins a new run with what is
 //!   missing.
 
+mod books;
 mod coverage;
 pub(crate) mod known;
 mod place;
@@ -24,6 +25,7 @@ mod resolve;
 mod sort;
 mod write;
 
+pub use books::TICKS;
 pub use coverage::{Gap, Series};
 pub use daybook_adapters::files::{DateOrder, Zone};
 pub use report::{FileReport, IngestReport};
@@ -237,6 +239,9 @@ impl From<FileError> for IngestError {
 /// Runs the command.
 pub fn run(options: &IngestOptions, progress: &mut dyn Progress) -> Result<IngestReport, IngestError> {
     check(options)?;
+    if books::are_books(options)? {
+        return books::run(options, progress);
+    }
     let mut inputs = Inputs::survey(options, progress)?;
     if let Some(report) = already_done(options, &inputs)? {
         return Ok(report);

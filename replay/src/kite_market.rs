@@ -399,7 +399,10 @@ impl Market for KiteMarket {
             price: query.price,
             quantity: Quantity::from_units(query.quantity),
             order_value_before: query.value_before,
+            order_quantity_before: Quantity::ZERO,
             order_brokerage_before: query.brokerage_before,
+            maker: false,
+            month: Default::default(),
             first_delivery_sale_of_day: query.leaves_account,
         })
     }

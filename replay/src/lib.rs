@@ -27,6 +27,7 @@ pub mod ingest;
 mod kite_book;
 mod kite_market;
 pub mod learned;
+pub mod listed;
 pub mod live;
 pub mod memory;
 mod plan;
@@ -36,6 +37,7 @@ mod rundir;
 mod session;
 pub mod status;
 pub mod synthetic;
+mod ticks;
 mod told;
 mod trial;
 

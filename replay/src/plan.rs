@@ -6,6 +6,7 @@ use crate::catalog::Selection;
 use crate::error::ReplayError;
 use crate::history::Range;
 use crate::learned::{self, LEARNED};
+use crate::listed;
 use daybook_config::settings::{KEYS, Scope};
 use daybook_config::{Calendar, FeeSchedule, Settings, Venue};
 use daybook_core::risk::RiskLimits;
@@ -25,7 +26,7 @@ pub struct Plan {
     pub parameters: Parameters,
     /// Settings that change results.
     pub settings: Settings,
-    /// Folders and files where its model may lie; no part of a header.
+    /// Folders and files where its model or its list of orders may lie; no part of a header.
     pub model_places: Vec<PathBuf>,
 }
 
@@ -41,6 +42,9 @@ impl Plan {
     pub fn new(name: &str, given: &BTreeMap<String, String>, settings: Settings) -> Result<Self, ReplayError> {
         if name == LEARNED {
             return Self::learned(given, settings);
+        }
+        if name == listed::NAME {
+            return Self::listed(given, settings);
         }
         let Some(entry) = strategy::find(name) else { return Err(unknown_strategy(name)) };
         let parameters = Parameters::resolve(name, entry.parameters, given)?;
@@ -62,6 +66,36 @@ impl Plan {
             model_places.push(found.path);
         }
         Ok(Self { strategy: LEARNED.to_owned(), parameters, settings, model_places })
+    }
+
+    /// The plan of a list of orders, named by its hash likewise.
+    fn listed(given: &BTreeMap<String, String>, settings: Settings) -> Result<Self, ReplayError> {
+        let mut parameters = Parameters::resolve(listed::NAME, listed::PARAMETERS, given)?;
+        let file = parameters.values()["file"].clone();
+        let mut model_places = Vec::new();
+        if !learned::is_hash(&file) {
+            let found = listed::open(&file)?;
+            let named = BTreeMap::from([("file".to_owned(), found.hash)]);
+            parameters = Parameters::resolve(listed::NAME, listed::PARAMETERS, &named)?;
+            model_places.push(found.path);
+        }
+        Ok(Self { strategy: listed::NAME.to_owned(), parameters, settings, model_places })
+    }
+
+    /// The list of orders it trades; nothing for another strategy.
+    fn list(&self) -> Result<Option<listed::Found>, ReplayError> {
+        if self.strategy != listed::NAME {
+            return Ok(None);
+        }
+        listed::find(&self.parameters.values()["file"], &self.model_places).map(Some)
+    }
+
+    /// The file that a run of it keeps beside its journal, and the name it has there: what the header names by hash.
+    pub fn attachment(&self) -> Result<Option<(PathBuf, &'static str)>, ReplayError> {
+        if let Some(found) = self.list()? {
+            return Ok(Some((found.path, listed::LIST_FILE)));
+        }
+        Ok(self.model()?.map(|found| (found.path, learned::MODEL_FILE)))
     }
 
     /// The model it decides with; nothing for a rule.
@@ -123,6 +157,9 @@ impl Plan {
     pub fn build(&self, selection: &Selection, instruments: usize) -> Result<Box<dyn Strategy>, ReplayError> {
         if let Some(found) = self.model()? {
             return learned::build(found, &self.settings, selection, self.calendar(selection)?, instruments);
+        }
+        if let Some(found) = self.list()? {
+            return listed::build(&found, selection);
         }
         let entry = strategy::find(&self.strategy).ok_or_else(|| unknown_strategy(&self.strategy))?;
         Ok(entry.build(&self.parameters, instruments)?)
@@ -204,7 +241,7 @@ pub fn calendar_for(settings: &Settings, selection: &Selection) -> Result<Calend
 }
 
 fn unknown_strategy(name: &str) -> ReplayError {
-    let names = || STRATEGIES.iter().map(|entry| entry.name).chain([LEARNED]);
+    let names = || STRATEGIES.iter().map(|entry| entry.name).chain([LEARNED, listed::NAME]);
     ReplayError::UnknownStrategy {
         name: name.to_owned(),
         nearest: daybook_config::nearest_first(name, names()).first().copied().unwrap_or_default().to_owned(),

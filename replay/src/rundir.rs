@@ -86,9 +86,9 @@ fn build(
     let Conduct { chart_trades, contract_notes, .. } = conduct;
     let report = ReportOptions { chart_trades, contract_notes, ..ReportOptions::default() };
     let summary = describe(building, None, &outcome, &prepared, wall_seconds, report)?;
-    if let Some(found) = options.plan.model()? {
-        let copy = building.join(crate::learned::MODEL_FILE);
-        fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+    if let Some((path, name)) = options.plan.attachment()? {
+        let copy = building.join(name);
+        fs::copy(&path, &copy).map_err(ReplayError::file(&copy))?;
     }
     Manifest::write(building, &prepared.places()?).map_err(|error| ReplayError::Report(error.to_string()))?;
     Ok(summary)
@@ -118,7 +118,7 @@ pub(crate) fn describe(
         zone_offset_ns: prepared.calendar.zone_offset(),
         zone: if prepared.calendar.zone_offset() == 0 { "UTC".to_owned() } else { "IST".to_owned() },
         calendar_unknown: outcome.calendar_unknown,
-        warnings: Vec::new(),
+        warnings: stamps(&outcome.header.settings),
     };
     let path = building.join("journal");
     let instruments = prepared.selection.instruments.len() as u64;
@@ -229,6 +229,25 @@ impl Prepared {
         let ranked = self.histories.iter().zip(1u32..);
         Ok(ranked.map(|(history, rank)| (rank, history.id(), history.path.clone())).collect())
     }
+}
+
+/// What settings ask of the exchange that no exchange offers: it stands at the top of the report.
+fn stamps(written: &str) -> Vec<String> {
+    let settings: serde_json::Value = serde_json::from_str(written).unwrap_or_default();
+    let is =
+        |key: &str, values: &[&str]| settings["settings"][key].as_str().is_some_and(|value| values.contains(&value));
+    let mut stamps = Vec::new();
+    if is("exchange.fill_bar", &["close", "close-once"]) {
+        let text =
+            "Market orders filled at the close of the bar they were decided on, a price that the decision had seen.";
+        stamps.push(text.to_owned());
+    }
+    if is("exchange.buying_power", &["free", "shrink"]) {
+        let text =
+            "What shorts brought in paid for purchases, and working orders held no cash back: no broker lends so.";
+        stamps.push(text.to_owned());
+    }
+    stamps
 }
 
 /// Only a run is ever replaced, and only when asked for.

@@ -10,7 +10,7 @@ use daybook_core::strategy::STRATEGIES;
 use daybook_journal::SealKey;
 use daybook_replay::report::Summary;
 use daybook_replay::{
-    BacktestOptions, Conduct, History, Plan, Prepared, Recorded, conduct, conduct_prepared, learned, like,
+    BacktestOptions, Conduct, History, Plan, Prepared, Recorded, conduct, conduct_prepared, learned, like, listed,
 };
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -125,7 +125,9 @@ fn expected_inputs(options: &BacktestOptions) -> u64 {
 
 fn list_strategies() {
     let entries = STRATEGIES.iter().map(|entry| (entry.name, entry.about, entry.parameters));
-    for (name, about, parameters) in entries.chain([(learned::LEARNED, learned::ABOUT, learned::PARAMETERS)]) {
+    let by_file =
+        [(learned::LEARNED, learned::ABOUT, learned::PARAMETERS), (listed::NAME, listed::ABOUT, listed::PARAMETERS)];
+    for (name, about, parameters) in entries.chain(by_file) {
         output::line(format_args!("{name}: {about}"));
         for parameter in parameters {
             output::line(format_args!("    {}={}  {}", parameter.name, parameter.default, parameter.about));

@@ -15,7 +15,7 @@ use ::parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
-use parquet::ParquetSource;
+pub(crate) use parquet::{ParquetSource, next as next_of};
 use std::path::{Path, PathBuf};
 
 const BATCH_ROWS: usize = 16_384;

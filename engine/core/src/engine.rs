@@ -5,12 +5,14 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod auction;
 mod books;
 mod broker;
 mod changes;
 mod desk;
 mod exits;
 mod keeper;
+mod parity;
 mod prints;
 mod ticks;
 mod trades;
@@ -185,6 +187,10 @@ pub struct Core {
     limits: RiskLimits,
     /// A limit is set; without one nothing is remembered for them.
     limited: bool,
+    /// Something other than cash held back says what a fill may open.
+    judges_fills: bool,
+    /// How the impact of our own fills fades, where the slippage model says that it lasts.
+    fade: Option<slippage::Fade>,
     /// Every position has a protective stop.
     keeps: bool,
     /// Where it belongs, for a strategy that does not say.
@@ -235,6 +241,8 @@ impl Core {
             acts: false,
             limits: RiskLimits::default(),
             limited: false,
+            judges_fills: false,
+            fade: None,
             keeps: false,
             protective_stop: ProtectiveStop::None,
             brokered: false,
@@ -589,7 +597,7 @@ impl Core {
             fresh: &self.state.fresh,
             instruments: &self.setup.instruments,
             limits: &self.limits,
-            hours: self.limits.hours(&session, interval),
+            hours: self.hours_of(&session),
             books,
             ledger: &self.state.ledger,
         };

@@ -5,9 +5,12 @@
 //! - Values that differ by symbol are looked up once, here; the path of a candle indexes vectors.
 
 use crate::input::SessionHours;
-use daybook_config::{LimitFill, Liquidity, OffTick, Product, Settings, TradingTime, WrongSide};
+use daybook_config::{
+    BpsRange, BuyingPower, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Settings, TradingTime,
+    TrailFrom, WrongSide,
+};
 use daybook_vocabulary::time::{MINUTE, SECOND};
-use daybook_vocabulary::{Instrument, Money, Nanos, Price, Quantity};
+use daybook_vocabulary::{Date, Instrument, InstrumentId, Money, Nanos, Price, Quantity};
 
 /// What exchange and broker ask of orders, and when orders trade.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,8 +31,22 @@ pub struct ExchangeRules {
     pub latency: i64,
     /// Nanoseconds from the exchange back.
     pub answer: i64,
+    /// Where a market order trades.
+    pub fill_bar: FillBar,
+    /// In which order the orders of an instrument meet a candle.
+    pub sequence: Sequence,
+    /// From when on the exits of a bracket work.
+    pub exits_from: ExitsFrom,
+    /// What a trailing stop follows.
+    pub trail_from: TrailFrom,
+    /// What pays for orders.
+    pub buying_power: BuyingPower,
+    /// Which instruments close in an auction of their own, by instrument; empty where none does.
+    pub auctions: Vec<bool>,
     /// When instruments expire; empty where none does.
     pub expiries: Vec<Nanos>,
+    /// The least and the largest share of a candle, where the cap follows how busy it is.
+    pub adaptive_cap: Option<BpsRange>,
     /// How much there is to trade on a candle.
     pub liquidity: Liquidity,
     /// Most there is of single instruments; empty where none has a cap of its own.
@@ -43,6 +60,8 @@ pub struct ExchangeRules {
 pub struct SquareOff {
     /// Nanoseconds after midnight UTC of the session's date; negative where the zone is ahead of the time.
     pub after_midnight: i64,
+    /// The same for instruments on days on which they close in an auction.
+    pub before_auction: i64,
     /// What it costs for each position, before tax.
     pub fee: Money,
 }
@@ -50,8 +69,9 @@ pub struct SquareOff {
 impl SquareOff {
     /// When positions of a session are squared off. A session that does not have that time, or ends within ten minutes
     /// of it, is left a quarter of an hour before it ends, as brokers do on evenings and half days.
-    pub fn at(&self, session: &SessionHours) -> Nanos {
-        let at = session.date.midnight() + self.after_midnight;
+    pub fn at(&self, session: &SessionHours, closes_in_auction: bool) -> Nanos {
+        let after = if closes_in_auction { self.before_auction } else { self.after_midnight };
+        let at = session.date.midnight() + after;
         let in_time = session.open < at && at + 10 * MINUTE <= session.close;
         if in_time { at } else { session.open.max(session.close + -15 * MINUTE) }
     }
@@ -72,13 +92,24 @@ impl ExchangeRules {
         let cap = |instrument: &Instrument| {
             settings.exchange_liquidity_caps.get(&instrument.symbol).copied().unwrap_or(Quantity(i64::MAX))
         };
+        let of_day = |time: daybook_config::TimeOfDay| i64::from(time.seconds()) * SECOND - zone;
         let square_off = (settings.exchange_product == Product::Intraday).then(|| SquareOff {
-            after_midnight: i64::from(settings.exchange_square_off.seconds()) * SECOND - zone,
+            after_midnight: of_day(settings.exchange_square_off),
+            before_auction: of_day(settings.exchange_auction_square_off),
             fee: settings.exchange_square_off_fee,
         });
         let within_an_hour = |ns: u64| i64::try_from(ns).unwrap_or(60 * MINUTE);
         Self {
             limit_fill: settings.exchange_limit_fill,
+            fill_bar: settings.exchange_fill_bar,
+            sequence: settings.exchange_sequence,
+            exits_from: settings.exchange_exits_from,
+            trail_from: settings.exchange_trail_from,
+            buying_power: settings.exchange_buying_power,
+            auctions: match &settings.exchange_closing_auction {
+                names if names.is_empty() => Vec::new(),
+                names => instruments.iter().map(|instrument| names.contains(&instrument.symbol)).collect(),
+            },
             off_tick: settings.exchange_off_tick,
             wrong_side: settings.exchange_wrong_side,
             bands: if bands.iter().any(Option::is_some) { bands } else { Vec::new() },
@@ -90,6 +121,7 @@ impl ExchangeRules {
                 true => Vec::new(),
                 false => instruments.iter().map(expiry).collect(),
             },
+            adaptive_cap: settings.exchange_adaptive_cap,
             liquidity: settings.exchange_liquidity,
             caps: match settings.exchange_liquidity_caps.is_empty() {
                 true => Vec::new(),
@@ -106,6 +138,28 @@ impl ExchangeRules {
             || !self.bands.is_empty()
             || self.square_off.is_some()
             || !self.expiries.is_empty()
+            || !self.auctions.is_empty()
+            || self.buying_power == BuyingPower::Free
+    }
+
+    /// The tick to which prices of orders are taken; zero where they stay as they are.
+    #[inline]
+    pub fn tick(&self, instrument: &Instrument) -> Price {
+        if self.off_tick == OffTick::Keep { Price::ZERO } else { instrument.tick }
+    }
+
+    /// The hours of an instrument's closing auction in a session; nothing where it has none that day.
+    #[inline]
+    pub fn auction(&self, id: InstrumentId, session: &SessionHours) -> Option<AuctionHours> {
+        let has = self.auctions.get(id.index()).copied().unwrap_or(false);
+        if has { AuctionHours::of(session) } else { None }
+    }
+
+    /// The earliest instant at which the broker may leave a position of the session by itself.
+    pub fn leaves_at(&self, session: &SessionHours) -> Option<Nanos> {
+        let square_off = self.square_off.as_ref()?;
+        let in_auction = self.auctions.contains(&true) && AuctionHours::of(session).is_some();
+        Some(square_off.at(session, in_auction))
     }
 
     /// There is less to trade than the candle says.
@@ -115,12 +169,48 @@ impl ExchangeRules {
 
     /// Something may happen at a candle before orders trade on it.
     pub const fn acts(&self) -> bool {
-        self.square_off.is_some() || self.latency > 0 || matches!(self.liquidity, Liquidity::Depleting(..))
+        self.square_off.is_some()
+            || self.latency > 0
+            || matches!(self.liquidity, Liquidity::Depleting(..))
+            || !matches!(self.fill_bar, FillBar::Next)
+            || !self.auctions.is_empty()
+            || self.adaptive_cap.is_some()
     }
 
     /// Orders do not trade on every candle.
     pub fn bars_candles(&self) -> bool {
         self.hours == TradingTime::Continuous || !self.bands.is_empty()
+    }
+}
+
+/// First date of NSE's closing auction for stocks with derivatives.
+const AUCTIONS_FROM: Date = Date(20_668);
+
+/// A closing auction, nse.md 1.2: trading that is continuous ends a quarter of an hour before the session, orders are
+/// taken for ten minutes, market orders for the first five of them, and one price is made at the session's close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuctionHours {
+    /// Continuous trading ends; the reference price is the mean of the quarter of an hour before.
+    pub begins: Nanos,
+    /// Orders are taken from here.
+    pub entry: Nanos,
+    /// Market orders are no longer taken from here.
+    pub limits_only: Nanos,
+    /// The price is made: orders are no longer taken.
+    pub matched: Nanos,
+}
+
+impl AuctionHours {
+    /// The auction of a session: of whole ordinary days since it exists. Evenings, half days and drills have none.
+    pub fn of(session: &SessionHours) -> Option<Self> {
+        let whole = session.close - session.open == 375 * MINUTE;
+        let close = session.close;
+        (session.date >= AUCTIONS_FROM && whole).then(|| Self {
+            begins: close + -15 * MINUTE,
+            entry: close + -10 * MINUTE,
+            limits_only: close + -5 * MINUTE,
+            matched: close,
+        })
     }
 }
 
@@ -155,15 +245,18 @@ mod tests {
     #[test]
     fn the_broker_knows_short_sessions() {
         const ZONE: i64 = 330 * MINUTE;
-        let square_off = SquareOff { after_midnight: 920 * MINUTE - ZONE, fee: Money::ZERO };
+        let (after_midnight, before_auction) = (920 * MINUTE - ZONE, 912 * MINUTE - ZONE);
+        let square_off = SquareOff { after_midnight, before_auction, fee: Money::ZERO };
         let session = |open: i64, close: i64| {
             let midnight = Date(20_000).midnight() + -ZONE;
             SessionHours { date: Date(20_000), open: midnight + open * MINUTE, close: midnight + close * MINUTE }
         };
-        let minute = |session: SessionHours| (square_off.at(&session) - (Date(20_000).midnight() + -ZONE)) / MINUTE;
+        let minute =
+            |session: SessionHours| (square_off.at(&session, false) - (Date(20_000).midnight() + -ZONE)) / MINUTE;
         assert_eq!(minute(session(555, 930)), 920);
         assert_eq!(minute(session(1_095, 1_155)), 1_140);
         assert_eq!(minute(session(555, 750)), 735);
         assert_eq!(minute(session(555, 560)), 555);
+        assert_eq!(square_off.at(&session(555, 930), true) - session(555, 930).close, -18 * MINUTE, "15:12");
     }
 }

@@ -12,6 +12,7 @@
 
 mod average;
 mod fixed;
+mod impact;
 mod percent;
 mod quoted;
 mod size;
@@ -20,8 +21,11 @@ mod square_root;
 mod tables;
 mod volume_share;
 
+pub use impact::{Fade, Footprint, Left};
+
 use daybook_config::SlippageModel;
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
+use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{BasisPoints, OrderType, Price, Quantity, Side};
 
 /// The whole of a price, in units of 1e-8 of a basis point; no impact is larger.
@@ -44,6 +48,10 @@ pub struct SlippageInput {
     pub average: Quantity,
     /// Half the spread of the quote it fills against, where there is one.
     pub half_spread: Option<Price>,
+    /// Deviation of the instrument's daily returns, in units of 1e-16; nothing when it is not known.
+    pub deviation: Option<i64>,
+    /// What stands of the impact of earlier fills, in units of 1e-8 of a basis point; positive where the price is up.
+    pub standing: i128,
 }
 
 /// What a model cannot do without.
@@ -55,6 +63,8 @@ pub enum Want {
     Volume,
     /// The average daily volume.
     Average,
+    /// The average daily volume, and the deviation of daily returns.
+    Volatility,
     /// A quote.
     Quote,
 }
@@ -78,6 +88,16 @@ pub trait Slippage: Send {
 
     /// Where the leg fills; nothing when what the model wants is missing.
     fn price(&self, leg: &SlippageInput) -> Option<SlippedPrice>;
+
+    /// How what a fill leaves behind fades; nothing for a model that leaves nothing.
+    fn fade(&self) -> Option<Fade> {
+        None
+    }
+
+    /// What a fill of the leg leaves behind.
+    fn leaves(&self, _: &SlippageInput) -> Option<Left> {
+        None
+    }
 }
 
 /// The model of a setting; nothing for no slippage, so that the plain path asks nobody.
@@ -98,7 +118,18 @@ pub fn model(choice: SlippageModel) -> Option<Box<dyn Slippage>> {
         SlippageModel::AverageRoot(bps) => Box::new(average::Power(bps, 4)),
         SlippageModel::AveragePower(bps, eighths) => Box::new(average::Power(bps, eighths)),
         SlippageModel::Spread(part) => Box::new(quoted::Spread(part)),
+        SlippageModel::ImpactLinear(stays, fades, half) => Box::new(impact::Linear(stays, fades, half_life(half))),
+        SlippageModel::AlmgrenChriss(stays, fades, half) => {
+            Box::new(impact::AlmgrenChriss(stays, fades, half_life(half)))
+        }
+        SlippageModel::Propagator(bps, power, memory, stays) => {
+            Box::new(impact::Propagator(bps, power, Fade::Power(memory), stays))
+        }
     })
+}
+
+fn half_life(seconds: u32) -> Fade {
+    Fade::HalfLife(i64::from(seconds) * SECOND)
 }
 
 /// The price at which a leg fills: the model's, on the tick, within the limit.
@@ -175,6 +206,8 @@ mod tests {
             order_type: OrderType::Market,
             average: Quantity::ZERO,
             half_spread: None,
+            deviation: None,
+            standing: 0,
         }
     }
 
@@ -197,6 +230,13 @@ mod tests {
             bps().prop_map(|bps| SlippageModel::AverageLinear(BasisPoints(1), bps)),
             (bps(), 1u8..=16).prop_map(|(bps, eighths)| SlippageModel::AveragePower(bps, eighths)),
             (1..=SCALE).prop_map(|part| SlippageModel::Spread(daybook_vocabulary::Ratio(part))),
+            (bps(), bps()).prop_map(|(stays, fades)| SlippageModel::ImpactLinear(stays, fades, 7)),
+            (1..=SCALE).prop_map(|part| {
+                let part = daybook_vocabulary::Ratio(part);
+                SlippageModel::AlmgrenChriss(part, part, 14)
+            }),
+            (bps(), 1u8..=16, 1u8..=8)
+                .prop_map(|(bps, power, memory)| { SlippageModel::Propagator(bps, power, memory, 20) }),
             Just(SlippageModel::AssetClass(daybook_config::AssetClass::Option)),
         ]
     }
@@ -225,6 +265,8 @@ mod tests {
                 order_type: OrderType::Market,
                 average: Quantity(volume),
                 half_spread: Some(Price(volume)),
+                deviation: Some(room),
+                standing: i128::from(room) - 500_000,
             };
             let model = model(choice).unwrap();
             let price = slip(&*model, &leg, Price(tick), limit).unwrap();
@@ -257,7 +299,18 @@ mod tests {
                 let (quantity, volume) = (Quantity(quantity), Quantity(volume));
                 let (order_type, half_spread) = (OrderType::Stop, Some(Price(9)));
                 let (side, reference, average) = (Side::Buy, Price(price), volume);
-                let leg = SlippageInput { side, reference, quantity, volume, order_type, average, half_spread };
+                let (deviation, standing) = (Some(200_000_000_000_000), 0);
+                let leg = SlippageInput {
+                    side,
+                    reference,
+                    quantity,
+                    volume,
+                    order_type,
+                    average,
+                    half_spread,
+                    deviation,
+                    standing,
+                };
                 model.price(&leg).unwrap().price
             };
             let larger = quantity.saturating_add(more);

@@ -193,7 +193,9 @@ fn auctions_fill_what_wants_them() {
 /// nse.md 1.3: the broker ends the day's positions at its time, for a fee with tax; entries after it are refused.
 #[test]
 fn the_broker_squares_intraday_positions_off() {
-    let at = |minute: i64| Some(SquareOff { after_midnight: (225 + minute) * MINUTE, fee: Money::from_units(50) });
+    let at = |minute: i64| {
+        Some(SquareOff { after_midnight: (225 + minute) * MINUTE, before_auction: 0, fee: Money::from_units(50) })
+    };
     let rules = ExchangeRules { square_off: at(40), ..ExchangeRules::default() };
     let bars: &[Bar] = &[flat(0, 1_000), flat(1, 1_000), flat(39, 1_001), flat(40, 1_002), flat(41, 1_003)];
     let far = OrderRequest::limit(Side::Sell, units(10), Price::from_units(2_000), "target");

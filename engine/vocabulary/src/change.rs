@@ -41,7 +41,7 @@ pub struct StopTightened {
     pub from: Price,
     /// Where it is.
     pub to: Price,
-    /// The best price since it works.
+    /// The best price since it works; where its owner moved it, the last price.
     pub best: Price,
     /// What moved it, such as `trail`.
     pub reason: Label,

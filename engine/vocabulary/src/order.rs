@@ -88,6 +88,13 @@ words!(
     }
 );
 
+impl OrderType {
+    /// True for an order that waits at a price for others to come to it.
+    pub const fn rests(self) -> bool {
+        matches!(self, Self::Limit | Self::StopLimit)
+    }
+}
+
 impl Side {
     /// The other one.
     pub const fn opposite(self) -> Self {
@@ -290,6 +297,8 @@ words!(
         Unsupported = "unsupported",
         /// An entry for which no protective stop can be worked out.
         Unprotected = "unprotected",
+        /// A kind of order that the closing auction does not take, or not any more.
+        NotInAuction = "not-in-auction",
     }
 );
 

@@ -156,6 +156,12 @@ impl Date {
             - chrono::Days::new(self.0.clamp(-100_000, 0).unsigned_abs().into())
     }
 
+    /// Its month as a number that grows by one from month to month.
+    pub fn month_number(self) -> i32 {
+        let civil = self.civil();
+        civil.year() * 12 + civil.month() as i32
+    }
+
     /// From a calendar date.
     pub fn from_civil(date: NaiveDate) -> Self {
         Self(date.signed_duration_since(EPOCH).num_days() as i32)

@@ -45,6 +45,8 @@ pub(super) struct Findings {
     /// Equity at session closes.
     pub(super) sessions: Vec<SessionPoint>,
     pub(super) instruments: BTreeMap<u32, InstrumentFindings>,
+    /// What legs cost, by side and by the model that made their price.
+    pub(super) legs: BTreeMap<(&'static str, String), LegFindings>,
     pub(super) best: Vec<NotableTrade>,
     pub(super) worst: Vec<NotableTrade>,
     pub(super) refused: BTreeMap<Verdict, u64>,
@@ -63,6 +65,15 @@ pub(super) struct SessionPoint {
     pub(super) equity: f64,
     /// Zero where it is not defined.
     pub(super) drawdown: f64,
+}
+
+/// What the legs of one side and model cost.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LegFindings {
+    pub(super) fills: u64,
+    pub(super) traded: Money,
+    pub(super) slippage: Money,
+    pub(super) charges: Charges,
 }
 
 /// What happened in one instrument.
@@ -143,6 +154,7 @@ impl Fold {
             session_returns: Histogram::new(),
             sessions: Vec::new(),
             instruments: BTreeMap::new(),
+            legs: BTreeMap::new(),
             best: Vec::new(),
             worst: Vec::new(),
             refused: BTreeMap::new(),
@@ -267,6 +279,7 @@ impl Fold {
             fees.into(),
             Cell::U64(fill.order.0),
         ])?;
+        self.leg(at, fill, (value, fees))?;
         let Some(order) = self.working.get_mut(&fill.order.0) else {
             self.findings.after_the_end += 1;
             return Ok(());
@@ -279,6 +292,42 @@ impl Fold {
         add(&mut order.fees, fees, at.seq, "an order's fees")?;
         (order.last_seq, order.last_time) = (at.seq, at.time);
         self.end_order(fill.order.0)
+    }
+
+    /// What the fill cost: its row in `legs`, and its part of the page.
+    fn leg(&mut self, at: EventAt<'_>, fill: &Fill, (value, fees): (Money, Money)) -> Result<(), ReportError> {
+        let reference = fill.reference_price.times(fill.quantity).0.abs();
+        let slippage = Money(if fill.side == Side::Buy { value.0 - reference } else { reference - value.0 });
+        let findings = &mut self.findings;
+        let key = (fill.side.word(), fill.model.to_string());
+        let sums = findings.legs.entry(key).or_default();
+        sums.fills += 1;
+        add(&mut sums.traded, value, at.seq, "the value of legs")?;
+        add(&mut sums.slippage, slippage, at.seq, "the slippage of legs")?;
+        add_charges(&mut sums.charges, &fill.charges, at.seq)?;
+        let symbol = findings.instrument(at)?.symbol.as_str();
+        let charges = &fill.charges;
+        self.tables.legs.append(&[
+            Cell::U64(at.seq),
+            Cell::Time(at.time),
+            Cell::Text(symbol),
+            Cell::Text(fill.side.word()),
+            fill.quantity.into(),
+            fill.price.into(),
+            fill.reference_price.into(),
+            fill.slippage_bps.into(),
+            slippage.into(),
+            Cell::Text(fill.model.as_str()),
+            charges.brokerage.into(),
+            charges.transaction_tax.into(),
+            charges.exchange_fee.into(),
+            charges.regulator_fee.into(),
+            charges.stamp_duty.into(),
+            charges.service_tax.into(),
+            charges.depository_fee.into(),
+            fees.into(),
+            Cell::U64(fill.order.0),
+        ])
     }
 
     fn trade(&mut self, at: EventAt<'_>, trade: &TradeClosed) -> Result<(), ReportError> {

@@ -62,6 +62,7 @@ pub(super) fn render(material: &Material<'_>) -> String {
     page.months();
     page.distributions();
     page.costs();
+    page.legs();
     page.symbols();
     page.notable();
     page.provenance();
@@ -420,6 +421,38 @@ impl Page<'_> {
         put!(self, "</table></div></section>\n");
     }
 
+    /// What a leg costs, by side and model: the way from its reference price, and each charge.
+    fn legs(&mut self) {
+        let (findings, style) = (self.material.findings, self.style);
+        if findings.legs.is_empty() {
+            return;
+        }
+        put!(
+            self,
+            "<section><h2>By leg</h2><p class=\"note\">Every fill against the price its market stood at, and what it was charged; one by one in legs.csv. Basis points of the value.</p><div class=\"scroll\"><table>\
+             <tr><th>Side</th><th class=\"left\">Model</th><th>Fills</th><th>Value</th><th>Slippage</th><th>Basis points</th><th>Brokerage</th><th>Taxes and duty</th><th>Exchange and regulator</th><th>Service tax</th><th>Depository</th><th>Basis points</th></tr>",
+        );
+        for ((side, model), sums) in &findings.legs {
+            let (value, charges) = (sums.traded.to_f64().max(f64::MIN_POSITIVE), &sums.charges);
+            put!(
+                self,
+                "<tr><td>{side}</td><td class=\"left\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                escape(model),
+                style.count(sums.fills),
+                style.short(sums.traded.to_f64(), 2),
+                style.money(sums.slippage),
+                float(sums.slippage.to_f64() / value * 1e4, 3),
+                style.money(charges.brokerage),
+                style.money(charges.transaction_tax + charges.stamp_duty),
+                style.money(charges.exchange_fee + charges.regulator_fee),
+                style.money(charges.service_tax),
+                style.money(charges.depository_fee),
+                float(charges.total().to_f64() / value * 1e4, 3),
+            );
+        }
+        put!(self, "</table></div></section>\n");
+    }
+
     fn symbols(&mut self) {
         let findings = self.material.findings;
         let mut traded: Vec<&InstrumentFindings> =
@@ -522,7 +555,12 @@ impl Page<'_> {
             self,
             "<div class=\"pair\"><section><h2>Settings</h2><p class=\"note\">As resolved; they are in the session's header.</p><dl>"
         );
-        for (name, value) in settings_rows(&header.settings) {
+        let rows = settings_rows(&header.settings);
+        let through = rows.iter().any(|(name, value)| name.ends_with("exchange.limit_fill") && value == "through");
+        let fills =
+            if through { "when the price goes beyond their limit" } else { "when the price touches their limit" };
+        put!(self, "<dt>limit orders fill</dt><dd>{fills}</dd>");
+        for (name, value) in rows {
             put!(self, "<dt>{}</dt><dd class=\"mono\">{}</dd>", escape(&name), escape(&value));
         }
         put!(

@@ -1,4 +1,4 @@
-//! The tables of a report: orders, fills, trades, equity; each as CSV and as Parquet with the same columns.
+//! The tables of a report: orders, fills, legs, trades, equity; each as CSV and as Parquet with the same columns.
 //!
 //! Times are RFC 3339 UTC in CSV and nanosecond timestamps (UTC) in Parquet; prices, quantities and money are exact
 //! decimals in both; an absent value is empty or null; ids and `seq` are integers.
@@ -6,11 +6,13 @@
 //! | table | a row is | order |
 //! |---|---|---|
 //! | `fills` | a fill | as it was learned |
+//! | `legs` | a fill once more, with what it cost: how far from its reference, by which model, and every charge | as `fills` |
 //! | `orders` | an order and how it ended: `seq`, `time` of the intent, `last_seq`, `last_time` of what ended it | as they ended; those still working come last |
 //! | `trades` | a closed round trip: `seq`, `time` of the closing frame, times of the exchange | as they closed |
 //! | `equity` | a session's close: `session_return` and `drawdown` are floats | by session |
 //!
-//! - `fills.fees` is the sum of the fill's charges; the items are in the journal (`journal export`).
+//! - `fills.fees` is the sum of the fill's charges; `legs` has them item by item. `legs.slippage` is what the distance
+//!   from the reference price cost, in money.
 //! - `orders.average_price` is the filled value ÷ the filled quantity, rounded to 1e-8.
 //! - `trades.net` is `gross` − `fees`; `net_return` is `net` ÷ the entry's value; `r` and what follows are worked out by
 //!   the trade itself and empty where they are undefined.
@@ -36,6 +38,29 @@ pub(super) const FILLS: [(&str, ColumnType); 11] = [
     ("price", Decimal),
     ("reference_price", Decimal),
     ("slippage_bps", Decimal),
+    ("fees", Decimal),
+    ("order_id", U64),
+];
+
+/// Columns of `legs`: a fill and what it cost.
+pub(super) const LEGS: [(&str, ColumnType); 19] = [
+    ("seq", U64),
+    ("time", Timestamp),
+    ("symbol", Utf8),
+    ("side", Utf8),
+    ("quantity", Decimal),
+    ("price", Decimal),
+    ("reference_price", Decimal),
+    ("slippage_bps", Decimal),
+    ("slippage", Decimal),
+    ("model", Utf8),
+    ("brokerage", Decimal),
+    ("transaction_tax", Decimal),
+    ("exchange_fee", Decimal),
+    ("regulator_fee", Decimal),
+    ("stamp_duty", Decimal),
+    ("service_tax", Decimal),
+    ("depository_fee", Decimal),
     ("fees", Decimal),
     ("order_id", U64),
 ];
@@ -106,10 +131,11 @@ pub(super) const EQUITY: [(&str, ColumnType); 13] = [
     ("drawdown", F64),
 ];
 
-/// All four.
+/// All five.
 pub(super) struct Tables {
     pub(super) orders: Table,
     pub(super) fills: Table,
+    pub(super) legs: Table,
     pub(super) trades: Table,
     pub(super) equity: Table,
 }
@@ -119,6 +145,7 @@ impl Tables {
         Ok(Self {
             orders: Table::create(folder, "orders", &ORDERS)?,
             fills: Table::create(folder, "fills", &FILLS)?,
+            legs: Table::create(folder, "legs", &LEGS)?,
             trades: Table::create(folder, "trades", &TRADES)?,
             equity: Table::create(folder, "equity", &EQUITY)?,
         })
@@ -126,7 +153,7 @@ impl Tables {
 
     pub(super) fn finish(self) -> Result<Vec<Written>, ReportError> {
         let mut files = Vec::new();
-        for table in [self.orders, self.fills, self.trades, self.equity] {
+        for table in [self.orders, self.fills, self.legs, self.trades, self.equity] {
             files.extend(table.finish()?);
         }
         Ok(files)

@@ -207,7 +207,7 @@ fn the_tables_say_what_the_journal_says() {
     let ids: std::collections::BTreeSet<&str> =
         orders.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
     assert_eq!(ids.len(), intents, "and only one");
-    for name in ["orders", "fills", "trades", "equity"] {
+    for name in ["orders", "fills", "legs", "trades", "equity"] {
         assert_same_table(&report, folder.path(), name);
     }
 }

@@ -13,6 +13,7 @@ use crate::input::SessionHours;
 use crate::orders::{Order, OrderChange, OrderRequest, Trigger};
 use crate::outbox::{Conclusion, Outbox};
 use crate::terms;
+use daybook_config::TrailFrom;
 use daybook_vocabulary::{
     Candle, Cause, InstrumentId, Label, Nanos, OrderEvent, OrderId, OrderModified, OrderType, Price, RequestKind,
     RequestRefused, Side, StopTightened, TimeInForce, Verdict,
@@ -60,16 +61,18 @@ impl Core {
             self.send(id, which, (Some(change), reason), out);
             return;
         }
+        let before = books[id.index()].working[place].stop;
         if let Err(verdict) = self.put_changed(id, place, change, (session, self.state.now)) {
             self.refuse(id, which, (RequestKind::Modify, reason), verdict, out);
             return;
         }
         let book = &mut self.state.books[id.index()];
-        let (cause, order) = (book.cause, &mut book.working[place]);
+        let (cause, last) = (book.cause, book.last);
+        let order = &mut book.working[place];
         for event in [OrderEvent::ModifyRequested, OrderEvent::Modified] {
             assert!(!order.happens(event), "an order that works is modified without surprise");
         }
-        out.push(id, Conclusion::Modified(modified(cause, order, reason)));
+        out.push(id, moved(change, before, order, last, (cause, reason)));
     }
 
     /// Gives a working order new terms that reach the exchange at an instant, or leaves it as it was and says why.
@@ -106,7 +109,7 @@ impl Core {
         if quantity <= order.filled {
             return Err(Verdict::BadQuantity);
         }
-        let meta = &self.setup.instruments[id.index()];
+        let tick = self.rules.tick(&self.setup.instruments[id.index()]);
         let book = &self.state.books[id.index()];
         let request = OrderRequest {
             side: order.side,
@@ -130,7 +133,7 @@ impl Core {
             }
         }
         let mut request = request;
-        terms::settle(&mut request, book.last, meta.tick);
+        terms::settle(&mut request, book.last, tick);
         if request.stop != order.stop {
             if order.stop.is_some() && order.trigger != Trigger::Armed {
                 return Err(Verdict::BadPrice);
@@ -177,7 +180,7 @@ impl Core {
     ) {
         let book = &self.state.books[id.index()];
         let (cause, number, now) = (book.cause, book.bars + 1, self.state.now);
-        let tick = self.setup.instruments[id.index()].tick;
+        let tick = self.rules.tick(&self.setup.instruments[id.index()]);
         for order in working.iter_mut().filter(|order| order.is_working()) {
             let worked = candle.open_time() >= order.decided;
             let ended = match order.time_in_force {
@@ -192,7 +195,7 @@ impl Core {
             if let Some((event, reason)) = ended {
                 end_order(id, cause, order, event, Label::new(reason), &mut self.state.ledger, out);
             } else if order.trail.is_some() && worked {
-                let inside = order.born == number;
+                let inside = order.born == number || self.rules.trail_from == TrailFrom::Close;
                 if let (Some((to, best)), Some(from)) = (trailed(order, candle, inside, tick), order.stop) {
                     order.stop = Some(to);
                     let reason = Label::new("trail");
@@ -201,6 +204,24 @@ impl Core {
                 }
             }
         }
+    }
+}
+
+/// What a change has done to an order: a stop that leaves a position was tightened where nothing but its price moved, and
+/// nearer to the market; otherwise the order was modified.
+pub(super) fn moved(
+    change: OrderChange,
+    before: Option<Price>,
+    order: &Order,
+    last: Price,
+    (cause, reason): (Cause, Label),
+) -> Conclusion {
+    let alone = change.quantity.is_none() && change.limit.is_none() && order.reduces;
+    match (before, order.stop.filter(|_| alone)) {
+        (Some(from), Some(to)) if to != from && !loosens(order.side, from, to) => {
+            Conclusion::Tightened(StopTightened { cause, order: order.id, from, to, best: last, reason })
+        }
+        _ => Conclusion::Modified(modified(cause, order, reason)),
     }
 }
 

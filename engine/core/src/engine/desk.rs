@@ -16,10 +16,14 @@ use crate::risk::gate::{self, Refusal};
 use crate::slippage::{SlippageInput, Want, in_basis_points, slip};
 use crate::terms;
 use daybook_config::fees::FeeInput;
+use daybook_config::{BuyingPower, FillBar, Sequence};
 use daybook_vocabulary::{
     Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent, OrderId,
     OrderIntent, OrderType, OrderUpdate, Price, Quantity, RequestKind, RiskVerdict, Side, TimeInForce, Verdict,
 };
+
+/// The participation cap that an adaptive one moves around, in basis points, where none is set.
+const USUAL_CAP: u32 = 1_000;
 
 /// A trade at the simulated exchange, before it is booked.
 #[derive(Clone, Copy)]
@@ -32,10 +36,10 @@ pub(super) struct Trade {
     pub(super) price: Price,
     pub(super) quantity: Quantity,
     /// Volume of the candle.
-    volume: Quantity,
+    pub(super) volume: Quantity,
     pub(super) time: Nanos,
     /// What has settled the price already; nothing where the slippage model does.
-    settled: Option<&'static str>,
+    pub(super) settled: Option<&'static str>,
 }
 
 impl Trade {
@@ -53,15 +57,15 @@ impl Trade {
 }
 
 /// One candle, walked by the orders of its instrument.
-struct Walk<'a> {
-    cause: Cause,
-    id: InstrumentId,
-    candle: &'a Candle,
-    session: &'a SessionHours,
+pub(super) struct Walk<'a> {
+    pub(super) cause: Cause,
+    pub(super) id: InstrumentId,
+    pub(super) candle: &'a Candle,
+    pub(super) session: &'a SessionHours,
     /// How much of the candle's volume may still fill.
-    left: Quantity,
+    pub(super) left: Quantity,
     /// Whether buys and sales may not trade on it.
-    barred: (bool, bool),
+    pub(super) barred: (bool, bool),
 }
 
 impl Walk<'_> {
@@ -130,11 +134,14 @@ impl Core {
             0 => None,
             client => (!self.state.venue.clients.insert(client)).then_some(Verdict::DuplicateId),
         };
-        let fault = fault.or_else(|| if self.screens { self.screened(id, &request) } else { None });
+        let fault = if self.screens && fault.is_none() { self.screened_anew(id, &request) } else { fault };
         let arrives = self.state.now + self.rules.latency;
         if let Some(order) = self.admit(id, request, (closed, arrives), fault, out) {
             self.note_loosened(id, &order);
             self.state.books[id.index()].working.push(order);
+            if self.rules.fill_bar != FillBar::Next {
+                self.fill_at_close(id, out);
+            }
         }
     }
 
@@ -148,9 +155,9 @@ impl Core {
         fault: Option<Verdict>,
         out: &mut Outbox,
     ) -> Option<Order> {
-        let meta = &self.setup.instruments[id.index()];
+        let tick = self.rules.tick(&self.setup.instruments[id.index()]);
         self.guard(id, &mut request);
-        terms::settle(&mut request, self.state.books[id.index()].last, meta.tick);
+        terms::settle(&mut request, self.state.books[id.index()].last, tick);
         let judged = match fault {
             Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
             None => self.judge(id, &request, closed),
@@ -209,6 +216,9 @@ impl Core {
     pub(super) fn judge(&self, id: InstrumentId, request: &OrderRequest, closed: bool) -> Result<Money, Refusal> {
         match terms::fault(request, self.state.books[id.index()].last, self.state.now) {
             Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
+            None if self.rules.buying_power != BuyingPower::Held => {
+                gate::judge_unpaid(&self.case(id, request, closed)).map(|_| Money::ZERO)
+            }
             None => gate::judge(&self.case(id, request, closed)),
         }
     }
@@ -268,26 +278,45 @@ impl Core {
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
-        if let Some(bps) = self.setup.participation_bps {
-            walk.left = self.tradable(walk.id, walk.candle, bps);
+        if let Some(bps) = self.setup.participation_bps.or(self.rules.adaptive_cap.map(|_| USUAL_CAP)) {
+            let volume = walk.candle.volume();
+            walk.left = self.tradable(walk.id, volume, self.cap(walk.id, volume, bps));
         }
         let pool = if self.rules.limits_liquidity() { self.pool(walk.id) } else { Quantity(i64::MAX) };
         walk.left = walk.left.min(pool);
         let begins = walk.left;
         let path = if ticked { &[][..] } else { &Phase::PATH };
-        for &phase in path {
-            let before = working.len();
-            self.walk_phase(phase, &mut walk, working, out)?;
-            if phase == Phase::Limits && working.len() > before {
-                // Stops of what a limit has just entered. Every other stop has had its touch, or has not been reached.
-                self.walk_phase(Phase::Stops, &mut walk, working, out)?;
-            }
-        }
-        if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
-            self.walk_phase(Phase::Close, &mut walk, working, out)?;
+        if self.rules.sequence == Sequence::Queue {
+            self.walk_queue(path, &mut walk, working, out)?;
+        } else if self.auctions_at(walk.id, walk.candle, walk.session) {
+            self.walk_auction(&mut walk, working, out)?;
+        } else {
+            self.walk_path(path, &mut walk, working, out)?;
         }
         if pool != Quantity(i64::MAX) {
             self.empty(walk.id, begins - walk.left);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn walk_path(
+        &mut self,
+        path: &[Phase],
+        walk: &mut Walk<'_>,
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        for &phase in path {
+            let before = working.len();
+            self.walk_phase(phase, walk, working, out)?;
+            if phase == Phase::Limits && working.len() > before {
+                // Stops of what a limit has just entered. Every other stop has had its touch, or has not been reached.
+                self.walk_phase(Phase::Stops, walk, working, out)?;
+            }
+        }
+        if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
+            self.walk_phase(Phase::Close, walk, working, out)?;
         }
         Ok(())
     }
@@ -299,41 +328,70 @@ impl Core {
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
-        let Walk { cause, id, candle, session, .. } = *walk;
         let mut index = 0;
         // Exits of what fills here join the end of the list and have their turn.
         while index < working.len() {
-            let order = &mut working[index];
             index += 1;
-            if !order.is_working() || candle.open_time() < order.decided {
-                continue;
-            }
-            if order.is_conditional() && !may_trade(order, candle, phase, session, self.state.now) {
-                continue;
-            }
-            let Some(reference) = trade_price(order, candle, phase, self.rules.limit_fill) else { continue };
-            let quantity = order.remaining().min(walk.left);
-            if quantity.is_zero() || (order.time_in_force == TimeInForce::Fok && quantity < order.remaining()) {
-                continue;
-            }
-            if walk.barred != (false, false) && walk.bars(order, phase) {
-                continue;
-            }
-            let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
-            let volume = candle.volume();
-            let closing = self.state.books[id.index()].position.closing(order.side, quantity);
-            let trade = Trade { cause, id, reference, price: reference, quantity, volume, time, settled: None };
-            let Some(trade) = self.fill(trade, order, out) else {
-                self.nothing_traded(cause, candle)?;
-                continue;
-            };
-            if trade.quantity.is_zero() {
-                continue;
-            }
-            walk.left -= trade.quantity;
-            if !order.has_relatives() {
-                continue;
-            }
+            self.work_order(index - 1, phase, walk, working, out)?;
+        }
+        Ok(())
+    }
+
+    /// Lets one order meet one station of a candle.
+    #[inline(always)]
+    pub(super) fn work_order(
+        &mut self,
+        place: usize,
+        phase: Phase,
+        walk: &mut Walk<'_>,
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        let Walk { candle, session, .. } = *walk;
+        let order = &mut working[place];
+        if !order.is_working() || candle.open_time() < order.decided {
+            return Ok(());
+        }
+        if order.is_conditional() && !may_trade(order, candle, phase, session, self.state.now) {
+            return Ok(());
+        }
+        match trade_price(order, candle, phase, self.rules.limit_fill) {
+            Some(reference) => self.trade_order(place, (phase, reference), walk, working, out),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets an order whose price is there take what is left of a candle.
+    #[inline(always)]
+    pub(super) fn trade_order(
+        &mut self,
+        place: usize,
+        (phase, reference): (Phase, Price),
+        walk: &mut Walk<'_>,
+        working: &mut Vec<Order>,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
+        let Walk { cause, id, candle, .. } = *walk;
+        let order = &mut working[place];
+        let quantity = order.remaining().min(walk.left);
+        if quantity.is_zero() || (order.time_in_force == TimeInForce::Fok && quantity < order.remaining()) {
+            return Ok(());
+        }
+        if walk.barred != (false, false) && walk.bars(order, phase) {
+            return Ok(());
+        }
+        let time = if phase == Phase::Open { candle.open_time() } else { self.state.now };
+        let volume = candle.volume();
+        let closing = self.state.books[id.index()].position.closing(order.side, quantity);
+        let trade = Trade { cause, id, reference, price: reference, quantity, volume, time, settled: None };
+        let Some(trade) = self.fill(trade, order, out) else {
+            return self.nothing_traded(cause, candle);
+        };
+        if trade.quantity.is_zero() {
+            return Ok(());
+        }
+        walk.left -= trade.quantity;
+        if order.has_relatives() {
             let filled = *order;
             self.after_fill(&filled, trade, closing, (phase, candle.open_time()), working, out);
         }
@@ -356,10 +414,12 @@ impl Core {
         if filled.pair != 0 {
             self.give_up(filled, trade, working, out);
         }
+        // In a queue exits follow their parent whatever it closed, as it was submitted with them.
+        let opened = if self.rules.sequence == Sequence::Queue { trade.quantity } else { trade.quantity - closing };
         if let Some(bracket) = filled.bracket
-            && trade.quantity > closing
+            && !opened.is_zero()
         {
-            let opened = Trade { quantity: trade.quantity - closing, ..trade };
+            let opened = Trade { quantity: opened, ..trade };
             self.protect(bracket, filled, opened, born, working, out);
         }
     }
@@ -373,14 +433,17 @@ impl Core {
             Want::Nothing => Ok(()),
             Want::Volume if candle.high() == candle.low() => Ok(()),
             Want::Volume => Err(CoreError::NoVolume { cause, model: model.name() }),
+            Want::Volatility => missing(
+                "average daily volume, or deviation of daily returns: they are known after two whole sessions, so begin later",
+            ),
             Want::Average => missing("average daily volume: it is known after the first whole session, so begin later"),
             Want::Quote => missing("quote: supply quotes or books, or choose half-spread:N"),
         }
     }
 
-    /// How much of a candle's volume may fill, in whole lots.
-    fn tradable(&self, id: InstrumentId, candle: &Candle, bps: u32) -> Quantity {
-        let share = i128::from(candle.volume().0) * i128::from(bps) / 10_000;
+    /// How much of a volume may fill, in whole lots.
+    pub(super) fn tradable(&self, id: InstrumentId, volume: Quantity, bps: u32) -> Quantity {
+        let share = i128::from(volume.0) * i128::from(bps) / 10_000;
         Quantity(i64::try_from(share).unwrap_or(i64::MAX)).round_down_to(self.setup.instruments[id.index()].lot)
     }
 
@@ -407,7 +470,7 @@ impl Core {
         let mut charges = self.charges(&trade, order);
         let refused = self.refuses(&trade, order, charges.total());
         if let Some(reason) = refused {
-            let closing = self.state.books[trade.id.index()].position.closing(order.side, trade.quantity);
+            let closing = self.payable(&trade, order);
             if closing.is_zero() || order.time_in_force == TimeInForce::Fok {
                 self.cancel_rest(&trade, order, reason, out);
                 return Some(Trade { quantity: Quantity::ZERO, ..trade });
@@ -415,6 +478,9 @@ impl Core {
             trade.quantity = closing;
             trade.price = self.slipped(&trade, order)?;
             charges = self.charges(&trade, order);
+        }
+        if self.fade.is_some() {
+            self.leave_trace(&trade, order);
         }
         self.book_fill(trade, charges, order, out);
         if let Some(reason) = refused {
@@ -430,16 +496,8 @@ impl Core {
             return Some(trade.price);
         }
         let Some(model) = &self.slippage else { return Some(trade.reference) };
-        let Trade { reference, quantity, volume, .. } = *trade;
-        let leg = SlippageInput {
-            side: order.side,
-            reference,
-            quantity,
-            volume,
-            order_type: order.order_type,
-            average: self.state.venue.average(trade.id),
-            half_spread: None,
-        };
+        let leg = self.leg(trade, order);
+        let reference = trade.reference;
         let mut limit = order.limit;
         // Nothing trades outside the band, whatever an order moves.
         if let Some((low, high)) = self.band_of(trade.id, reference) {
@@ -448,7 +506,30 @@ impl Core {
                 Side::Sell => limit.map_or(low, |limit| limit.max(low)),
             });
         }
-        slip(&**model, &leg, self.setup.instruments[trade.id.index()].tick, limit)
+        slip(&**model, &leg, self.rules.tick(&self.setup.instruments[trade.id.index()]), limit)
+    }
+
+    /// What a slippage model is asked about.
+    fn leg(&self, trade: &Trade, order: &Order) -> SlippageInput {
+        SlippageInput {
+            side: order.side,
+            reference: trade.reference,
+            quantity: trade.quantity,
+            volume: trade.volume,
+            order_type: order.order_type,
+            average: self.state.venue.average(trade.id),
+            half_spread: None,
+            deviation: self.state.venue.deviation(trade.id),
+            standing: self.standing(trade.id),
+        }
+    }
+
+    /// Notes what a fill leaves on the price, where the model says that it does.
+    fn leave_trace(&mut self, trade: &Trade, order: &Order) {
+        let (Some(fade), Some(model), None) = (self.fade, &self.slippage, trade.settled) else { return };
+        if let Some(left) = model.leaves(&self.leg(trade, order)) {
+            self.state.venue.footprints[trade.id.index()].note(fade, self.state.now, order.side, left);
+        }
     }
 
     /// What a fill costs by the rates of its session.
@@ -461,7 +542,14 @@ impl Core {
             price: trade.price,
             quantity: trade.quantity,
             order_value_before: order.value,
+            order_quantity_before: order.filled,
             order_brokerage_before: order.brokerage,
+            maker: rates.commission.is_some() && order.limit == Some(trade.reference) && order.order_type.rests(),
+            month: if rates.commission.is_some() {
+                self.state.venue.month.of(session.date)
+            } else {
+                Default::default()
+            },
             first_delivery_sale_of_day: book.day.at(session.date, held).delivers(order.side, held, trade.quantity),
         });
         if let Some(square_off) = &self.rules.square_off
@@ -477,7 +565,7 @@ impl Core {
     /// Why what a fill would open may not be opened: it cannot be paid, or a limit does not allow it.
     #[inline]
     fn refuses(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Label> {
-        if self.limited || !self.state.risk.locks.is_empty() {
+        if self.judges_fills || !self.state.risk.locks.is_empty() {
             return self.limits_refuse(trade, order, fees);
         }
         let position = &self.state.books[trade.id.index()].position;
@@ -528,9 +616,9 @@ impl Core {
         }
         book.marked = marked;
 
-        if let Some(answered) = state.venue.answered.get_mut(id.index()) {
-            *answered = (*answered).max(time + self.rules.answer);
-        }
+        let counted = self.rates.as_ref().is_some_and(|rates| rates.commission.is_some());
+        let month = state.session.filter(|_| counted).map(|session| (session.date, value, quantity));
+        state.venue.note_fill(id, time + self.rules.answer, month);
         state.counts.fills += 1;
         let fill = Fill {
             cause,
@@ -561,7 +649,7 @@ impl Core {
 
 /// May an order with conditions trade at this station? An order that ends inside the candle works at its open alone:
 /// nobody knows whether the rest came in time.
-fn may_trade(order: &Order, candle: &Candle, phase: Phase, session: &SessionHours, now: Nanos) -> bool {
+pub(super) fn may_trade(order: &Order, candle: &Candle, phase: Phase, session: &SessionHours, now: Nanos) -> bool {
     let in_time = order.expires > candle.open_time() && (phase == Phase::Open || order.expires >= now);
     in_time
         && match order.order_type {

@@ -4,6 +4,7 @@
 //!   otherwise stand without its stop, and gaps are not known to wait.
 //! - Every fill has its own pair, for exactly what it opened: an entry that fills in parts is covered part by part. Where
 //!   all levels are prices the parts would have the same pair, so there is one, and it grows with the entry.
+//! - By setting they work from the next candle on only, as in engines that bracket so.
 //! - What one of a pair fills, the other gives up: it is cancelled and, where something is left, placed again for that.
 //! - They are judged, numbered and journaled like every order.
 
@@ -13,7 +14,8 @@ use super::desk::{Trade, end_order};
 use crate::exchange::Phase;
 use crate::orders::{Bracket, Level, Order, OrderRequest, Trigger};
 use crate::outbox::{Conclusion, Outbox};
-use daybook_vocabulary::{InstrumentId, Label, Nanos, OrderEvent, Side};
+use daybook_config::{ExitsFrom, Sequence};
+use daybook_vocabulary::{InstrumentId, Label, Nanos, OrderEvent, Price, Side};
 
 impl Core {
     /// Places the exits of what a fill of `entry` has opened: `opened` is the fill, with the opened quantity.
@@ -33,11 +35,17 @@ impl Core {
         let long = entry.side == Side::Buy;
         let side = entry.side.opposite();
         let pair = self.state.counts.fills;
-        let tick = self.setup.instruments[opened.id.index()].tick;
+        let tick = self.rules.tick(&self.setup.instruments[opened.id.index()]);
+        let later = self.rules.exits_from == ExitsFrom::Next;
+        let decided = if later { self.state.now } else { decided };
         if let Some(level) = bracket.stop {
             // A stop beyond the market is touched where the market is, not where it would have liked to be.
             let level = level.price(opened.price, !long).round_to(tick);
-            let level = if long { level.min(opened.reference) } else { level.max(opened.reference) };
+            let level = match (later, long) {
+                (true, _) => level,
+                (false, true) => level.min(opened.reference),
+                (false, false) => level.max(opened.reference),
+            };
             let request = match bracket.stop {
                 Some(Level::Trail(trail)) => {
                     let request = OrderRequest::trailing(side, opened.quantity, trail, "stop");
@@ -54,6 +62,12 @@ impl Core {
         let born = if phase == Phase::Open { 0 } else { self.state.books[opened.id.index()].bars + 1 };
         for exit in &mut working[first..] {
             (exit.parent, exit.born) = (entry.id, born);
+        }
+        let parent = working.iter().position(|order| order.id == entry.id);
+        if let Some(place) = parent.filter(|_| self.rules.sequence == Sequence::Queue) {
+            // In a queue they were submitted with their parent and stand behind it, before whatever came since.
+            let added = working.len() - first;
+            working[place + 1..].rotate_right(added);
         }
     }
 
@@ -103,6 +117,14 @@ impl Core {
         if let Some(order) = admitted {
             working.push(Order { pair, trigger, ..order });
         }
+    }
+}
+
+/// Is a price worse for a side than its limit?
+pub(super) fn is_beyond_limit(side: Side, price: Price, limit: Price) -> bool {
+    match side {
+        Side::Buy => price > limit,
+        Side::Sell => price < limit,
     }
 }
 

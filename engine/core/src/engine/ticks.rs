@@ -231,6 +231,8 @@ impl Core {
             order_type: order.order_type,
             average: Quantity::ZERO,
             half_spread: Some(Price((touch.0 - reference.0).abs())),
+            deviation: None,
+            standing: 0,
         };
         let price = slip(&**model, &leg, self.setup.instruments[book.id.index()].tick, order.limit)?;
         Some((price, model.name()))

@@ -10,20 +10,22 @@
 //! - The plain exchange comes here for nothing but numbers of the client's own.
 
 use super::Core;
-use super::changes::modified;
+use super::auction::AuctionState;
+use super::changes::{modified, moved};
 use super::desk::end_order;
+use super::parity::{LastCandle, Submitted};
 use super::ticks::TickState;
 use crate::input::SessionHours;
 use crate::ledger::Book;
 use crate::orders::{Order, OrderChange, OrderRequest};
 use crate::outbox::{Conclusion, Outbox};
 use crate::rules::{ExchangeRules, band};
-use crate::slippage::Want;
-use daybook_config::{Liquidity, OffTick, TradingTime, WrongSide};
+use crate::slippage::{Footprint, Want};
+use daybook_config::{BuyingPower, FillBar, Liquidity, OffTick, TradingTime, WrongSide};
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{
-    Alarm, Candle, Cause, InstrumentId, Label, Nanos, OrderEvent, OrderId, OrderModified, OrderState, OrderUpdate,
-    Price, Quantity, RequestKind, Side, Verdict,
+    Alarm, Candle, Cause, Date, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId, OrderModified, OrderState,
+    OrderUpdate, Price, Quantity, RequestKind, Side, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
@@ -43,6 +45,18 @@ pub(super) struct VenueState {
     pub(super) pools: Vec<Quantity>,
     /// Volumes of sessions, by instrument, where a model asks for their mean.
     pub(super) volumes: Vec<Volumes>,
+    /// The last candle, by instrument, where orders trade at its close.
+    pub(super) candles: Vec<LastCandle>,
+    /// Closing auctions, by instrument, where there are any.
+    pub(super) auctions: Vec<AuctionState>,
+    /// Orders submitted at the present instant, where all cash pays for them.
+    pub(super) submitted: Submitted,
+    /// What our fills have left on prices, by instrument, where a model says that they do.
+    pub(super) footprints: Vec<Footprint>,
+    /// Volumes of the last candles, by instrument, where the cap follows them.
+    pub(super) recent: Vec<Recent>,
+    /// What the month has seen, where commissions ask.
+    pub(super) month: Month,
     /// What ticks have left behind, by instrument; empty until the session brings one.
     pub(super) ticks: Vec<TickState>,
 }
@@ -52,9 +66,99 @@ pub(super) struct VenueState {
 pub(super) struct Volumes {
     today: i128,
     past: VecDeque<i128>,
+    /// Closes of the same sessions, and the deviation of the returns between them.
+    closes: VecDeque<Price>,
+    deviation: Option<i64>,
+}
+
+/// Volumes of the last candles, where the cap follows them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Recent {
+    past: VecDeque<i64>,
+    /// Mean of those before the present candle; zero where there is none.
+    mean: i64,
+}
+
+/// What the account has traded in a calendar month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Month {
+    /// Year and month as one number.
+    number: i32,
+    value: Money,
+    quantity: Quantity,
+}
+
+impl Month {
+    /// What a month has seen by now.
+    pub(super) fn of(&self, date: Date) -> (Money, Quantity) {
+        if self.number == date.month_number() { (self.value, self.quantity) } else { (Money::ZERO, Quantity::ZERO) }
+    }
+
+    /// Adds a fill.
+    pub(super) fn add(&mut self, date: Date, value: Money, quantity: Quantity) {
+        let (before, units) = self.of(date);
+        let quantity = Quantity(units.0.saturating_add(quantity.0));
+        *self = Self { number: date.month_number(), value: before + value, quantity };
+    }
+}
+
+/// Candles whose mean volume is the usual one.
+const RECENT: usize = 20;
+
+impl Volumes {
+    /// A session has closed: the deviation is that of the returns from close to close, around zero.
+    fn close(&mut self, last: Price, most: usize) {
+        self.closes.push_back(last);
+        while self.closes.len() > most + 1 {
+            self.closes.pop_front();
+        }
+        let steps = self.closes.iter().zip(self.closes.iter().skip(1));
+        let square = |(from, to): (&Price, &Price)| {
+            // In units of 1e-8, so that the square is one of 1e-16; no return is larger than a hundredfold.
+            let step = i128::from(to.0 - from.0) * i128::from(SCALE) / i128::from(from.0.max(1));
+            step.clamp(-100 * i128::from(SCALE), 100 * i128::from(SCALE)).pow(2)
+        };
+        let sum: i128 = steps.map(square).sum();
+        let count = self.closes.len() as i128 - 1;
+        // The root of units of 1e-16 is one of 1e-8; a model wants 1e-16.
+        let deviation = |sum: i128| i64::try_from((sum * i128::from(SCALE) * i128::from(SCALE) / count).isqrt());
+        self.deviation = if count > 0 { deviation(sum).ok() } else { None };
+    }
+}
+
+impl Recent {
+    /// The mean is that of the candles before this one.
+    fn add(&mut self, volume: Quantity) {
+        let sum = self.past.iter().map(|volume| i128::from(*volume)).sum::<i128>();
+        self.mean = if self.past.is_empty() { 0 } else { (sum / self.past.len() as i128) as i64 };
+        self.past.push_back(volume.0);
+        if self.past.len() > RECENT {
+            self.past.pop_front();
+        }
+    }
 }
 
 impl VenueState {
+    /// What a fill leaves with the venue: when a strategy hears of it, what the month has seen, that the candle traded.
+    #[inline]
+    pub(super) fn note_fill(&mut self, id: InstrumentId, heard: Nanos, month: Option<(Date, Money, Quantity)>) {
+        if let Some(answered) = self.answered.get_mut(id.index()) {
+            *answered = (*answered).max(heard);
+        }
+        if let Some((date, value, quantity)) = month {
+            self.month.add(date, value, quantity);
+        }
+        if let Some(last) = self.candles.get_mut(id.index()) {
+            last.traded = true;
+        }
+    }
+
+    /// The deviation of daily returns; nothing where it is not known, or nobody asked for it.
+    #[inline]
+    pub(super) fn deviation(&self, id: InstrumentId) -> Option<i64> {
+        self.volumes.get(id.index()).and_then(|volumes| volumes.deviation)
+    }
+
     /// The average daily volume; zero where it is not known, or nobody asked for it.
     #[inline]
     pub(super) fn average(&self, id: InstrumentId) -> Quantity {
@@ -97,7 +201,12 @@ impl Core {
         if venue.pools.len() != begins.len() {
             venue.pools = begins;
         }
+        let by_candle = if rules.fill_bar == FillBar::Next { 0 } else { count };
+        venue.candles.resize(by_candle, LastCandle::default());
+        venue.recent.resize(if rules.adaptive_cap.is_some() { count } else { 0 }, Recent::default());
+        venue.auctions.resize(if rules.auctions.is_empty() { 0 } else { count }, AuctionState::default());
         self.screens = rules.screens();
+        self.judges_fills = self.limited || rules.buying_power != BuyingPower::Held;
         self.rules = rules;
         self.heed();
         self
@@ -105,10 +214,33 @@ impl Core {
 
     /// What has to be done at a candle before orders trade on it follows from the rules and from the slippage model.
     pub(super) fn heed(&mut self) {
-        let averages = self.slippage.as_ref().is_some_and(|model| model.wants() == Want::Average);
+        let by_day = |want| matches!(want, Want::Average | Want::Volatility);
+        let averages = self.slippage.as_ref().is_some_and(|model| by_day(model.wants()));
+        self.fade = self.slippage.as_ref().and_then(|model| model.fade());
+        let traced = if self.fade.is_some() { self.setup.instruments.len() } else { 0 };
+        self.state.venue.footprints.resize(traced, Footprint::default());
         let count = if averages { self.setup.instruments.len() } else { 0 };
         self.state.venue.volumes.resize(count, Volumes::default());
         self.acts = self.rules.acts() || averages || self.keeps;
+    }
+
+    /// The participation cap of a candle: a fixed one, or by setting the usual one times how busy the candle is, within
+    /// its bounds (BT-18).
+    pub(super) fn cap(&self, id: InstrumentId, volume: Quantity, bps: u32) -> u32 {
+        let Some(bounds) = self.rules.adaptive_cap else { return bps };
+        let mean = self.state.venue.recent.get(id.index()).map_or(0, |recent| recent.mean);
+        if mean <= 0 {
+            return bounds.low;
+        }
+        let busy = i128::from(bps) * i128::from(volume.0) / i128::from(mean);
+        u32::try_from(busy).unwrap_or(u32::MAX).clamp(bounds.low, bounds.high)
+    }
+
+    /// What stands of the impact of our own fills.
+    #[inline]
+    pub(super) fn standing(&self, id: InstrumentId) -> i128 {
+        let footprint = self.state.venue.footprints.get(id.index());
+        footprint.zip(self.fade).map_or(0, |(footprint, fade)| footprint.standing(fade, self.state.now))
     }
 
     /// How much there is to trade on a candle, the participation cap aside.
@@ -139,15 +271,17 @@ impl Core {
             0 => 20,
             sessions => sessions as usize,
         };
-        for volumes in &mut self.state.venue.volumes {
+        for (volumes, book) in self.state.venue.volumes.iter_mut().zip(&self.state.books) {
             // A session in which the instrument had no candle is none of its own.
             if volumes.today > 0 {
                 volumes.past.push_back(std::mem::take(&mut volumes.today));
                 while volumes.past.len() > most {
                     volumes.past.pop_front();
                 }
+                volumes.close(book.last, most);
             }
         }
+        self.state.venue.auctions.fill(AuctionState::default());
         self.state.venue.clients.clear();
         self.state.venue.ticks.clear();
     }
@@ -161,10 +295,14 @@ impl Core {
         }
         if let (Some(square_off), Some(session)) = (&rules.square_off, &self.state.session) {
             // What is decided when the session is over is for the next one.
-            let leaving = (square_off.at(session)..session.close).contains(&now);
+            let in_auction = rules.auction(id, session).is_some();
+            let leaving = (square_off.at(session, in_auction)..session.close).contains(&now);
             if leaving && book.position.closing(request.side, request.quantity) != request.quantity {
                 return Some(Verdict::SquareOff);
             }
+        }
+        if let Some(verdict) = self.not_in_auction(id, request) {
+            return Some(verdict);
         }
         let prices = [request.limit, request.stop].into_iter().flatten();
         if rules.off_tick == OffTick::Refuse
@@ -221,6 +359,9 @@ impl Core {
         session: &SessionHours,
         out: &mut Outbox,
     ) {
+        if let Some(recent) = self.state.venue.recent.get_mut(id.index()) {
+            recent.add(candle.volume());
+        }
         if self.keeps && self.setup.timeframe.is_none() {
             self.learn_kept(id, candle);
         }
@@ -239,10 +380,20 @@ impl Core {
         if !self.state.venue.under_way.is_empty() {
             self.arrive(Some(id), candle.open_time(), out);
         }
+        if let Some(last) = self.state.venue.candles.get_mut(id.index()) {
+            *last = LastCandle { volume: candle.volume(), traded: false };
+        }
+        if !self.rules.auctions.is_empty() {
+            self.before_auction(cause, id, candle, session, out);
+        }
         let Some(square_off) = self.rules.square_off.filter(|_| !self.brokered) else { return };
         let book = &self.state.books[id.index()];
         let (held, opens) = (book.position.quantity, candle.open_time());
-        if opens < square_off.at(session) || opens >= session.close || (held.is_zero() && book.working.is_empty()) {
+        let in_auction = self.rules.auction(id, session).is_some();
+        if opens < square_off.at(session, in_auction)
+            || opens >= session.close
+            || (held.is_zero() && book.working.is_empty())
+        {
             return;
         }
         let reason = Label::new("square-off");
@@ -348,15 +499,17 @@ impl Core {
             }
             Asked::Modify(change) => {
                 let Some(session) = self.state.session else { return };
+                let before = book.working[place].stop;
                 let verdict = self.put_changed(id, place, change, (&session, arrives));
                 let book = &mut self.state.books[id.index()];
-                let (cause, order) = (book.cause, &mut book.working[place]);
+                let (cause, last) = (book.cause, book.last);
+                let order = &mut book.working[place];
                 let event = if verdict.is_ok() { OrderEvent::Modified } else { OrderEvent::ModifyRejected };
                 assert!(!order.happens(event), "a change that was asked for is answered without surprise");
                 out.push(
                     id,
                     match verdict {
-                        Ok(()) => Conclusion::Modified(modified(cause, order, reason)),
+                        Ok(()) => moved(change, before, order, last, (cause, reason)),
                         Err(verdict) => Conclusion::Update(OrderUpdate {
                             cause,
                             order: which,

@@ -15,8 +15,10 @@ use crate::orders::{Order, OrderRequest};
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
 use crate::risk::gate::{self, Case, Risk, free_margin};
 use crate::risk::{Lock, RiskLimits, TradingHours, guard_price};
+use crate::rules::AuctionHours;
+use daybook_config::BuyingPower;
 use daybook_vocabulary::decimal::SCALE;
-use daybook_vocabulary::time::{DAY, SECOND};
+use daybook_vocabulary::time::{DAY, MINUTE, SECOND};
 use daybook_vocabulary::{
     Cause, Command, Date, InstrumentId, Label, LimitChange, LimitKind, LimitMoved, Measure, Money, Nanos, OrderEvent,
     OrderType, Side,
@@ -26,6 +28,7 @@ impl Core {
     /// The same core under limits. Like the setup they are not state: a restored core is told again.
     pub fn with_risk(mut self, limits: RiskLimits) -> Self {
         self.limited = limits.is_any();
+        self.judges_fills = self.limited || self.rules.buying_power != BuyingPower::Held;
         self.limits = limits;
         if self.limited {
             self.state.risk.begin(&self.state.books);
@@ -66,8 +69,17 @@ impl Core {
 
     fn hours(&self) -> TradingHours {
         let anytime = TradingHours { start: Nanos::MIN, end: Nanos::MAX, hard_end: Nanos::MAX };
+        self.state.session.map_or(anytime, |session| self.hours_of(&session))
+    }
+
+    /// The hours of a session: what the limits say, at the latest two minutes before the broker leaves intraday positions
+    /// by itself, and the end of continuous trading, where stops die. One hour holds for the account, so a name that closes in an auction sets it for all.
+    pub(super) fn hours_of(&self, session: &SessionHours) -> TradingHours {
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-        self.state.session.map_or(anytime, |session| self.limits.hours(&session, interval))
+        let leaves = self.rules.leaves_at(session).map_or(Nanos::MAX, |leaves| leaves + -2 * MINUTE);
+        let auction = AuctionHours::of(session).filter(|_| self.rules.auctions.contains(&true));
+        let latest = auction.map_or(leaves, |hours| leaves.min(hours.begins));
+        self.limits.hours(session, interval, latest)
     }
 
     /// A market order that enters, as a limit at the guard price where slippage is limited; every other order as it is.
@@ -89,6 +101,14 @@ impl Core {
     pub(super) fn limits_refuse(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Label> {
         let book = &self.state.books[trade.id.index()];
         let closing = book.position.closing(order.side, trade.quantity);
+        if self.rules.buying_power != BuyingPower::Held {
+            if !self.covers(trade, order.side, closing, fees) {
+                return Some(Label::new("insufficient-cash"));
+            }
+            if !self.limited && self.state.risk.locks.is_empty() {
+                return None;
+            }
+        }
         if closing == trade.quantity {
             return None;
         }
@@ -98,6 +118,7 @@ impl Core {
         let (needed, freed) = Ledger::need(&book.position, order.side, trade.quantity, trade.price);
         let ledger = &self.state.ledger;
         let payable = match self.limits.margin_pct {
+            _ if self.rules.buying_power != BuyingPower::Held => true,
             None => needed + fees <= ledger.free() + order.reserved + freed,
             Some(percent) => {
                 // What the order held back becomes the position's.

@@ -86,6 +86,13 @@ pub struct Check(fn(&Entry<'_>) -> Answer);
 /// The verdict: the cash to hold back, or why not.
 #[inline]
 pub(crate) fn judge(case: &Case<'_>) -> Result<Money, Refusal> {
+    let price = judge_unpaid(case)?;
+    paid_for(case, price)
+}
+
+/// The verdict but for what pays for the order: the price it is judged at.
+#[inline]
+pub(crate) fn judge_unpaid(case: &Case<'_>) -> Result<Price, Refusal> {
     well_formed(case)?;
     let price = judged_at(case.request, case.book.last);
     if let Some(risk) = &case.risk
@@ -96,7 +103,7 @@ pub(crate) fn judge(case: &Case<'_>) -> Result<Money, Refusal> {
             check.0(&entry)?;
         }
     }
-    paid_for(case, price)
+    Ok(price)
 }
 
 /// What a fill would open, judged again at the price it opens at: the caps on exposure, in their order.

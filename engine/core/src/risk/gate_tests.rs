@@ -51,7 +51,7 @@ impl Account {
             state: &self.state,
             books: &self.books,
             instrument: InstrumentId(0),
-            hours: self.limits.hours(&session, Interval::MINUTE),
+            hours: self.limits.hours(&session, Interval::MINUTE, Nanos::MAX),
             now: self.now,
         };
         let judged = self.limits.is_any() || self.state.lock().is_some();
@@ -192,13 +192,17 @@ fn the_hours_of_a_session() {
     }
     let evening =
         SessionHours { date: Date(20_000), open: Nanos(midnight + 18 * HOUR), close: Nanos(midnight + 19 * HOUR) };
-    let hours = account.limits.hours(&evening, Interval::MINUTE);
+    let hours = account.limits.hours(&evening, Interval::MINUTE, Nanos::MAX);
     assert_eq!(hours.start, evening.open, "no earlier than the session");
     assert_eq!(hours.end, Nanos(midnight + 15 * HOUR + 20 * MINUTE), "an evening session is after the end");
     let early =
         SessionHours { date: Date(20_000), open: Nanos(midnight + 9 * HOUR), close: Nanos(midnight + 12 * HOUR) };
-    assert_eq!(account.limits.hours(&early, Interval::MINUTE).end, early.close, "an early close is the end");
-    assert_eq!(account.limits.hours(&early, Interval::DAY).end, Nanos::MAX, "a bar of a day knows no hour");
+    assert_eq!(
+        account.limits.hours(&early, Interval::MINUTE, Nanos::MAX).end,
+        early.close,
+        "an early close is the end"
+    );
+    assert_eq!(account.limits.hours(&early, Interval::DAY, Nanos::MAX).end, Nanos::MAX, "a bar of a day knows no hour");
 }
 
 #[test]

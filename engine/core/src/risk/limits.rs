@@ -131,13 +131,15 @@ impl RiskLimits {
 
     /// The hours of a session: each the earlier of setting and calendar. Bars of a day or more know no hour: what is
     /// decided at their close works in the next session.
-    pub fn hours(&self, session: &SessionHours, interval: Interval) -> TradingHours {
+    ///
+    /// What is set is also no later than `latest`: the broker's own end of intraday positions, less a margin.
+    pub fn hours(&self, session: &SessionHours, interval: Interval, latest: Nanos) -> TradingHours {
         if interval >= Interval::DAY {
             return TradingHours { start: Nanos::MIN, end: Nanos::MAX, hard_end: Nanos::MAX };
         }
         let midnight = session.date.midnight() + -self.zone;
         let at = |time: Option<TimeOfDay>| time.map(|time| midnight + i64::from(time.seconds()) * SECOND);
-        let until = |time| at(time).map_or(Nanos::MAX, |time: Nanos| time.min(session.close));
+        let until = |time| at(time).map_or(Nanos::MAX, |time: Nanos| time.min(session.close).min(latest));
         TradingHours {
             start: at(self.safe_trading_start).map_or(Nanos::MIN, |time| time.max(session.open)),
             end: until(self.safe_trading_end),

@@ -53,7 +53,7 @@ impl Slippage for Power {
     }
 }
 
-fn share_of_day(leg: &SlippageInput) -> Option<i128> {
+pub(super) fn share_of_day(leg: &SlippageInput) -> Option<i128> {
     (leg.average.0 > 0).then(|| share(leg.quantity, leg.average))
 }
 

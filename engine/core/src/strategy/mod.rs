@@ -6,6 +6,7 @@
 
 mod hold;
 mod intraday;
+pub mod orders;
 mod parameters;
 mod sma_cross;
 mod swing;

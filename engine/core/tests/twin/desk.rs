@@ -7,8 +7,8 @@ use daybook_core::{Conclusion, NO_STREAM, OrderChange, OrderRequest, Output, Req
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{
     Account, Bar, Candle, Cause, Label, Measure, Money, Nanos, OrderEvent, OrderId, OrderIntent, OrderModified,
-    OrderState, OrderType, OrderUpdate, Price, Quantity, RequestKind, RequestRefused, RiskVerdict, Side, TimeInForce,
-    Verdict,
+    OrderState, OrderType, OrderUpdate, Price, Quantity, RequestKind, RequestRefused, RiskVerdict, Side, StopTightened,
+    TimeInForce, Verdict,
 };
 use std::cmp::Ordering;
 impl Naive<'_> {
@@ -135,9 +135,10 @@ impl Naive<'_> {
         if self.world.rules.latency > 0 {
             return self.send(instrument, cause, order, (Some(change), reason));
         }
+        let stood = self.stop(order, self.candles[instrument].len()).map(|(stop, _)| stop);
         match self.new_terms(instrument, order, change, self.now) {
             Some(verdict) => self.refuse(instrument, cause, which, Some(verdict), reason),
-            None => self.modified(cause, order, reason.as_str()),
+            None => self.moved(cause, order, reason.as_str(), (change, stood)),
         }
     }
 
@@ -234,10 +235,11 @@ impl Naive<'_> {
                 }
                 None => self.cancel(cause, order, reason.as_str()),
                 Some(change) => {
+                    let stood = self.stop(order, self.candles[instrument].len()).map(|(stop, _)| stop);
                     let answer = self.new_terms(instrument, order, change, arrives);
                     self.orders[order].changing = false;
                     let Some(verdict) = answer else {
-                        self.modified(cause, order, reason.as_str());
+                        self.moved(cause, order, reason.as_str(), (change, stood));
                         continue;
                     };
                     let filled = i128::from(self.orders[order].request.quantity.0) - self.remaining(order);
@@ -280,6 +282,26 @@ impl Naive<'_> {
         self.clients.push(request.client);
         let fault = if used { Some(Verdict::DuplicateId) } else { self.screened(instrument, &request) };
         self.admit(instrument, cause, request, self.now + self.world.rules.latency, fault);
+    }
+
+    /// What a change did: it tightened the stop of a way out and nothing else, or it modified the order.
+    pub fn moved(&mut self, cause: Cause, order: usize, reason: &str, (change, stood): (OrderChange, Option<Price>)) {
+        let NaiveOrder { instrument, request, .. } = &self.orders[order];
+        let instrument = *instrument;
+        let leaves = self.orders[order].reduces
+            || self.closes(instrument, request.side, self.remaining(order)) == self.remaining(order);
+        let stop = self.stop(order, self.candles[instrument].len()).map(|(stop, _)| stop);
+        let nearer = if request.side == Side::Sell { stop > stood } else { stop < stood };
+        if let (Some(from), Some(to), None, None, true, true) =
+            (stood, stop, change.quantity, change.limit, leaves, nearer)
+        {
+            let (best, reason) = (Price(self.last(instrument) as i64), Label::new(reason));
+            let order = OrderId(order as u64 + 1);
+            let tightened = StopTightened { cause, order, from, to, best, reason };
+            self.say(instrument, Conclusion::Tightened(tightened));
+        } else {
+            self.modified(cause, order, reason);
+        }
     }
 
     pub fn modified(&mut self, cause: Cause, order: usize, reason: &str) {

@@ -383,6 +383,9 @@ impl<'a> Naive<'a> {
             price: Price(price as i64),
             quantity: Quantity(size as i64),
             order_value_before: Money(self.fills_of(order).map(|fill| worth(fill.price, fill.change.abs())).sum()),
+            order_quantity_before: Quantity(self.fills_of(order).map(|fill| fill.change.abs()).sum::<i128>() as i64),
+            maker: false,
+            month: Default::default(),
             order_brokerage_before: self.fills_of(order).map(|fill| fill.charges.brokerage).sum(),
             first_delivery_sale_of_day: request.side == Side::Sell && !charged && (held - size).max(0) < carried,
         })

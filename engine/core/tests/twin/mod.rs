@@ -77,7 +77,10 @@ pub fn slipped(
         SlippageModel::AverageLinear(..)
         | SlippageModel::AverageRoot(_)
         | SlippageModel::AveragePower(..)
-        | SlippageModel::Spread(_) => return None,
+        | SlippageModel::Spread(_)
+        | SlippageModel::ImpactLinear(..)
+        | SlippageModel::AlmgrenChriss(..)
+        | SlippageModel::Propagator(..) => return None,
     };
     let impact = up(reference * bps, whole) + half;
     Some(match side {

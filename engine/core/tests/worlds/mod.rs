@@ -484,6 +484,7 @@ impl Seen {
             Verdict::LoosensStop,
             Verdict::UnknownInstrument,
             Verdict::SquareOff,
+            Verdict::NotInAuction,
         ];
         let plain = plain.filter(|verdict| !elsewhere.contains(verdict));
         let mut expected: Vec<String> = plain.map(|verdict| format!("verdict {verdict}")).collect();

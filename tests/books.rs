@@ -1,0 +1,159 @@
+//! Files of books, quotes and trades through the real binary: ingested, traded against level by level, audited; what
+//! cannot be read is refused and says why.
+//!
+//! - Files are made here; every test works in a directory of its own.
+
+use daybook_features::columns::{Cell, Column, ColumnType, ColumnWriter, Format};
+use daybook_vocabulary::Nanos;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SECOND: i64 = 1_000_000_000;
+
+/// Five levels a side around a price, so many shares a level.
+struct Snapshot {
+    second: i64,
+    last: f64,
+    volume: i64,
+    bid: f64,
+    ask: f64,
+    shares: i64,
+}
+
+fn daybook(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_daybook"))
+        .args(arguments)
+        .current_dir(dir)
+        .env_clear()
+        .env("HOME", dir)
+        .output()
+        .expect("the binary runs")
+}
+
+fn works(dir: &Path, arguments: &[&str]) -> String {
+    let output = daybook(dir, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn fails(dir: &Path, arguments: &[&str], says: &str) {
+    let output = daybook(dir, arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains(says), "{arguments:?} should say {says:?}, says: {stderr}");
+}
+
+/// 2025-06-02, the exchange's clock.
+fn at(second_of_day: i64) -> Nanos {
+    let midnight: Nanos = "2025-06-02T00:00:00+05:30".parse().unwrap();
+    midnight + second_of_day * SECOND
+}
+
+const OPEN: i64 = 33_300;
+
+/// Writes snapshots as a feed does; `inwards` puts the second bid above the first.
+fn write_books(path: &Path, snapshots: &[Snapshot], inwards: bool) {
+    let mut columns = vec![Column::new("symbol", ColumnType::Utf8), Column::new("timestamp", ColumnType::Timestamp)];
+    columns.extend([Column::new("last_price", ColumnType::F64), Column::new("volume_cum", ColumnType::I64)]);
+    for side in ["bid", "ask"] {
+        for level in 1..=5 {
+            columns.push(Column::new(&format!("{side}_px_{level}"), ColumnType::F64));
+            columns.push(Column::new(&format!("{side}_qty_{level}"), ColumnType::I64));
+        }
+    }
+    let mut writer = ColumnWriter::create(path, &columns, Format::Parquet).unwrap();
+    for snapshot in snapshots {
+        let mut row = vec![Cell::Text("X"), Cell::Time(at(snapshot.second)), Cell::F64(snapshot.last)];
+        row.push(Cell::I64(snapshot.volume));
+        for (best, step) in [(snapshot.bid, if inwards { 0.1 } else { -0.1 }), (snapshot.ask, 0.1)] {
+            for level in 0..5 {
+                row.extend([Cell::F64(best + step * f64::from(level)), Cell::I64(snapshot.shares)]);
+            }
+        }
+        writer.append(&row).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// Ten minutes, a snapshot every ten seconds; the price rises by a tenth a minute.
+fn morning() -> Vec<Snapshot> {
+    let snapshot = |number: i64| {
+        let last = 100.0 + (number / 6) as f64 * 0.1;
+        let (bid, ask) = (last - 0.1, last + 0.1);
+        Snapshot { second: OPEN + number * 10, last, volume: 1_000 + number * 50, bid, ask, shares: 40 }
+    };
+    let mut snapshots: Vec<_> = (0..60).map(snapshot).collect();
+    // Before the open the books cross; the last one comes twice.
+    snapshots.insert(0, Snapshot { second: OPEN - 60, last: 100.0, volume: 0, bid: 101.0, ask: 99.0, shares: 5 });
+    snapshots.push(snapshot(59));
+    snapshots
+}
+
+#[test]
+fn orders_walk_the_levels_of_an_ingested_book() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write_books(&dir.join("X_books.parquet"), &morning(), false);
+    let said = works(dir, &["ingest", "X_books.parquet", "--journal", "j", "--market", "nse", "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["rows"], &said["kept"], &said["duplicates"]), (&62.into(), &60.into(), &1.into()));
+    assert_eq!(said["quarantined"]["outside_session"], 1);
+    let again = works(dir, &["ingest", "X_books.parquet", "--journal", "j", "--market", "nse", "--format", "json"]);
+    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    assert_eq!((&again["unchanged"], &again["content"]), (&true.into(), &said["content"]));
+
+    // 100 shares where 40 stand on a level: three levels, each at its price; then a limit that takes what it allows.
+    let list = "time,symbol,side,quantity,type,limit\n\
+                2025-06-02T09:17:00+05:30,X,BUY,100,,\n2025-06-02T09:20:00+05:30,X,SELL,100,limit,100.2\n";
+    fs::write(dir.join("list.csv"), list).unwrap();
+    let run = ["backtest", "--journal", "j", "--strategy", "orders", "--set", "file=list.csv", "--interval", "1m"];
+    works(dir, &[&run[..], &["--profile", "realistic", "--costs", "zerodha-intraday", "--out", "r"]].concat());
+    let legs = fs::read_to_string(dir.join("r/legs.csv")).unwrap();
+    let columns: Vec<&str> = legs.lines().next().unwrap().split(',').collect();
+    let place = |name: &str| columns.iter().position(|column| *column == name).unwrap();
+    let wanted = ["side", "quantity", "price", "reference_price", "model"].map(place);
+    let rows: Vec<Vec<&str>> = legs.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let rows: Vec<Vec<&str>> = rows.iter().map(|row| wanted.map(|place| row[place]).to_vec()).collect();
+    assert_eq!(
+        rows,
+        [
+            // Two minutes in the middle is 100.2.
+            ["BUY", "40", "100.3", "100.2", "depth"],
+            ["BUY", "40", "100.4", "100.2", "depth"],
+            ["BUY", "20", "100.5", "100.2", "depth"],
+            // Five minutes: a tenth of the 50 that were traded beyond the limit, then the bids from 100.4 down to 100.2, 100.5
+            // in the middle, and no further.
+            ["SELL", "5", "100.2", "100.2", "print"],
+            ["SELL", "40", "100.4", "100.5", "depth"],
+            ["SELL", "40", "100.3", "100.5", "depth"],
+            ["SELL", "15", "100.2", "100.5", "depth"],
+        ]
+    );
+    assert!(works(dir, &["audit", "r", "--format", "json"]).contains("\"verdict\":\"equal\""));
+    let why = works(dir, &["explain", "r", "1", "--format", "json"]);
+    assert!(why.contains("\"depth\""), "an order on books is explained by the book: {why}");
+}
+
+#[test]
+fn what_is_no_book_is_refused_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write_books(&dir.join("X_wrong.parquet"), &morning(), true);
+    fails(dir, &["ingest", "X_wrong.parquet", "--journal", "j"], "the columns do not hold what their names say");
+    let columns = ["local_ts", "side", "price", "qty"]
+        .map(|name| Column::new(name, if name == "local_ts" { ColumnType::Timestamp } else { ColumnType::F64 }));
+    let mut writer = ColumnWriter::create(&dir.join("deltas.parquet"), &columns, Format::Parquet).unwrap();
+    writer.append(&[Cell::Time(at(OPEN)), Cell::F64(1.0), Cell::F64(100.0), Cell::F64(5.0)]).unwrap();
+    writer.finish().unwrap();
+    fails(dir, &["ingest", "deltas.parquet", "--journal", "j", "--symbol", "X"], "one at a time");
+    fs::write(dir.join("X_5m.csv"), "time,open,high,low,close,volume\n2025-06-02T09:15:00+05:30,1,1,1,1,1\n").unwrap();
+    write_books(&dir.join("X_books.parquet"), &morning(), false);
+    fails(dir, &["ingest", "X_books.parquet", "X_5m.csv", "--journal", "j"], "two commands");
+    // A damaged file is refused, never a crash.
+    let whole = fs::read(dir.join("X_books.parquet")).unwrap();
+    for cut in [0, 3, 50, whole.len() / 2, whole.len() - 1] {
+        fs::write(dir.join("X_cut.parquet"), &whole[..cut]).unwrap();
+        let output = daybook(dir, &["ingest", "X_cut.parquet", "--journal", "j"]);
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
