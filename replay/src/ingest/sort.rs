@@ -145,24 +145,42 @@ impl<T: Sortable> Merged<T> {
         Ok(item)
     }
 
-    /// Moves the source at `at` down until both below it are greater.
+    /// Moves the source at `at` down to where both below it are greater. One that does not stay goes to the bottom first
+    /// and up again from there: of files of the same days the next item of one comes after those of all others, so it
+    /// belongs near the bottom, and going down unasked saves half the comparisons.
     #[inline]
-    fn sink(&mut self, mut at: usize) {
-        let Some(&moving) = self.heap.get(at) else { return };
-        loop {
-            let left = 2 * at + 1;
-            let Some(&first) = self.heap.get(left) else { break };
-            let (below, least) = match self.heap.get(left + 1) {
-                Some(&second) if self.compare(second, first) == Ordering::Less => (left + 1, second),
-                _ => (left, first),
-            };
-            if self.compare(moving, least) != Ordering::Greater {
-                break;
-            }
+    fn sink(&mut self, top: usize) {
+        let Some(&moving) = self.heap.get(top) else { return };
+        let Some((mut at, least)) = self.least_below(top) else { return };
+        if self.compare(moving, least) != Ordering::Greater {
+            return;
+        }
+        self.heap[top] = least;
+        while let Some((below, least)) = self.least_below(at) {
             self.heap[at] = least;
             at = below;
         }
+        while at > top {
+            let above = (at - 1) / 2;
+            let parent = self.heap[above];
+            if self.compare(parent, moving) != Ordering::Greater {
+                break;
+            }
+            self.heap[at] = parent;
+            at = above;
+        }
         self.heap[at] = moving;
+    }
+
+    /// The lesser of the two below `at`: its place and its source.
+    #[inline]
+    fn least_below(&self, at: usize) -> Option<(usize, u32)> {
+        let left = 2 * at + 1;
+        let first = *self.heap.get(left)?;
+        Some(match self.heap.get(left + 1) {
+            Some(&second) if self.compare(second, first) == Ordering::Less => (left + 1, second),
+            _ => (left, first),
+        })
     }
 
     #[inline]
