@@ -14,7 +14,7 @@ use daybook_config::{Calendar, calendar::Day, calendar::Session};
 use daybook_core::{Output, SessionHours, span};
 use daybook_journal::{Head, SealKey};
 use daybook_vocabulary::time::SECOND;
-use daybook_vocabulary::{InstrumentId, Interval, Nanos, SessionClosed, SessionOpened, SliceTaken};
+use daybook_vocabulary::{InstrumentId, Interval, Label, Nanos, SessionClosed, SessionOpened, SliceTaken};
 
 /// The broker's last words on a day are waited for so long.
 const CLOSE_WITHIN: i64 = 90 * SECOND;
@@ -53,6 +53,8 @@ pub struct Pilot {
     next: Nanos,
     /// The last slice of the session was taken.
     closing: bool,
+    /// Why the last process of the session had halted entries.
+    halt: Option<Label>,
     /// The latest exchange time each instrument has shown.
     shown: Vec<Nanos>,
 }
@@ -72,7 +74,7 @@ impl Pilot {
             }
             _ => (Stage::Waiting, end_of_bar(&session, course.interval, session.open())),
         };
-        Ok(Some(Self { recorder, course, session, stage, next, closing: false, shown }))
+        Ok(Some(Self { recorder, course, session, stage, next, closing: false, halt: None, shown }))
     }
 
     /// For a day that was closed before the process began again: only its end is missing.
@@ -113,6 +115,16 @@ impl Pilot {
             self.stage = Stage::Over;
         }
         Ok(())
+    }
+
+    /// Remembers why the last process had halted entries.
+    pub(super) fn remember_halt(&mut self, source: Option<Label>) {
+        self.halt = source;
+    }
+
+    /// Says it, once.
+    pub(super) const fn take_halt(&mut self) -> Option<Label> {
+        self.halt.take()
     }
 
     /// When something is due at the latest, for a timer; nothing when the day is over.
@@ -175,7 +187,7 @@ impl Pilot {
     }
 }
 
-/// The end of the bar that `time` lies in.
+/// The end of the bar that `time` lies in; after the close, the close: whoever looks so late still has to take it.
 fn end_of_bar(session: &Session, interval: Interval, time: Nanos) -> Nanos {
     let hours = SessionHours { date: session.date, open: session.open(), close: session.close() };
     let mut end = span(&hours, interval, time).end;
@@ -183,7 +195,7 @@ fn end_of_bar(session: &Session, interval: Interval, time: Nanos) -> Nanos {
     while end < session.close() && !session.contains(end + -1) {
         end = span(&hours, interval, end).end;
     }
-    end
+    end.min(session.close())
 }
 
 #[cfg(test)]
@@ -201,5 +213,6 @@ mod tests {
         assert_eq!(end_of_bar(&session, five, minutes(5) + -1), minutes(5));
         assert_eq!(end_of_bar(&session, "1h".parse().unwrap(), minutes(370)), session.close());
         assert_eq!(end_of_bar(&session, Interval::DAY, session.open()), session.close());
+        assert_eq!(end_of_bar(&session, five, session.close() + 3_600_000_000_000), session.close());
     }
 }
