@@ -35,12 +35,12 @@ fn every_kind_of_run_gives_a_whole_page() {
             assert!(!page.contains(outside), "{name}: a page needs nothing from outside, but has {outside}");
         }
         assert!(page.len() < 400_000, "{name}: {} bytes", page.len());
-        assert_eq!(report.files.len(), 10, "{name}");
+        assert_eq!(report.files.len(), 12, "{name}");
         for file in &report.files {
             assert_eq!(hash_of_file(&file.path).unwrap(), (file.hash, file.bytes), "{name}");
         }
         let inside = std::fs::read_dir(&folder).unwrap().count();
-        assert_eq!(inside, 10, "{name}: nothing but the report's files is left");
+        assert_eq!(inside, 12, "{name}: nothing but the report's files is left");
     }
 }
 
