@@ -46,7 +46,7 @@ fn a_rehearsal_lists_every_gate_and_begins_nothing() {
         let (code, printed, errors) = world.run(&command);
         assert_eq!((code, printed["passes"].as_bool()), (Some(0), Some(true)), "{errors} {printed}");
         let found = verdicts(&printed);
-        assert_eq!(found.len(), 17);
+        assert_eq!(found.len(), 18);
         assert!(found.iter().all(|(_, verdict)| verdict == "ok" || verdict == "noted"), "{found:?}");
         assert!(!world.path("today").exists(), "nothing was begun");
     }

@@ -15,7 +15,9 @@ use crate::plan::Plan;
 use crate::recorded::Recorded;
 use daybook_journal::Cursor;
 use daybook_vocabulary::decimal::{SCALE, divide_rounded};
-use daybook_vocabulary::{BasisPoints, Cause, Event, Kind, Money, Nanos, OrderId, OrderState, Price, Quantity};
+use daybook_vocabulary::{
+    BasisPoints, Cause, Event, Kind, Money, Nanos, OrderId, OrderState, Price, Quantity, Verdict,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +32,8 @@ pub struct Comparison {
     pub first_decision: Option<Mismatch>,
     /// The earliest fill that only one run had, or that they had differently.
     pub first_fill: Option<Mismatch>,
-    /// True where every order decided before that fill was known is equal: what differs follows from it.
+    /// True where every order decided before that fill was known is equal, but for entries that a broker's state alone
+    /// refused (not armed, not reconciled, an order of unknown fate): what differs follows from that fill.
     pub decided_alike_until_then: bool,
     /// Profit of the right run after charges, open positions at their last prices, minus that of the left.
     pub pnl_delta: Money,
@@ -79,7 +82,7 @@ pub struct Table {
 pub struct FillGap {
     /// Its symbol.
     pub symbol: String,
-    /// Number of the order within its symbol, from 1.
+    /// Number of the order within its symbol, from 1, in the left run; in the right one where only that has it.
     pub number: u64,
     /// Which way.
     pub side: daybook_vocabulary::Side,
@@ -187,6 +190,8 @@ pub fn compare(left: &Recorded, right: &Recorded, limit: usize) -> Result<Compar
     let all: Vec<Name> = names(left).into_iter().chain(names(right)).collect::<BTreeSet<_>>().into_iter().collect();
     let mut tables = Tables::new(&all, limit.max(1));
     tables.gauges = left.holds_its_inputs() != right.holds_its_inputs();
+    // One was taken through the other's recorded market: what they decided on are the same frames.
+    tables.same_market = left.header.inputs.iter().chain(&right.header.inputs).any(|input| input.rank == 0);
     let mut left_run = Reader::new(left, &all, begin(left, right)?)?;
     let mut right_run = Reader::new(right, &all, begin(right, left)?)?;
     let (mut from_left, mut from_right) = (left_run.next()?, right_run.next()?);
@@ -205,9 +210,10 @@ pub fn compare(left: &Recorded, right: &Recorded, limit: usize) -> Result<Compar
         tables.offer(side, key, row);
     }
     let gaps = tables.gaps();
+    let decided_otherwise = tables.decided_otherwise;
     let [trades, orders, updates, fills, decisions] = tables.finish();
     let first_fill = fills.differences.first().cloned();
-    let (decided, filled) = (orders.differences.first().map(known), first_fill.as_ref().map(known));
+    let (decided, filled) = (decided_otherwise, first_fill.as_ref().map(known));
     let (left_totals, right_totals) = (left_run.totals, right_run.totals);
     let pnl_delta = right_totals.pnl - left_totals.pnl;
     let all = [&trades, &orders, &updates, &fills, &decisions];
@@ -242,6 +248,16 @@ impl Table {
 fn basis_points(difference: i64, of: Price) -> BasisPoints {
     let scaled = i128::from(difference) * 10_000 * i128::from(SCALE);
     BasisPoints(i64::try_from(divide_rounded(scaled, i128::from(of.0).max(1))).unwrap_or(i64::MAX))
+}
+
+/// True where an order differs in nothing but that one side's broker, or what was not known of it, kept it back.
+fn refused_by_the_broker(fields: &[String], sides: [&Option<Said>; 2]) -> bool {
+    const WORDS: [Verdict; 3] = [Verdict::NotArmed, Verdict::Unreconciled, Verdict::Unresolved];
+    let is_refused = |said: &Said| {
+        let verdict = said.event.get("verdict").and_then(Value::as_str);
+        WORDS.iter().any(|word| Some(word.word()) == verdict)
+    };
+    fields == ["verdict"] && sides.into_iter().flatten().any(is_refused)
 }
 
 /// When a difference was first known.
@@ -287,6 +303,8 @@ struct Row {
     seq: u64,
     time: Nanos,
     event: Event,
+    /// Of a fill: the frame that its order was decided on.
+    decided_on: u64,
 }
 
 /// An order that may still move.
@@ -294,6 +312,8 @@ struct Row {
 struct Working {
     /// Its number within its symbol.
     number: u64,
+    /// The frame it was decided on.
+    decided_on: u64,
     updates: u64,
     fills: u64,
 }
@@ -304,7 +324,7 @@ const FROM_BEFORE: u64 = 1 << 63;
 
 impl Working {
     fn from_before(order: OrderId) -> Self {
-        Self { number: FROM_BEFORE | order.0, updates: 0, fills: 0 }
+        Self { number: FROM_BEFORE | order.0, ..Self::default() }
     }
 }
 
@@ -369,20 +389,23 @@ impl<'a> Reader<'a> {
             }
             let undefined = || ReplayError::UndefinedInstrument { journal: self.recorded.path.clone(), seq };
             let symbol = *self.symbols.get(stream as usize).ok_or_else(undefined)?;
-            let key = self.number(symbol, &mut event);
-            return Ok(Some((key, Row { seq, time, event })));
+            let (key, decided_on) = self.number(symbol, &mut event);
+            return Ok(Some((key, Row { seq, time, event, decided_on })));
         }
         Ok(None)
     }
 
-    /// Numbers an event within its symbol and takes out of it what is the session's own.
-    fn number(&mut self, symbol: usize, event: &mut Event) -> Key {
-        match event {
+    /// Numbers an event within its symbol and takes out of it what is the session's own. Of a fill, the frame that its
+    /// order was decided on as well.
+    fn number(&mut self, symbol: usize, event: &mut Event) -> (Key, u64) {
+        let mut decided_on = 0;
+        let key = match event {
             Event::OrderIntent(intent) => {
                 self.orders[symbol] += 1;
                 self.totals.orders += 1;
                 let number = self.orders[symbol];
-                self.working.insert(intent.order, Working { number, ..Working::default() });
+                let decided_on = intent.cause.seq;
+                self.working.insert(intent.order, Working { number, decided_on, ..Working::default() });
                 (intent.cause, intent.order) = (Cause::default(), OrderId(number));
                 (ORDERS, symbol, number, 0)
             }
@@ -398,6 +421,7 @@ impl<'a> Reader<'a> {
                 let working = self.working.entry(fill.order).or_insert_with(|| Working::from_before(fill.order));
                 working.fills += 1;
                 let (number, part) = (working.number, working.fills);
+                decided_on = working.decided_on;
                 self.totals.fills += 1;
                 self.totals.fees += fill.charges.total();
                 self.totals.turnover += fill.price.times(fill.quantity);
@@ -425,7 +449,8 @@ impl<'a> Reader<'a> {
                 (DECISIONS, symbol, number, 0)
             }
             _ => unreachable!("only these kinds are read"),
-        }
+        };
+        (key, decided_on)
     }
 
     /// An order that ended moves no more, so that only working orders are remembered.
@@ -447,8 +472,12 @@ struct Tables<'a> {
     earliest: [BTreeMap<(Nanos, Key), Mismatch>; 5],
     /// Each order's fills on both sides are added up.
     gauges: bool,
-    /// By symbol and number of the order: its side, and what the left and the right run filled of it.
-    filled: BTreeMap<(usize, u64), (daybook_vocabulary::Side, [Option<Filled>; 2])>,
+    /// Orders are told apart by the frame they were decided on, not by their number.
+    same_market: bool,
+    /// By symbol and order: its side, its number, and what the left and the right run filled of it.
+    filled: BTreeMap<(usize, u64, daybook_vocabulary::Side), (u64, [Option<Filled>; 2])>,
+    /// When the first order was decided otherwise.
+    decided_otherwise: Option<Nanos>,
 }
 
 impl<'a> Tables<'a> {
@@ -460,6 +489,8 @@ impl<'a> Tables<'a> {
             tables: Default::default(),
             earliest: Default::default(),
             gauges: false,
+            same_market: false,
+            decided_otherwise: None,
             filled: BTreeMap::new(),
         }
     }
@@ -484,7 +515,11 @@ impl<'a> Tables<'a> {
 
     fn gauge(&mut self, side: Side, (_, symbol, number, _): Key, row: &Row) {
         let Event::Fill(fill) = &row.event else { return };
-        let (_, sides) = self.filled.entry((symbol, number)).or_insert((fill.side, [None; 2]));
+        let order = if self.same_market { row.decided_on } else { number };
+        let (shown, sides) = self.filled.entry((symbol, order, fill.side)).or_insert((number, [None; 2]));
+        if side == Side::Left {
+            *shown = number;
+        }
         let place = if side == Side::Left { 0 } else { 1 };
         let filled = sides[place].get_or_insert(Filled { first: row.time, ..Filled::default() });
         filled.quantity += fill.quantity;
@@ -497,7 +532,7 @@ impl<'a> Tables<'a> {
     /// The orders whose fills differ.
     fn gaps(&self) -> Vec<FillGap> {
         let differ = self.filled.iter().filter(|(_, (_, [left, right]))| left != right);
-        let gap = |(&(symbol, number), &(side, [left, right])): (&(usize, u64), &(_, [Option<Filled>; 2]))| {
+        let gap = |(&(symbol, _, side), &(number, [left, right])): (&(usize, u64, _), &(u64, [Option<Filled>; 2]))| {
             let both = left.zip(right);
             let better = |(left, right): (Filled, Filled)| match side {
                 daybook_vocabulary::Side::Buy => left.average.0 - right.average.0,
@@ -552,6 +587,9 @@ impl<'a> Tables<'a> {
 
     fn keep(&mut self, time: Nanos, key: Key, fields: Vec<String>, left: Option<Said>, right: Option<Said>) {
         let (table, symbol, number, part) = key;
+        if table == ORDERS && !refused_by_the_broker(&fields, [&left, &right]) {
+            self.decided_otherwise = Some(self.decided_otherwise.map_or(time, |first| first.min(time)));
+        }
         let (market, symbol) = self.names[symbol].clone();
         let part = (part > 0).then_some(part);
         let kind = KINDS[table].word();

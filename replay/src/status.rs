@@ -13,8 +13,8 @@ use crate::error::ReplayError;
 use crate::recorded::Recorded;
 use daybook_core::{Body, Book, Core, Order, Outbox};
 use daybook_vocabulary::{
-    Command, Date, Event, FeedChange, Hash, InstrumentId, Interval, Kind, LimitKind, Measure, Money, Nanos, OrderId,
-    OrderState, OrderType, Price, Quantity, SessionMode, Side, TimeInForce,
+    BookDifference, Command, Date, Event, FeedChange, Hash, InstrumentId, Interval, Kind, LimitKind, Measure, Money,
+    Nanos, OrderId, OrderState, OrderType, Price, Quantity, SessionMode, Side, TimeInForce,
 };
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -64,6 +64,8 @@ pub struct Status {
     pub orders: Vec<OrderNow>,
     /// Limits and locks.
     pub risk: RiskNow,
+    /// What is known of the broker; none on paper.
+    pub broker: Option<BrokerNow>,
     /// What became of the feed.
     pub feed: FeedNow,
     /// When each instrument was heard last, in order of symbol.
@@ -160,6 +162,8 @@ pub struct OrderNow {
     pub quantity: Quantity,
     /// How much has filled.
     pub filled: Quantity,
+    /// The broker's number; none on paper, and before the broker gave one.
+    pub broker_order: Option<String>,
     /// Limit price.
     pub limit: Option<Price>,
     /// Trigger price.
@@ -183,6 +187,33 @@ pub struct RiskNow {
     pub leaving: Option<LimitKind>,
     /// Positions that no stop protects whole.
     pub unprotected: Vec<String>,
+}
+
+/// What is known of a broker that orders go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrokerNow {
+    /// Orders may be sent.
+    pub armed: bool,
+    /// Its books and ours agreed when they were last compared.
+    pub reconciled: bool,
+    /// Something waits for its word.
+    pub waits: bool,
+    /// Orders of unknown fate.
+    pub unknown: Vec<OrderId>,
+    /// The last differences between its books and ours, oldest first.
+    pub differences: Vec<DifferenceNow>,
+}
+
+/// The broker's books and ours differed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DifferenceNow {
+    /// When it was noted.
+    pub time: Nanos,
+    /// The instrument's symbol; empty where none is concerned.
+    pub symbol: String,
+    /// What differed, and what was done.
+    #[serde(flatten)]
+    pub difference: BookDifference,
 }
 
 /// A lock on entries.
@@ -325,13 +356,14 @@ impl Told {
 struct Noted {
     feed: FeedNow,
     alarms: VecDeque<AlarmNow>,
+    differences: VecDeque<DifferenceNow>,
     command: Option<CommandNow>,
     last: Option<Kind>,
 }
 
 impl Noted {
     fn read(recorded: &Recorded) -> Result<Self, ReplayError> {
-        const KINDS: [Kind; 3] = [Kind::FeedState, Kind::Alarm, Kind::OperatorCommand];
+        const KINDS: [Kind; 4] = [Kind::FeedState, Kind::Alarm, Kind::OperatorCommand, Kind::BookDifference];
         let mut noted = Self::default();
         let mut cursor = recorded.journal.cursor(recorded.outputs);
         while cursor.advance()? {
@@ -340,7 +372,7 @@ impl Noted {
             if !noted.last.is_some_and(|kind| KINDS.contains(&kind)) {
                 continue;
             }
-            let (seq, time) = (frame.seq, Nanos(frame.time));
+            let (seq, time, stream) = (frame.seq, Nanos(frame.time), frame.stream as usize);
             match decode(&recorded.path, frame)? {
                 Event::FeedState(state) => {
                     let feed = &mut noted.feed;
@@ -353,6 +385,13 @@ impl Noted {
                     noted.alarms.push_back(AlarmNow { seq, time, code, text: alarm.text });
                     if noted.alarms.len() > ALARMS_MAX {
                         noted.alarms.pop_front();
+                    }
+                }
+                Event::BookDifference(difference) => {
+                    let symbol = recorded.instruments.get(stream).map(|known| known.symbol.clone()).unwrap_or_default();
+                    noted.differences.push_back(DifferenceNow { time, symbol, difference });
+                    if noted.differences.len() > ALARMS_MAX {
+                        noted.differences.pop_front();
                     }
                 }
                 Event::OperatorCommand(said) => {
@@ -377,7 +416,8 @@ fn describe(recorded: &Recorded, core: &Core, told: Told, noted: Noted, run_ende
         .map(|(index, book)| position(symbol(index), book))
         .collect();
     let orders = books().flat_map(|(index, book)| {
-        book.working.iter().filter(|order| order.is_working()).map(move |order| order_now(symbol(index), order))
+        let working = book.working.iter().filter(|order| order.is_working());
+        working.map(move |order| order_now(symbol(index), order, core.broker_number(order.id)))
     });
     let heard = books().zip(&told.heard).map(|((index, book), at)| HeardNow {
         symbol: symbol(index),
@@ -411,6 +451,17 @@ fn describe(recorded: &Recorded, core: &Core, told: Told, noted: Noted, run_ende
         },
         account: account(core, told.opened_with),
         risk: risk(core, &positions),
+        broker: core.is_brokered().then(|| BrokerNow {
+            armed: core.is_armed(),
+            reconciled: core.is_reconciled(),
+            waits: core.awaits_broker(),
+            unknown: core
+                .working_orders()
+                .filter(|(_, order)| order.state == OrderState::Unknown)
+                .map(|it| it.1.id)
+                .collect(),
+            differences: noted.differences.into(),
+        }),
         orders: orders.collect(),
         heard: heard.collect(),
         positions,
@@ -443,7 +494,7 @@ fn risk(core: &Core, positions: &[PositionNow]) -> RiskNow {
     };
     let bare = positions.iter().filter(|held| held.protected < held.quantity.abs());
     RiskNow {
-        entries: state.locks.is_empty(),
+        entries: state.locks.is_empty() && (!core.is_brokered() || (core.is_armed() && core.is_reconciled())),
         locks: state.locks.iter().map(lock).collect(),
         leaving: state.flattening,
         unprotected: bare.map(|held| held.symbol.clone()).collect(),
@@ -472,8 +523,9 @@ fn is_stop(order: &Order) -> bool {
     matches!(order.order_type, OrderType::Stop | OrderType::StopLimit | OrderType::TrailingStop)
 }
 
-fn order_now(symbol: String, order: &Order) -> OrderNow {
+fn order_now(symbol: String, order: &Order, number: Option<&str>) -> OrderNow {
     OrderNow {
+        broker_order: number.map(str::to_owned),
         order: order.id,
         symbol,
         side: order.side,

@@ -5,7 +5,7 @@ use crate::cli::{Cli, Format, Status as Arguments};
 use crate::output::{self, Align, line, table};
 use daybook_config::Calendar;
 use daybook_replay::Recorded;
-use daybook_replay::status::{DayStage, OrderNow, PositionNow, Status, status};
+use daybook_replay::status::{DayStage, DifferenceNow, OrderNow, PositionNow, Status, status};
 use daybook_vocabulary::Nanos;
 use std::process::ExitCode;
 
@@ -64,6 +64,7 @@ fn print(found: &Status) {
         account.realised, account.unrealised, account.fees
     ));
     risk(found);
+    broker(found);
     feed(found);
     positions(&found.positions);
     orders(&found.orders);
@@ -88,6 +89,31 @@ fn risk(found: &Status) {
     }
     if let Some(said) = &found.command {
         line(format_args!("operator  {} at {} ({})", said.command, clock(said.time), said.source));
+    }
+}
+
+fn broker(found: &Status) {
+    let Some(broker) = &found.broker else { return };
+    let armed = if broker.armed { "armed" } else { "NOT ARMED" };
+    let books = if broker.reconciled { "its books and ours agree" } else { "its books have NOT been found to agree" };
+    let waits = if broker.waits { "; something waits for its word" } else { "" };
+    line(format_args!("broker    {armed}, {books}{waits}"));
+    if !broker.unknown.is_empty() {
+        let orders: Vec<String> = broker.unknown.iter().map(ToString::to_string).collect();
+        line(format_args!(
+            "unknown   the fate of order {}: looked for by its tag, never sent again",
+            orders.join(", ")
+        ));
+    }
+    for DifferenceNow { time, symbol, difference } in &broker.differences {
+        line(format_args!(
+            "differed  {}  {symbol} {}: ours {}, the broker's {}; {}",
+            clock(*time),
+            difference.what,
+            difference.ours,
+            difference.theirs,
+            difference.remedy
+        ));
     }
 }
 

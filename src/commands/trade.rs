@@ -41,7 +41,7 @@ const BOOKS_EVERY: i64 = 5 * SECOND;
 /// The exchange that is traded.
 const EXCHANGE: &str = "NSE";
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Ended {
     session: String,
     ended: &'static str,
@@ -197,26 +197,26 @@ fn fly(
     let flown = flight.fly(&mut paper.pilot)?;
     drop(streaming);
     drop(wires);
-    let core = paper.pilot.recorder().core();
-    let (bars, equity) = (core.counts().bars, core.ledger().equity());
+    let flat = !matches!(flown, Flown::Stopped { flat: false });
     let over = paper.pilot.stage() == Stage::Over;
     let official = if over { official(arguments, kite, listed, paper.pilot.session()) } else { None };
+    let dropped = dropped.load(Ordering::Relaxed);
+    let so_far = Ended { flat, resumed_frames, dropped, official, session: run.display().to_string(), ..said.told() };
+    land(paper, over, so_far, seal)
+}
+
+/// Ends the session, or leaves it to be taken up again; says what came of it.
+fn land(
+    mut paper: PaperSession,
+    over: bool,
+    so_far: Ended,
+    seal: &daybook_journal::SealKey,
+) -> Result<Ended, Box<dyn Error>> {
+    let core = paper.pilot.recorder().core();
+    let (bars, equity) = (core.counts().bars, core.ledger().equity().to_string());
     let head = if over { paper.end(Some(seal))? } else { paper.leave()? };
-    Ok(Ended {
-        session: run.display().to_string(),
-        ended: if over { "session-over" } else { "stopped" },
-        flat: !matches!(flown, Flown::Stopped { flat: false }),
-        resumed_frames,
-        bars,
-        intents: said.intents,
-        fills: said.fills,
-        trades: said.trades,
-        equity: equity.to_string(),
-        dropped: dropped.load(Ordering::Relaxed),
-        official,
-        frames: head.frames,
-        content: head.content.to_string(),
-    })
+    let (ended, content) = (if over { "session-over" } else { "stopped" }, head.content.to_string());
+    Ok(Ended { ended, bars, equity, frames: head.frames, content, ..so_far })
 }
 
 /// What the core concluded, counted and logged.
@@ -228,6 +228,11 @@ struct Said {
 }
 
 impl Said {
+    /// What was counted.
+    fn told(&self) -> Ended {
+        Ended { intents: self.intents, fills: self.fills, trades: self.trades, ..Ended::default() }
+    }
+
     fn hear(&mut self, time: Nanos, output: &Output) {
         match &output.body {
             Conclusion::Intent(intent) => {

@@ -177,6 +177,8 @@ pub enum Ended {
 pub struct Daemon {
     process: Child,
     log: PathBuf,
+    /// There once its session is whole.
+    manifest: PathBuf,
 }
 
 impl Daemon {
@@ -195,13 +197,16 @@ impl Daemon {
         if stage.live {
             command.env("DAYBOOK_PAPER_TRADING", "false");
         }
-        Ok(Self { process: command.spawn()?, log })
+        let manifest = stage.session(day).join("manifest.json");
+        Ok(Self { process: command.spawn()?, log, manifest })
     }
 
     /// How it ended, if it did.
     pub fn ended(&mut self) -> Result<Option<Ended>, Box<dyn Error>> {
         let status = self.process.try_wait()?;
-        Ok(status.map(|status| if status.success() { Ended::Over } else { Ended::Failed }))
+        // Killed behind its session's end, it is started on a session that is over, and says so.
+        let is_over = |success: bool| success || self.manifest.exists();
+        Ok(status.map(|status| if is_over(status.success()) { Ended::Over } else { Ended::Failed }))
     }
 
     /// Kills it.

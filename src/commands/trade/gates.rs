@@ -15,7 +15,7 @@ use crate::output;
 use daybook_adapters::kite::BlockingKite;
 use daybook_adapters::kite::instruments::Listed;
 use daybook_config::calendar::{Day, Session};
-use daybook_config::{Calendar, Settings};
+use daybook_config::{Calendar, Reconcile, Settings};
 use daybook_journal::SealKey;
 use daybook_journal::storage::free_bytes;
 use daybook_replay::live::{PaperSession, WarmUp};
@@ -108,6 +108,7 @@ const GATES: &[(&str, &[&str], Check)] = &[
     ("instruments", &["login"], instruments),
     ("quotes", &["instruments"], quotes),
     ("funds", &["login"], funds),
+    ("books", &["instruments"], books),
 ];
 
 impl Ready {
@@ -407,6 +408,34 @@ fn funds(_: &Cli, _: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>>
         return Err(format!("the account has {net} to trade with: add funds, or trade on paper").into());
     }
     Ok(Found::Ok(format!("{net} free to trade")))
+}
+
+/// What the broker holds of the session's symbols beside what the session does. A new session begins on equal books, or
+/// with a policy for what is there; one that is taken up compares them itself, with what is still on its way in mind.
+fn books(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
+    let (Some(kite), Some(settings)) = (&ready.kite, &ready.settings) else { return Err("no broker".into()) };
+    if ready.mode == Mode::Paper {
+        return Ok(Found::Ok("not asked on paper".to_owned()));
+    }
+    let (rows, bad) = kite.positions()?;
+    if let Some(row) = bad.first() {
+        return Err(format!("a position of the broker's cannot be read: {row:?}").into());
+    }
+    let held = rows
+        .iter()
+        .filter(|row| !row.quantity().is_zero() && ready.listed.iter().any(|one| one.symbol == row.tradingsymbol));
+    let held: Vec<String> = held.map(|row| format!("{} {}", row.tradingsymbol, row.quantity())).collect();
+    let begun = arguments.session.join("journal").is_dir();
+    match (held.is_empty(), begun, settings.live_reconcile) {
+        (true, ..) => Ok(Found::Ok("the broker holds none of the symbols".to_owned())),
+        (_, true, _) => Ok(Found::Ok(format!("the broker holds {}; the session compares", held.join(", ")))),
+        (_, false, Reconcile::Halt) => Err(format!(
+            "the broker holds {}, a new session nothing: leave them there first, or say what becomes of them with              --set live.reconcile=adopt or flatten",
+            held.join(", ")
+        )
+        .into()),
+        (_, false, policy) => Ok(Found::Noted(format!("the broker holds {}: {policy:?}", held.join(", ")))),
+    }
 }
 
 /// The list for people.

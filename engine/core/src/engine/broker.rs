@@ -311,10 +311,10 @@ impl Core {
             }
             _ => {}
         }
-        if let Some(known) = self.known(answer.order) {
-            if answer.answer == Unknown {
-                (known.since, known.lost) = (now, true);
-            }
+        if answer.answer == Unknown
+            && let Some(known) = self.known(answer.order)
+        {
+            (known.since, known.lost) = (now, true);
         }
         let refused = matches!(answer.answer, Refused | NotSent);
         if refused {
