@@ -206,10 +206,10 @@ fn main() -> ExitCode {
     println!("queue overruns {}, other events {}", overruns.load(Ordering::Relaxed), other.load(Ordering::Relaxed));
     println!("the broker was behind its clock by at most {} ms", late.load(Ordering::Relaxed) / 1_000);
     println!(
-        "CPU of the adapter's thread {}.{:02} s ({} % of a core), of the one that counts {}.{:02} s",
+        "CPU of the adapter's thread {}.{:02} s ({} ns a packet), of the one that counts {}.{:02} s",
         adapter / 100,
         adapter % 100,
-        adapter / u64::from(seconds),
+        adapter * 10_000_000 / expected,
         counting / 100,
         counting % 100
     );

@@ -5,6 +5,7 @@
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use daybook_inference::{Network, Processor, Scaler, Scratch, Shape};
+use daybook_train::device::DeviceKind;
 use daybook_train::network::initial_parameters;
 use daybook_train::synthetic::{Plan, Synthetic};
 use daybook_train::{Dataset, TrainSettings, Trainer};
@@ -41,6 +42,18 @@ fn learner(criterion: &mut Criterion) {
         group.bench_function(format!("step/{batch} decisions/{threads} threads"), |bench| {
             bench.iter(|| trainer.step(&mut ends).expect("a step"));
         });
+    }
+    // What a card does, where this is built for one.
+    if cfg!(feature = "cuda") {
+        let card = DeviceKind::Cuda.open().expect("built for a card: one is there");
+        for batch in [8, 64, 512] {
+            let settings = TrainSettings { batch_size: batch, micro_batch: batch, ..TrainSettings::default() };
+            let trainer = Trainer::new(settings, shape.clone(), scalers.clone(), 1).expect("a trainer");
+            let (mut trainer, mut ends) = (trainer.on(&card), Ends(&mut market));
+            group.bench_function(format!("step/{batch} decisions/cuda"), |bench| {
+                bench.iter(|| trainer.step(&mut ends).expect("a step"));
+            });
+        }
     }
     group.finish();
 }

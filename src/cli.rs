@@ -517,6 +517,8 @@ pub enum Journal {
     Cat(Cat),
     /// Write events to Parquet files.
     Export(Export),
+    /// Move a sealed journal to an archive directory; its chain head and seals stay.
+    Archive(Archive),
 }
 
 /// Arguments of `journal stat`.
@@ -573,6 +575,21 @@ pub struct Export {
     /// Directory of the files.
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
+}
+
+/// Arguments of `journal archive`.
+#[derive(Debug, Args)]
+pub struct Archive {
+    /// A journal or a run, sealed to its end. Of a run, `RUN/journal` moves and the other files stay.
+    pub path: PathBuf,
+    /// The archive directory, made when it is not there. The copy is `DIR/NAME.ID`: the name of the journal's or the
+    /// run's directory, and the first 16 digits of the journal's id. It is a journal like any other: to bring it back,
+    /// remove what stayed and move the copy to its place.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Accept only seals made with this key.
+    #[arg(long, value_name = "FILE")]
+    pub public_key: Option<PathBuf>,
 }
 
 /// The commands of `config`.

@@ -1,5 +1,6 @@
 //! One small file per command: parse, wire the parts together, print.
 
+mod archive;
 mod audit;
 mod backtest;
 mod broker;
@@ -63,6 +64,7 @@ pub fn dispatch(cli: &Cli) -> Verdict {
         Command::Journal(Journal::Stat(arguments)) => journal::stat(cli, arguments),
         Command::Journal(Journal::Cat(arguments)) => journal::cat(cli, arguments),
         Command::Journal(Journal::Export(arguments)) => journal::export(cli, arguments),
+        Command::Journal(Journal::Archive(arguments)) => archive::run(cli, arguments),
         Command::Config(Config::Show(arguments)) => config::show(cli, arguments),
         Command::Config(Config::Set(arguments)) => config::set(cli, arguments),
     }

@@ -130,6 +130,16 @@ fn a_day_on_paper_survives_a_kill_and_audits_equal() {
     let (code, _, errors) = world.run(&trade(&nobody, "paper"));
     assert!(code == Some(1) && errors.contains("the session is over"), "{errors}");
     assert!(Path::new(&world.path("paper/manifest.json")).exists());
+
+    // Its journal moves: what stays still verifies with the manifest, and the copy holds all it was told.
+    let moved = world.done(&["journal", "archive", "paper", "--to", "old"]);
+    assert_eq!(world.done(&["verify", "paper"])["verdict"], "archived");
+    let copy = moved["copy"].as_str().unwrap();
+    assert_eq!(world.done(&["audit", copy])["compared"], report["compared"]);
+    let (code, _, errors) = world.run(&trade(&nobody, "paper"));
+    assert!(code == Some(1) && errors.contains("the session is over"), "{errors}");
+    let (code, _, errors) = world.run(&["status", "paper"]);
+    assert!(code == Some(1) && errors.contains("is archived"), "{errors}");
 }
 
 #[test]

@@ -304,7 +304,7 @@ fn defaults_are_settings_and_are_recorded() {
 #[test]
 fn a_planted_signal_is_found_and_a_shuffled_one_is_not() {
     let desk = Desk::new();
-    let told = desk.works(&["controls", "--seeds", "1", "--steps", "120", "--threads", "1", "--format", "json"]);
+    let told = desk.works(&["controls", "--seeds", "1", "--steps", "200", "--threads", "1", "--format", "json"]);
     let told: Value = serde_json::from_str(&told).expect("one JSON object");
     let [planted, shuffled] = told["markets"].as_array().expect("a list").as_slice() else { panic!("{told}") };
     assert_eq!((&planted["beats_random"], &shuffled["beats_random"]), (&true.into(), &false.into()), "{told}");

@@ -98,13 +98,28 @@ impl Cursor {
     pub fn advance(&mut self) -> Result<bool> {
         if self.next_seq < self.turn_at
             && let Some(records) = &mut self.records
-            && let Some(at) = records.step::<true>(self.next_seq)
+            && let Some((at, _)) = records.step::<true>(self.next_seq)
         {
             self.next_seq += 1;
             self.current_at = at;
             return Ok(true);
         }
         self.advance_slowly()
+    }
+
+    /// Steps to the next frame and shows it; nothing at the end. What [`Cursor::next`] does, for a loop that can look at
+    /// the frame where it is found.
+    #[inline(always)]
+    pub fn visit<R>(&mut self, see: impl FnOnce(Frame<'_>) -> R) -> Result<Option<R>> {
+        if self.next_seq < self.turn_at
+            && let Some(records) = &mut self.records
+            && let Some((at, bytes)) = records.step::<true>(self.next_seq)
+        {
+            self.next_seq += 1;
+            self.current_at = at;
+            return Ok(Some(see(frame_of(bytes))));
+        }
+        Ok(if self.advance_slowly()? { Some(see(self.frame())) } else { None })
     }
 
     /// The frame that the last `advance` stepped to.
@@ -116,15 +131,7 @@ impl Cursor {
         let records = self.records.as_ref().expect("advance returned true");
         let bytes = records.from(self.current_at);
         let record = Record::decode(bytes.first_chunk().expect("advance checked it"));
-        Frame {
-            seq: record.seq,
-            time: record.time,
-            kind: record.kind,
-            schema: record.schema,
-            flags: record.flags,
-            stream: record.stream,
-            payload: &bytes[FRAME_HEADER_BYTES..record.len as usize],
-        }
+        frame_of(&bytes[..record.len as usize])
     }
 
     /// The end of a window, of a batch, of a segment, of the cursor; and whatever is not sound.
@@ -188,7 +195,7 @@ impl Cursor {
     fn advance_unchecked(&mut self) -> Result<bool> {
         if self.next_seq < self.turn_at
             && let Some(records) = &mut self.records
-            && let Some(at) = records.step::<false>(self.next_seq)
+            && let Some((at, _)) = records.step::<false>(self.next_seq)
         {
             self.next_seq += 1;
             self.current_at = at;
@@ -247,6 +254,22 @@ impl Cursor {
         let offset = records.offset();
         let reason = format!("a frame with seq {} lies here", record.seq);
         JournalError::damaged(records.path(), offset, self.next_seq, reason)
+    }
+}
+
+/// The frame of a header and its payload, found sound.
+#[inline(always)]
+fn frame_of(bytes: &[u8]) -> Frame<'_> {
+    let (header, payload) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>().expect("a frame has a header");
+    let record = Record::decode(header);
+    Frame {
+        seq: record.seq,
+        time: record.time,
+        kind: record.kind,
+        schema: record.schema,
+        flags: record.flags,
+        stream: record.stream,
+        payload,
     }
 }
 

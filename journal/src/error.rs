@@ -33,6 +33,30 @@ pub enum JournalError {
         /// The path that was asked for.
         dir: PathBuf,
     },
+    /// Its frames were moved to an archive; its head and seals stay.
+    #[error("{} is archived: its {frames} frames were moved to {}; give that directory instead, it is a journal like any other, or bring it back: remove {} and move the copy to its place", dir.display(), copy.display(), dir.display())]
+    Archived {
+        /// The path that was asked for.
+        dir: PathBuf,
+        /// The copy: where it was put, or its name alone where that is not known.
+        copy: PathBuf,
+        /// How many frames.
+        frames: u64,
+    },
+    /// A journal that does not meet what archiving asks for.
+    #[error("{} cannot be archived: {reason}", dir.display())]
+    CannotArchive {
+        /// The journal.
+        dir: PathBuf,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// The archive has no room.
+    #[error("no space left for {}: the journal was not touched; free disk space or choose another --to, and run the command again", copy.display())]
+    NoRoomForCopy {
+        /// The copy that was to be made.
+        copy: PathBuf,
+    },
     /// Something else lives at that path.
     #[error("{} is not a journal: {reason}; check the path", dir.display())]
     NotAJournal {

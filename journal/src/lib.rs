@@ -27,6 +27,7 @@
 //! | read | [`Journal`], [`Cursor`], [`Merge`], [`Follow`], [`Headers`] |
 //! | find | [`Journal::frame`], [`Journal::runs`], [`Journal::seek_time`], [`Index`] and [`catch_up`] |
 //! | trust | [`verify`], [`Seal`], [`SealKey`], [`PublicKey`] |
+//! | put away | [`archive()`], [`Archived`] |
 //! | prove "on disk" by type | [`Durable`] |
 //! | start in the middle | [`Snapshots`] |
 //! | break it on purpose | [`storage::SimulatedDisk`], [`storage::Countdown`] |
@@ -42,6 +43,9 @@
 //!   lock                 flock of the one writer
 //!   cache/               sidecar, index, snapshots: may be deleted at any time
 //! ```
+//! Of a journal that was moved to an archive there stay its seals and the stub `archived`, which names the copy and
+//! its head (see [`archive()`]); a directory with that file is archived, whatever else it holds.
+//!
 //! A journal is made complete in `.NAME.creating` beside it and then renamed: there is never half a one.
 //!
 //! # A segment, byte by byte
@@ -104,6 +108,7 @@
 //! `fdatasync` that returned means durable; a rename within a directory is atomic; a sector of 512 bytes
 //! that is not being written keeps its bytes; no other program writes into the directory.
 
+mod archive;
 mod batch;
 mod cache;
 mod chain;
@@ -130,6 +135,7 @@ mod verify;
 mod walk;
 mod writer;
 
+pub use archive::{Archived, Archiving, Moved, Step, archive, archive_on, leaves_when_archived};
 pub use chain::{FRAMES_PER_LINK, Hash};
 pub use cursor::{Cursor, Headers};
 pub use durable::Durable;

@@ -76,12 +76,12 @@ impl Records {
     }
 
     /// Steps over the next record where it is frame `seq`, whole in the window and sound; returns
-    /// where it lies. `None` decides nothing: `read` does, in all other cases.
+    /// header and payload, and where they lie. `None` decides nothing: `read` does, in all other cases.
     ///
     /// Everything a reader does passes here, so it looks at no field it does not need. Without
     /// `CHECKED` the checksum is not looked at.
     #[inline(always)]
-    pub(crate) fn step<const CHECKED: bool>(&mut self, seq: u64) -> Option<usize> {
+    pub(crate) fn step<const CHECKED: bool>(&mut self, seq: u64) -> Option<(usize, &[u8])> {
         let at = self.position;
         let bytes = self.window.get(at..)?;
         let head = bytes.first_chunk::<FRAME_HEADER_BYTES>()?;
@@ -95,16 +95,15 @@ impl Records {
         if CHECKED && at >= self.sound_until {
             if triple::are_sound(bytes, len, self.seed) {
                 self.sound_until = at + 3 * end;
-                self.position = at + end;
-                return Some(at);
-            }
-            let padding = &bytes[len as usize..end];
-            if checksum(self.seed, len, rest) != u32_at(head, 4) || padding.iter().any(|byte| *byte != 0) {
-                return None;
+            } else {
+                let padding = &bytes[len as usize..end];
+                if checksum(self.seed, len, rest) != u32_at(head, 4) || padding.iter().any(|byte| *byte != 0) {
+                    return None;
+                }
             }
         }
         self.position = at + end;
-        Some(at)
+        Some((at, &bytes[..len as usize]))
     }
 
     /// The next record, checked; `consume` steps over it.

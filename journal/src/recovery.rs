@@ -17,6 +17,7 @@
 //! 4. the tail behind D is zeroed and synced; *crash*: as 2, the half-zeroed tail does not count.
 //! 5. the high-water says V, durable. Then the first append.
 
+use crate::archive::stub_in;
 use crate::batch::Batch;
 use crate::chain::{Chain, Hash};
 use crate::error::{JournalError, Result};
@@ -121,6 +122,7 @@ fn nothing_there(storage: &dyn Storage, dir: &Path) -> Result<()> {
         Ok(entries) if entries.is_empty() => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() != std::io::ErrorKind::NotADirectory => Err(JournalError::io("list", dir)(error)),
+        Ok(entries) if stub_in(storage, dir, &entries)?.is_some() => list_segments(storage, dir, u64::MAX).map(|_| ()),
         _ => Err(JournalError::AlreadyExists { dir: dir.to_owned() }),
     }
 }
@@ -518,7 +520,7 @@ fn make_reserve(storage: &dyn Storage, dir: &Path, options: &Options) -> Result<
     storage.rename(&temporary, &path).map_err(JournalError::io("rename", &temporary))
 }
 
-fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn Any + Send + Sync>> {
+pub(crate) fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn Any + Send + Sync>> {
     let path = dir.join(LOCK_NAME);
     storage.lock(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => JournalError::Locked { dir: dir.to_owned() },

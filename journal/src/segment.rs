@@ -13,6 +13,7 @@
 //! - It is a whole page, so that no later append rewrites its sectors.
 //! - Must never: be trusted before its checksum was checked.
 
+use crate::archive::stub_in;
 use crate::chain::Hash;
 use crate::error::{JournalError, Result};
 use crate::format::{Mark, is_zero, u32_at, u64_at};
@@ -173,12 +174,15 @@ pub(crate) fn segment_number(name: &str) -> Option<u64> {
 }
 
 /// All segments of a journal in order, their headers checked, those numbered below `from` left out.
-/// The distinct errors for "missing", "empty" and "not a journal" are made here.
+/// The distinct errors for "missing", "empty", "archived" and "not a journal" are made here.
 pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path, from: u64) -> Result<Vec<Segment>> {
     let entries = match storage.list(dir) {
         Ok(entries) => entries,
         Err(error) => return Err(not_listed(dir, error)),
     };
+    if let Some(stub) = stub_in(storage, dir, &entries)? {
+        return Err(stub.refusal(dir));
+    }
     let mut numbered: Vec<(u64, u64)> =
         entries.iter().filter_map(|entry| Some((segment_number(&entry.name)?, entry.len))).collect();
     numbered.sort_unstable();

@@ -13,6 +13,9 @@ const LINE_BYTES: usize = 64;
 /// How far ahead of the checks bytes are asked for: what is checked while memory answers.
 const AHEAD_BYTES: usize = 1_024;
 
+/// A frame of the most frequent length by far: a header and a payload of seven words.
+type CommonFrame = [u8; 88];
+
 /// Are the three frames at the start of `bytes`, of `len` bytes each, sound by checksum and padding?
 ///
 /// Every intermediate result stays in a register: stored word by word and loaded in pairs, as arrays are, it would cost
@@ -21,7 +24,11 @@ const AHEAD_BYTES: usize = 1_024;
 pub(crate) fn are_sound(bytes: &[u8], len: u32, seed: u32) -> bool {
     let size = padded(len as usize);
     let Some(frames) = bytes.get(..3 * size) else { return false };
-    fetch_ahead(bytes, size);
+    if size == size_of::<CommonFrame>() {
+        fetch_ahead(bytes, size_of::<CommonFrame>());
+    } else {
+        fetch_ahead(bytes, size);
+    }
     if size < FRAME_HEADER_BYTES {
         return false;
     }
@@ -37,8 +44,8 @@ pub(crate) fn are_sound(bytes: &[u8], len: u32, seed: u32) -> bool {
 }
 
 /// Asks for the bytes that will be checked soon. A reader goes straight ahead, but the processor stops guessing at the
-/// end of each page.
-#[inline]
+/// end of each page. Inlined, so that for a length known when it is compiled there is nothing to count.
+#[inline(always)]
 fn fetch_ahead(bytes: &[u8], size: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in 0..(3 * size).div_ceil(LINE_BYTES) {
@@ -59,7 +66,13 @@ fn have_their_checksums(state: u32, first: &[u8], second: &[u8], third: &[u8]) -
         return false;
     }
     // SAFETY: the processor has the instruction, as was just asked; the function is safe otherwise.
-    unsafe { interleaved(state, first, second, third) }
+    unsafe {
+        // Of a length known when it is compiled the words are taken one after the other, not counted.
+        match (first.as_chunks(), second.as_chunks(), third.as_chunks()) {
+            (([a], []), ([b], []), ([c], [])) => interleaved_common(state, a, b, c),
+            _ => interleaved(state, first, second, third),
+        }
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -84,6 +97,14 @@ fn interleaved(state: u32, first: &[u8], second: &[u8], third: &[u8]) -> bool {
     }
     let differs = |chain: u64, frame: &[u8]| !(chain as u32) ^ u32_at(frame, 4);
     differs(one, first) | differs(two, second) | differs(three, third) == 0
+}
+
+/// [`interleaved`] for frames of a length known when it is compiled.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse4.2")]
+#[inline]
+fn interleaved_common(state: u32, first: &CommonFrame, second: &CommonFrame, third: &CommonFrame) -> bool {
+    interleaved(state, first, second, third)
 }
 
 /// What a frame's checksum covers: all but the word that holds its length and the checksum itself.

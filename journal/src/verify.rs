@@ -8,6 +8,7 @@
 //! - Memory is one window, whatever the length.
 //! - Must never: change a byte, or stop at "probably fine".
 
+use crate::archive::Archived;
 use crate::chain::{Chain, Hash};
 use crate::error::{JournalError, Result};
 use crate::format::Mark;
@@ -30,6 +31,9 @@ use std::sync::Arc;
 pub enum Verdict {
     /// Everything is as it was written.
     Sound(Verified),
+    /// The frames were moved to an archive; what stays is as it was written: stub and seals, which agree.
+    /// The copy was not looked at.
+    Archived(Archived),
     /// Something is not: the first place, in reading order.
     Damaged {
         /// The file (or the directory, where a file is missing).
@@ -59,7 +63,7 @@ pub struct Verified {
 }
 
 impl Verdict {
-    /// True where nothing was found.
+    /// True where the journal is there and nothing was found.
     pub fn is_sound(&self) -> bool {
         matches!(self, Verdict::Sound(_))
     }
@@ -79,6 +83,15 @@ pub fn verify(dir: &Path, key: Option<&PublicKey>) -> Result<Verdict> {
 pub fn verify_on(storage: &Arc<dyn Storage>, dir: &Path, key: Option<&PublicKey>, kept: &[Seal]) -> Result<Verdict> {
     match examine(storage, dir, key, kept) {
         Ok(verified) => Ok(Verdict::Sound(verified)),
+        Err(JournalError::Archived { .. }) => judge_stub(storage.as_ref(), dir, key, kept),
+        Err(JournalError::Damaged { file, offset, seq, reason }) => Ok(Verdict::Damaged { file, offset, seq, reason }),
+        Err(other) => Err(other),
+    }
+}
+
+fn judge_stub(storage: &dyn Storage, dir: &Path, key: Option<&PublicKey>, kept: &[Seal]) -> Result<Verdict> {
+    match crate::archive::examine(storage, dir, key, kept) {
+        Ok(stub) => Ok(Verdict::Archived(stub)),
         Err(JournalError::Damaged { file, offset, seq, reason }) => Ok(Verdict::Damaged { file, offset, seq, reason }),
         Err(other) => Err(other),
     }

@@ -37,6 +37,9 @@ use std::sync::Arc;
 /// A batch that grows beyond this is closed by itself: it still fits the processor's cache.
 const BATCH_BYTES: usize = 256 * 1024;
 
+/// Room behind it for the frame that goes over it, the commit record and padding.
+const BATCH_MARGIN: usize = 16 * 1024;
+
 #[derive(Debug)]
 pub(crate) enum State {
     Open,
@@ -138,7 +141,10 @@ impl Writer {
     /// closes (by `commit`, `sync`, or by itself when it grows beyond 256 KiB).
     #[inline]
     pub fn append(&mut self, draft: Draft, payload: &[u8]) -> Result<u64> {
-        self.append_with(draft, payload.len(), |place| place.copy_from_slice(payload))
+        if !matches!(self.state, State::Open) {
+            return Err(self.stopped());
+        }
+        self.push(draft, payload.len(), |bytes| bytes.extend_from_slice(payload))
     }
 
     /// Like [`Writer::append`], for a payload of known length that is written in place: `fill` gets
@@ -148,7 +154,11 @@ impl Writer {
         if !matches!(self.state, State::Open) {
             return Err(self.stopped());
         }
-        self.push(draft, len, fill)
+        self.push(draft, len, |bytes| {
+            let start = bytes.len();
+            bytes.resize(start + len, 0);
+            fill(&mut bytes[start..]);
+        })
     }
 
     /// Like [`Writer::append`], and goes on when the disk is full: then it uses the reserve segment.
@@ -161,7 +171,7 @@ impl Writer {
             State::Full => self.use_reserve()?,
             State::Poisoned(_) => return Err(self.stopped()),
         }
-        self.push(draft, payload.len(), |place| place.copy_from_slice(payload))
+        self.push(draft, payload.len(), |bytes| bytes.extend_from_slice(payload))
     }
 
     /// Closes the open batch with a commit record and gives it to the system. Not durable yet.
@@ -269,8 +279,9 @@ impl Writer {
         payload_limit(self.options.segment_bytes)
     }
 
+    /// Adds a frame; `add` appends its payload of `len` bytes.
     #[inline]
-    fn push(&mut self, draft: Draft, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<u64> {
+    fn push(&mut self, draft: Draft, len: usize, add: impl FnOnce(&mut Vec<u8>)) -> Result<u64> {
         let last_time = self.batch.last_time.or(self.last_time);
         let steps_back = last_time.is_some_and(|last| draft.time < last);
         if draft.kind >= KIND_RESERVED
@@ -292,9 +303,18 @@ impl Writer {
         };
         let batch = &mut self.batch;
         let start = batch.bytes.len();
+        if start + FRAME_HEADER_BYTES + len > batch.bytes.capacity() {
+            // Once, to the size it closes at: growing by doubling would copy a first batch several times.
+            batch.bytes.reserve_exact(BATCH_BYTES.max(len) + BATCH_MARGIN);
+        }
         batch.bytes.extend_from_slice(&record.encode());
+        add(&mut batch.bytes);
+        assert_eq!(
+            batch.bytes.len(),
+            start + FRAME_HEADER_BYTES + len,
+            "the payload has the length that was announced"
+        );
         batch.bytes.resize(start + record.padded(), 0);
-        fill(&mut batch.bytes[start + FRAME_HEADER_BYTES..start + FRAME_HEADER_BYTES + len]);
         batch.frames += 1;
         batch.last_time = Some(draft.time);
         if (seq + 1).is_multiple_of(FRAMES_PER_LINK) {

@@ -153,7 +153,7 @@ impl Prepared {
     /// The session's inputs, from the start, whichever they are.
     pub(crate) fn told(&self, plan: &Plan) -> Result<Told, ReplayError> {
         Ok(match &self.session {
-            Some(session) => Told::Session(session.inputs()),
+            Some(session) => Told::Session(Box::new(session.inputs())),
             None => Told::History(Box::new(self.source(plan)?)),
         })
     }

@@ -17,6 +17,16 @@ pub trait Source {
     /// The input that [`Source::advance`] moved to.
     fn input(&self) -> Input<'_>;
 
+    /// Moves to the next input and shows it. A source of which the loop is made to be fast shows each frequent kind of
+    /// input in a place of its own, so that what hears it is compiled for that kind.
+    #[inline(always)]
+    fn pull(&mut self, ear: &mut impl Ear) -> Result<Pulled, ReplayError>
+    where
+        Self: Sized,
+    {
+        if self.advance()? { ear.hear(&self.input()) } else { Ok(Pulled::Nothing) }
+    }
+
     /// Where it stands, between two inputs.
     fn position(&self) -> Position;
 
@@ -24,6 +34,23 @@ pub trait Source {
     fn can_be_taken_up(&self) -> bool {
         true
     }
+}
+
+/// Hears inputs, one at a time.
+pub trait Ear {
+    /// Hears one.
+    fn hear(&mut self, input: &Input<'_>) -> Result<Pulled, ReplayError>;
+}
+
+/// What came of asking for an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulled {
+    /// It was heard.
+    Heard,
+    /// It was heard, and was enough.
+    Enough,
+    /// There is none.
+    Nothing,
 }
 
 /// Where a source stands between two inputs.
@@ -70,30 +97,49 @@ pub fn run<F: Source, S: Sink>(
     check_every: u64,
 ) -> Result<Outcome, ReplayError> {
     assert!(check_every > 0, "checkpoints come after inputs");
-    let mut out = Outbox::new();
-    let mut now = core.now();
     let mut next_check = core.counts().inputs + check_every;
-    while source.advance()? {
-        let input = source.input();
-        now = input.time;
-        if !sink.begin(&input)? {
-            return Ok(Outcome::Stopped);
+    let mut step = Step { now: core.now(), core, sink, out: Outbox::new() };
+    loop {
+        match source.pull(&mut step)? {
+            Pulled::Heard => {}
+            Pulled::Enough => return Ok(Outcome::Stopped),
+            Pulled::Nothing => break,
         }
-        core.step(&input, &mut out)?;
-        if !out.is_empty() {
-            let go_on = sink.commit(now, &mut out)?;
-            out.clear();
-            if !go_on {
-                return Ok(Outcome::Stopped);
-            }
-        }
-        if core.counts().inputs >= next_check {
+        if step.core.counts().inputs >= next_check {
             next_check += check_every;
-            sink.checkpoint(core, source)?;
+            step.sink.checkpoint(step.core, source)?;
         }
     }
-    core.finish(&mut out);
-    let go_on = sink.commit(now, &mut out)?;
-    out.clear();
-    Ok(if go_on { Outcome::Finished } else { Outcome::Stopped })
+    step.core.finish(&mut step.out);
+    Ok(if step.commit()? == Pulled::Heard { Outcome::Finished } else { Outcome::Stopped })
+}
+
+/// What one input goes through.
+struct Step<'a, S> {
+    core: &'a mut Core,
+    sink: &'a mut S,
+    out: Outbox,
+    /// Time of the last input.
+    now: Nanos,
+}
+
+impl<S: Sink> Ear for Step<'_, S> {
+    #[inline(always)]
+    fn hear(&mut self, input: &Input<'_>) -> Result<Pulled, ReplayError> {
+        self.now = input.time;
+        if !self.sink.begin(input)? {
+            return Ok(Pulled::Enough);
+        }
+        self.core.step_inlined(input, &mut self.out)?;
+        if self.out.is_empty() { Ok(Pulled::Heard) } else { self.commit() }
+    }
+}
+
+impl<S: Sink> Step<'_, S> {
+    #[inline(never)]
+    fn commit(&mut self) -> Result<Pulled, ReplayError> {
+        let go_on = self.sink.commit(self.now, &mut self.out)?;
+        self.out.clear();
+        Ok(if go_on { Pulled::Heard } else { Pulled::Enough })
+    }
 }

@@ -8,12 +8,12 @@
 //! - It holds one candle per run: memory does not grow with the journal.
 
 use crate::catalog::{History, Selection};
-use crate::driver::Source;
+use crate::driver::{Ear, Pulled, Source};
 use crate::error::ReplayError;
 use crate::ticks::{self, Ticks};
 use daybook_config::Calendar;
 use daybook_core::{Body, Input, SessionHours, Slice};
-use daybook_journal::Cursor;
+use daybook_journal::{Cursor, Frame};
 use daybook_vocabulary::time::DAY;
 use daybook_vocabulary::{Candle, Cause, Date, DecodeError, Instrument, InstrumentId, Interval, Kind, Nanos};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,12 @@ pub struct Range {
 impl Range {
     /// Everything.
     pub const ALL: Self = Self { from: Nanos::MIN, until: Nanos::MAX };
+
+    /// True for a candle that opens inside.
+    #[inline]
+    fn contains(&self, open: Nanos) -> bool {
+        self.from <= open && open < self.until
+    }
 
     /// Whole sessions, inclusive, in the exchange's zone.
     pub fn of_dates(calendar: &Calendar, from: Option<Date>, to: Option<Date>) -> Self {
@@ -66,40 +72,76 @@ impl Stream {
     /// Puts the next candle that belongs to the selection in place; false at the end.
     #[inline(always)]
     fn read(&mut self, filter: &Filter, into: &mut Head) -> Result<bool, ReplayError> {
-        while self.cursor.advance()? {
-            let frame = self.cursor.frame();
-            if frame.kind != Kind::Candle.number() {
-                continue;
+        let (ids, rank) = (&self.ids, self.rank);
+        while let Some(seen) = self.cursor.visit(|frame| take(&frame, ids, rank, filter, into))? {
+            match seen {
+                Seen::Taken => return Ok(true),
+                Seen::Other => {}
+                Seen::Beyond => return Ok(false),
+                Seen::Bad { seq, bytes } => {
+                    let source = DecodeError::Invalid { kind: Kind::Candle, bytes };
+                    return Err(ReplayError::Frame { journal: self.journal.clone(), seq, source });
+                }
             }
-            let id = self.ids.get(frame.stream as usize).copied().unwrap_or(SKIP);
-            if id == SKIP {
-                continue;
-            }
-            let Some(candle) = Candle::in_place(frame.payload) else {
-                let source = DecodeError::Invalid { kind: Kind::Candle, bytes: frame.payload.len() };
-                return Err(ReplayError::Frame { journal: self.journal.clone(), seq: frame.seq, source });
-            };
-            if frame.time > filter.range.until.0 {
-                return Ok(false);
-            }
-            let open = candle.open_time();
-            if candle.interval() != filter.interval || open >= filter.range.until || open < filter.range.from {
-                continue;
-            }
-            into.time = Nanos(frame.time);
-            into.cause = Cause { rank: self.rank, seq: frame.seq };
-            into.id = InstrumentId(id);
-            into.candle = *candle;
-            return Ok(true);
         }
         Ok(false)
     }
+}
+
+/// What a frame turned out to be.
+enum Seen {
+    /// A candle of the selection, taken.
+    Taken,
+    /// Something else.
+    Other,
+    /// A candle that was known after the range: so were all that follow.
+    Beyond,
+    /// A candle that does not read as one.
+    Bad { seq: u64, bytes: usize },
+}
+
+#[inline(always)]
+fn take(frame: &Frame<'_>, ids: &[u32], rank: u32, filter: &Filter, into: &mut Head) -> Seen {
+    if frame.kind != Kind::Candle.number() {
+        return Seen::Other;
+    }
+    let id = ids.get(frame.stream as usize).copied().unwrap_or(SKIP);
+    if id == SKIP {
+        return Seen::Other;
+    }
+    let Some(candle) = Candle::in_place(frame.payload) else {
+        return Seen::Bad { seq: frame.seq, bytes: frame.payload.len() };
+    };
+    if candle.interval() != filter.interval {
+        return Seen::Other;
+    }
+    if filter.bounded {
+        if frame.time > filter.range.until.0 {
+            return Seen::Beyond;
+        }
+        if !filter.range.contains(candle.open_time()) {
+            return Seen::Other;
+        }
+    }
+    into.time = Nanos(frame.time);
+    into.cause = Cause { rank, seq: frame.seq };
+    into.id = InstrumentId(id);
+    into.candle = *candle;
+    Seen::Taken
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Filter {
     interval: Interval,
     range: Range,
+    /// The range leaves something out.
+    bounded: bool,
+}
+
+impl Filter {
+    fn new(interval: Interval, range: Range) -> Self {
+        Self { interval, range, bounded: range != Range::ALL }
+    }
 }
 
 /// Order of delivery; the index of the stream last.
@@ -273,6 +315,8 @@ pub struct Position {
     warm_from: Nanos,
     /// The candle that was read and not yet delivered.
     next: Option<Head>,
+    /// There may be candles that were not read.
+    unread: bool,
     place: Place,
 }
 
@@ -299,12 +343,10 @@ pub struct HistorySource {
     interval: Interval,
     from: Nanos,
     place: Place,
-    /// Two places in turn: the next candle, and the one that is lent out.
-    slots: [Head; 2],
-    /// Which of them holds the next candle.
-    at: usize,
-    /// False at the end.
-    has_next: bool,
+    /// The next candle, or the one that is lent out.
+    head: Head,
+    /// Which of them.
+    ahead: Ahead,
     /// What is lent out.
     lent: Lent,
     /// What is played instead where the selection has ticks and no candles. Then there is no next candle, and every
@@ -312,7 +354,18 @@ pub struct HistorySource {
     ticks: Option<Box<Ticks>>,
 }
 
-/// The input that is lent out; a candle lies in the slot that does not hold the next one.
+/// What the source's head is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ahead {
+    /// The next candle.
+    Next,
+    /// A candle that was delivered; the next one is to be read.
+    Delivered,
+    /// Nothing: there are no more.
+    End,
+}
+
+/// The input that is lent out; a candle lies in the head.
 #[derive(Debug, Clone, Copy)]
 enum Lent {
     Candle,
@@ -336,7 +389,7 @@ impl HistorySource {
             false => None,
         };
         let (warm_from, skip) = warm_up(histories, selection, range, warmup)?;
-        let filter = Filter { interval: selection.interval, range: Range { from: warm_from, until: range.until } };
+        let filter = Filter::new(selection.interval, Range { from: warm_from, until: range.until });
         let place =
             Place { session: None, slice: None, last: Cause::default(), now: Nanos::MIN, skip, unknown_dates: false };
         let candles = Merged::new(histories, selection, filter, None)?;
@@ -346,9 +399,8 @@ impl HistorySource {
             interval: selection.interval,
             from: range.from,
             place,
-            slots: [Head::default(); 2],
-            at: 0,
-            has_next: false,
+            head: Head::default(),
+            ahead: Ahead::Delivered,
             lent: if ticks.is_some() { Lent::Tick } else { Lent::SessionClosed },
             ticks,
         };
@@ -364,8 +416,7 @@ impl HistorySource {
         range: Range,
         position: Position,
     ) -> Result<Self, ReplayError> {
-        let filter =
-            Filter { interval: selection.interval, range: Range { from: position.warm_from, until: range.until } };
+        let filter = Filter::new(selection.interval, Range { from: position.warm_from, until: range.until });
         let candles = Merged::new(histories, selection, filter, Some(&position.streams))?;
         Ok(Self {
             candles,
@@ -373,17 +424,20 @@ impl HistorySource {
             interval: selection.interval,
             from: range.from,
             place: position.place,
-            slots: [position.next.unwrap_or_default(), Head::default()],
-            at: 0,
-            has_next: position.next.is_some(),
+            head: position.next.unwrap_or_default(),
+            ahead: match position.next {
+                Some(_) => Ahead::Next,
+                None if position.unread => Ahead::Delivered,
+                None => Ahead::End,
+            },
             lent: Lent::SessionClosed,
             ticks: None,
         })
     }
 
-    /// The next candle, where one is left.
+    /// The next candle, where one was read.
     fn head(&self) -> Option<&Head> {
-        self.has_next.then(|| &self.slots[self.at])
+        (self.ahead == Ahead::Next).then_some(&self.head)
     }
 
     /// True when there is a candle in the range itself, warm-up aside.
@@ -392,7 +446,7 @@ impl HistorySource {
             let calendar = Calendar::generic();
             return Ok(Ticks::new(histories, selection, calendar, range)?.begins().is_some());
         }
-        let filter = Filter { interval: selection.interval, range };
+        let filter = Filter::new(selection.interval, range);
         Merged::new(histories, selection, filter, None)?.next(&mut Head::default())
     }
 
@@ -430,8 +484,7 @@ impl HistorySource {
 
     #[cold]
     fn open_session(&mut self) {
-        let head = &self.slots[self.at];
-        let (open_time, time) = (head.candle.open_time(), head.time);
+        let (open_time, time) = (self.head.candle.open_time(), self.head.time);
         let date = self.calendar.date_of(open_time);
         let session = self.calendar.session_for_data(date);
         self.place.unknown_dates |= session.as_ref().is_some_and(|session| !session.known);
@@ -447,72 +500,117 @@ impl HistorySource {
         self.lent = Lent::SessionOpened(hours);
     }
 
-    /// Reads the next candle into its slot.
+    /// Reads the next candle where the last one was delivered.
     #[inline(always)]
     fn load(&mut self) -> Result<(), ReplayError> {
-        loop {
-            let head = &mut self.slots[self.at];
-            self.has_next = self.candles.next(head)?;
-            if !self.has_next || head.candle.open_time() >= self.from {
-                return Ok(());
+        while self.ahead == Ahead::Delivered {
+            if !self.candles.next(&mut self.head)? {
+                self.ahead = Ahead::End;
+            } else if self.head.candle.open_time() >= self.from || !self.is_left_out() {
+                self.ahead = Ahead::Next;
             }
-            let skip = &mut self.place.skip[head.id.index()];
-            if *skip == 0 {
-                return Ok(());
-            }
-            *skip -= 1;
         }
+        Ok(())
+    }
+
+    /// True for a candle before the range that warms nothing up.
+    #[cold]
+    fn is_left_out(&mut self) -> bool {
+        let skip = &mut self.place.skip[self.head.id.index()];
+        let is_left_out = *skip > 0;
+        *skip -= u64::from(is_left_out);
+        is_left_out
+    }
+
+    /// What comes next, when the head is loaded.
+    #[inline(always)]
+    fn due(&self) -> Due {
+        let Place { slice, session, .. } = &self.place;
+        let has_next = self.ahead == Ahead::Next;
+        if let Some(at) = *slice
+            && (!has_next || self.head.time > at)
+        {
+            return Due::Slice(at);
+        }
+        match session {
+            Some((_, midnight)) if has_next && self.head.candle.open_time() < *midnight => Due::Candle,
+            Some((hours, _)) => Due::SessionClosed(*hours),
+            None if has_next => Due::SessionOpened,
+            None => Due::Nothing,
+        }
+    }
+
+    /// Notes that the candle in the head is delivered.
+    #[inline(always)]
+    fn deliver(&mut self) {
+        self.place.last = self.head.cause;
+        self.place.now = self.head.time;
+        self.place.slice = Some(self.head.time);
+        self.ahead = Ahead::Delivered;
     }
 }
 
+/// What comes next.
+enum Due {
+    Candle,
+    Slice(Nanos),
+    SessionOpened,
+    SessionClosed(SessionHours),
+    Nothing,
+}
+
 impl Source for HistorySource {
-    // Always: the loop is made for several sources and sinks, and each of its copies wants the path of a candle in one.
-    #[inline(always)]
+    #[inline]
     fn advance(&mut self) -> Result<bool, ReplayError> {
-        let place = &mut self.place;
-        let head = &self.slots[self.at];
-        if let Some(at) = place.slice
-            && (!self.has_next || head.time > at)
-        {
-            place.slice = None;
-            self.lent = Lent::Slice(at);
-            return Ok(true);
-        }
-        match place.session {
-            Some((_, midnight)) if self.has_next && head.candle.open_time() < midnight => {}
-            Some((hours, _)) => {
-                place.session = None;
-                place.now = hours.close.max(place.now);
-                self.lent = Lent::SessionClosed;
-                return Ok(true);
-            }
-            None if !self.has_next => return self.advance_ticks(),
-            None => {
-                self.open_session();
-                return Ok(true);
-            }
-        }
-        place.last = head.cause;
-        place.now = head.time;
-        place.slice = Some(head.time);
-        self.lent = Lent::Candle;
-        self.at ^= 1;
         self.load()?;
+        match self.due() {
+            Due::Candle => {
+                self.deliver();
+                self.lent = Lent::Candle;
+            }
+            Due::Slice(at) => {
+                self.place.slice = None;
+                self.lent = Lent::Slice(at);
+            }
+            Due::SessionOpened => self.open_session(),
+            Due::SessionClosed(hours) => {
+                self.place.session = None;
+                self.place.now = hours.close.max(self.place.now);
+                self.lent = Lent::SessionClosed;
+            }
+            Due::Nothing => return self.advance_ticks(),
+        }
         Ok(true)
     }
 
-    #[inline(always)]
+    #[inline]
     fn input(&self) -> Input<'_> {
         let cause = self.place.last;
         match self.lent {
-            Lent::Candle => {
-                let head = &self.slots[self.at ^ 1];
-                Input { cause, time: head.time, body: Body::Candle(head.id, &head.candle) }
-            }
+            Lent::Candle => Input { cause, time: self.head.time, body: Body::Candle(self.head.id, &self.head.candle) },
             Lent::Slice(time) => Input { cause, time, body: Body::Slice(Slice { interval: self.interval }) },
             Lent::SessionOpened(hours) => Input { cause, time: self.place.now, body: Body::SessionOpened(hours) },
             Lent::SessionClosed => Input { cause, time: self.place.now, body: Body::SessionClosed },
             Lent::Tick => self.ticks.as_ref().expect("ticks are lent where they are played").input(),
+        }
+    }
+
+    // Candles and slices are nearly all there is, so each has its own place; the rest goes the common way.
+    #[inline(always)]
+    fn pull(&mut self, ear: &mut impl Ear) -> Result<Pulled, ReplayError> {
+        self.load()?;
+        match self.due() {
+            Due::Candle => {
+                self.deliver();
+                let Head { time, cause, id, candle } = &self.head;
+                ear.hear(&Input { cause: *cause, time: *time, body: Body::Candle(*id, candle) })
+            }
+            Due::Slice(time) => {
+                self.place.slice = None;
+                let body = Body::Slice(Slice { interval: self.interval });
+                ear.hear(&Input { cause: self.place.last, time, body })
+            }
+            _ => self.pull_rare(ear),
         }
     }
 
@@ -525,8 +623,16 @@ impl Source for HistorySource {
             streams: self.candles.starts(),
             warm_from: self.candles.filter.range.from,
             next: self.head().copied(),
+            unread: self.ahead == Ahead::Delivered,
             place: self.place.clone(),
         }))
+    }
+}
+
+impl HistorySource {
+    #[inline(never)]
+    fn pull_rare(&mut self, ear: &mut impl Ear) -> Result<Pulled, ReplayError> {
+        if self.advance()? { ear.hear(&self.input()) } else { Ok(Pulled::Nothing) }
     }
 }
 
@@ -551,7 +657,7 @@ pub(crate) fn known_candles_of(
     take: &mut dyn FnMut(Nanos, Cause, &Candle),
 ) -> Result<(), ReplayError> {
     let selection = Selection { instruments: vec![instrument.clone()], interval };
-    let mut candles = Merged::new(histories, &selection, Filter { interval, range }, None)?;
+    let mut candles = Merged::new(histories, &selection, Filter::new(interval, range), None)?;
     let mut head = Head::default();
     while candles.next(&mut head)? {
         take(head.time, head.cause, &head.candle);
@@ -577,7 +683,7 @@ fn warm_up(
     let mut back = selection.interval.nanos().saturating_mul(bars.min(1 << 40) as i64).saturating_mul(8).max(7 * DAY);
     loop {
         let start = range.from + -back;
-        let filter = Filter { interval: selection.interval, range: Range { from: start, until: range.from } };
+        let filter = Filter::new(selection.interval, Range { from: start, until: range.from });
         let mut candles = Merged::new(histories, selection, filter, None)?;
         let mut counts = none.clone();
         let mut head = Head::default();

@@ -15,7 +15,7 @@ pub(crate) enum Told {
     /// From journals of history.
     History(Box<HistorySource>),
     /// From the journal of a session on a live market.
-    Session(RecordedSource),
+    Session(Box<RecordedSource>),
 }
 
 impl Told {

@@ -151,7 +151,7 @@ pub struct Controls {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Updates of the network for each market.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 500)]
     pub steps: u64,
     /// Threads of training; all cores when not given.
     #[arg(long, value_name = "N")]

@@ -132,7 +132,7 @@ impl Desk<'_> {
         let threads = self.arguments.threads.map(|threads| threads.to_string());
         let mut train = vec!["train", "--journal", "market", "--from", TRAINING[0], "--to", TRAINING[1]];
         train.extend(["--holdout", &holdout, "--timeframes", "15m:16,1h:8", "--batch-size", "32"]);
-        train.extend(["--steps", &steps, "--lr", "0.003", "--gamma", "0.9", "--target-every", "50"]);
+        train.extend(["--steps", &steps, "--lr", "0.001", "--gamma", "0.9", "--target-every", "50"]);
         train.extend(["--seed", &seed_text, "--no-thermal", "--out", "model"]);
         train.extend(threads.iter().flat_map(|threads| ["--threads", threads.as_str()]));
         self.daybook(&train)?;

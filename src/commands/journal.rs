@@ -3,7 +3,7 @@
 use super::Verdict;
 use crate::cli::{Cat, Choice, Cli, Export, Format, Stat};
 use crate::output;
-use daybook_journal::{Frame, Journal};
+use daybook_journal::{Archived, Frame, Journal};
 use daybook_replay::hex;
 use daybook_replay::report::{self, EventAt};
 use daybook_vocabulary::{Event, Kind, Nanos};
@@ -40,6 +40,9 @@ struct SeriesLine {
 
 pub fn stat(cli: &Cli, arguments: &Stat) -> Verdict {
     let path = super::journal_of(&arguments.path);
+    if let Some(archived) = Archived::find(&path)? {
+        return stat_archived(cli, &path, &archived);
+    }
     let history = daybook_replay::History::open(&path)?;
     let journal = &history.journal;
     let mut kinds = BTreeMap::new();
@@ -87,6 +90,47 @@ pub fn stat(cli: &Cli, arguments: &Stat) -> Verdict {
     } else {
         print(&statistics);
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `journal stat` says of a journal that was archived: what its stub says.
+#[derive(Serialize)]
+struct ArchivedStatistics {
+    path: String,
+    archived: bool,
+    id: String,
+    frames: u64,
+    content: String,
+    seals: u64,
+    last_time: Option<String>,
+    /// The name of the copy.
+    copy: String,
+    /// Where it was put, seen from the journal's directory.
+    place: Option<String>,
+}
+
+fn stat_archived(cli: &Cli, path: &Path, archived: &Archived) -> Verdict {
+    let statistics = ArchivedStatistics {
+        path: path.display().to_string(),
+        archived: true,
+        id: hex(&archived.id),
+        frames: archived.head.frames,
+        content: archived.head.content.to_string(),
+        seals: archived.seals,
+        last_time: archived.head.last_time.map(|time| Nanos(time).to_string()),
+        copy: archived.copy.clone(),
+        place: archived.place.clone(),
+    };
+    if cli.format == Format::Json {
+        output::json(&statistics)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::line(format_args!("journal   {} (archived)", statistics.path));
+    output::line(format_args!("id        {}", statistics.id));
+    output::line(format_args!("content   {}", statistics.content));
+    output::line(format_args!("frames    {}, {} seal(s)", output::grouped(statistics.frames), statistics.seals));
+    output::line(format_args!("time      to {}", statistics.last_time.unwrap_or_default()));
+    output::line(format_args!("moved to  {}", archived.copy_from(path).display()));
     Ok(ExitCode::SUCCESS)
 }
 

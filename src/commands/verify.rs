@@ -3,7 +3,7 @@
 use super::Verdict;
 use crate::cli::{Cli, Format, Verify};
 use crate::output;
-use daybook_journal::{PublicKey, Verdict as Found, verify};
+use daybook_journal::{Archived, PublicKey, Verdict as Found, verify};
 use daybook_replay::Recorded;
 use daybook_replay::report::Manifest;
 use serde::Serialize;
@@ -34,8 +34,9 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
                 verified.seals.len(),
                 verified.head.content
             );
-            (manifest(&arguments.path, &journal), summary)
+            (manifest(&arguments.path, &journal, false), summary)
         }
+        Ok(Found::Archived(stays)) => archived(&arguments.path, &journal, &stays),
         Ok(Found::Damaged { file, offset, seq, reason }) => (
             Finding {
                 verdict: "damaged",
@@ -49,13 +50,13 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
         ),
         Err(error) => (damaged(&journal, error.to_string()), String::new()),
     };
-    let sound = finding.verdict == "sound";
+    let sound = ["sound", "archived"].contains(&finding.verdict);
     if cli.format == Format::Json {
         output::json(&finding)?;
     } else if sound {
         let unended =
             if finding.unended { "; the session has not ended: it has no manifest and no seal yet" } else { "" };
-        output::line(format_args!("sound: {summary}{unended}"));
+        output::line(format_args!("{}: {summary}{unended}", finding.verdict));
     } else {
         let place = |name: &str, value: Option<u64>| value.map(|value| format!(", {name} {value}")).unwrap_or_default();
         output::line(format_args!(
@@ -70,8 +71,24 @@ pub fn run(cli: &Cli, arguments: &Verify) -> Verdict {
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A run's other files, against its manifest.
-fn manifest(path: &Path, journal: &Path) -> Finding {
+/// What stays of a journal that was moved is sound: say what, and where the frames are.
+fn archived(path: &Path, journal: &Path, stays: &Archived) -> (Finding, String) {
+    let summary = format!(
+        "{} frames, {} seal(s), content {}, moved to {}; what stays was checked, the copy was not: verify it by itself",
+        output::grouped(stays.head.frames),
+        stays.seals,
+        stays.head.content,
+        stays.copy_from(journal).display()
+    );
+    let mut finding = manifest(path, journal, true);
+    if finding.verdict == "sound" {
+        finding = Finding { verdict: "archived", reason: Some(summary.clone()), ..finding };
+    }
+    (finding, summary)
+}
+
+/// A run's other files, against its manifest; of a journal that was archived, the files that stay.
+fn manifest(path: &Path, journal: &Path, archived: bool) -> Finding {
     let sound = Finding { verdict: "sound", unended: false, file: None, offset: None, seq: None, reason: None };
     if journal == path {
         return sound;
@@ -80,7 +97,8 @@ fn manifest(path: &Path, journal: &Path) -> Finding {
     if !path.join("manifest.json").exists() && is_live() {
         return Finding { unended: true, ..sound };
     }
-    match Manifest::verify(path) {
+    let checked = if archived { Manifest::verify_archived(path) } else { Manifest::verify(path) };
+    match checked {
         Ok(_) => sound,
         Err(fault) => damaged(&path.join(&fault.file), fault.reason),
     }

@@ -209,6 +209,8 @@ pub struct Core {
     numbers: Vec<u64>,
     /// The decision that the requests being acted on came of.
     deciding: u64,
+    /// Instruments of this slice that decide later: answers about their orders are under way. Empty between inputs.
+    waiting: Vec<InstrumentId>,
     scratch: Vec<u8>,
     last_digest: Hash,
 }
@@ -253,6 +255,7 @@ impl Core {
             decisions: Vec::new(),
             numbers: vec![0; count],
             deciding: 0,
+            waiting: Vec::new(),
             scratch: Vec::new(),
             last_digest: Hash::default(),
         }
@@ -301,8 +304,14 @@ impl Core {
     }
 
     /// Steps through one input and adds what follows from it to the outbox.
-    #[inline]
     pub fn step(&mut self, input: &Input<'_>, out: &mut Outbox) -> Result<(), CoreError> {
+        self.step_inlined(input, out)
+    }
+
+    /// [`Core::step`], compiled into the loop that calls it: where it is known there what kind of input comes, nothing
+    /// else is left of it.
+    #[inline(always)]
+    pub fn step_inlined(&mut self, input: &Input<'_>, out: &mut Outbox) -> Result<(), CoreError> {
         if input.time < self.state.now {
             let (cause, before, time) = (input.cause, self.state.now, input.time);
             return Err(CoreError::TimeStepsBack { cause, before, time });
@@ -417,14 +426,18 @@ impl Core {
         if !self.state.venue.under_way.is_empty() {
             self.arrive(None, self.state.now, out);
         }
+        let builds = self.setup.timeframe.is_some() || self.state.prints;
+        let squares_off = self.rules.square_off.is_some();
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
-            self.left_over(id, out);
+            if squares_off {
+                self.left_over(id, out);
+            }
             // At a broker the day's orders end by its word.
             if !self.state.books[index].working.is_empty() && !self.brokered {
                 self.end_with_session(id, &session, out);
             }
-            if let Some(bar) = self.state.books[index].building.finish() {
+            if builds && let Some(bar) = self.state.books[index].building.finish() {
                 self.learn(id, &bar, out);
                 if !warming {
                     self.state.fresh.push(id);
@@ -441,7 +454,7 @@ impl Core {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_candle(
         &mut self,
         cause: Cause,
@@ -449,61 +462,74 @@ impl Core {
         candle: &Candle,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
-        let Some(session) = self.state.session else {
+        if self.state.session.is_none() {
             return Err(CoreError::NoSession { cause, time: self.state.now });
-        };
+        }
         if !candle.is_consistent() {
             return Err(CoreError::BadCandle { cause });
         }
         self.state.cause = cause;
         let book = &mut self.state.books[id.index()];
         book.cause = cause;
+        if self.acts || !book.working.is_empty() {
+            self.trade_on(cause, id, candle, out)?;
+        }
+        // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
+        let warming = candle.open_time() < self.setup.decide_from;
+        let whole = self.setup.timeframe.is_none();
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
+        book.bars += 1;
+        book.learned += u64::from(whole);
+        book.last = candle.close();
+        state.counts.bars += u64::from(!warming);
+        if self.limited {
+            state.risk.heard(id, state.now);
+        }
+        if !book.position.quantity.is_zero() {
+            state.counts.bars_in_market += 1;
+            self.revalue(id, candle);
+        }
+        if !whole {
+            return self.build(id, candle, warming, out);
+        }
+        self.setup.strategy.on_bar(id, candle);
+        if !warming && !self.is_late(candle) {
+            self.state.fresh.push(id);
+        }
+        Ok(())
+    }
+
+    /// What a candle does before it is learned: what happens at exchange and broker by then, and fills.
+    fn trade_on(&mut self, cause: Cause, id: InstrumentId, candle: &Candle, out: &mut Outbox) -> Result<(), CoreError> {
+        let session = self.state.session.expect("a candle comes in a session");
         if self.acts {
             self.before_candle(cause, id, candle, &session, out);
         }
         if !self.state.books[id.index()].working.is_empty() {
             self.work(cause, id, candle, &session, out)?;
         }
-        // What warms a strategy up comes before the range: it is learned, not counted and not decided on.
-        let warming = candle.open_time() < self.setup.decide_from;
-        let held = self.mark(id, candle);
-        let state = &mut self.state;
-        let book = &mut state.books[id.index()];
-        book.bars += 1;
-        state.counts.bars += u64::from(!warming);
-        state.counts.bars_in_market += u64::from(held);
-        let mut learned = true;
-        match self.setup.timeframe {
-            None => {
-                book.learned += 1;
-                self.setup.strategy.on_bar(id, candle);
-            }
-            Some(timeframe) => {
-                let bars = book.building.add(candle, state.now, &session, timeframe);
-                learned = bars.iter().any(Option::is_some);
-                for bar in bars.iter().flatten() {
-                    self.learn(id, bar, out);
-                }
-            }
-        }
-        if learned && !warming && !is_late(candle, &session, self.state.sliced) {
-            self.state.fresh.push(id);
-        }
         Ok(())
     }
 
-    /// Moves the mark to the close; true where a position is held.
-    #[inline]
-    fn mark(&mut self, id: InstrumentId, candle: &Candle) -> bool {
+    /// Moves the mark to the close.
+    fn mark(&mut self, id: InstrumentId, candle: &Candle) {
         let state = &mut self.state;
         let book = &mut state.books[id.index()];
         book.last = candle.close();
         if self.limited {
             state.risk.heard(id, state.now);
         }
-        if book.position.quantity.is_zero() {
-            return false;
+        if !book.position.quantity.is_zero() {
+            self.revalue(id, candle);
         }
+    }
+
+    /// Moves what is held to the last price.
+    #[inline(always)]
+    fn revalue(&mut self, id: InstrumentId, candle: &Candle) {
+        let state = &mut self.state;
+        let book = &mut state.books[id.index()];
         let value = book.position.value(book.last);
         state.ledger.marked += value - book.marked;
         if self.limited {
@@ -511,7 +537,36 @@ impl Core {
         }
         book.marked = value;
         book.follow(candle);
-        true
+    }
+
+    /// Adds a candle to the bar that it is a part of; the strategy learns what that completes.
+    #[inline(never)]
+    fn build(&mut self, id: InstrumentId, candle: &Candle, warming: bool, out: &mut Outbox) -> Result<(), CoreError> {
+        let session = self.state.session.expect("a candle comes in a session");
+        let timeframe = self.setup.timeframe.expect("bars are built");
+        let bars = self.state.books[id.index()].building.add(candle, self.state.now, &session, timeframe);
+        for bar in bars.iter().flatten() {
+            self.learn(id, bar, out);
+        }
+        if bars.iter().any(Option::is_some) && !warming && !self.is_late(candle) {
+            self.state.fresh.push(id);
+        }
+        Ok(())
+    }
+
+    /// True for a candle that had closed by the last slice: it was not there when its time was decided.
+    #[inline(always)]
+    fn is_late(&self, candle: &Candle) -> bool {
+        candle.open_time() < self.state.sliced && self.closed_before(candle)
+    }
+
+    #[inline(never)]
+    fn closed_before(&self, candle: &Candle) -> bool {
+        let open = candle.open_time();
+        let end = open + candle.interval().nanos();
+        // A daily bar, or one cut short, closes with its session.
+        let close = self.state.session.filter(|session| open < session.close).map_or(end, |session| session.close);
+        end.min(close) <= self.state.sliced
     }
 
     /// A bar built here is an output; the strategy learns it as it would a candle.
@@ -526,7 +581,7 @@ impl Core {
         self.setup.strategy.on_bar(id, bar);
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_slice(&mut self, out: &mut Outbox) {
         self.state.sliced = self.state.now;
         match self.state.session {
@@ -544,17 +599,16 @@ impl Core {
     }
 
     /// Lets the strategy decide about every instrument whose bar has just closed, in symbol order.
-    #[inline]
+    #[inline(always)]
     fn decide(&mut self, session: SessionHours, out: &mut Outbox) {
         // Candles of one time arrive in symbol order, once each; in live trading they may not.
-        if !self.state.fresh.is_sorted_by(|before, after| before < after) {
+        if self.state.fresh.len() > 1 && !self.state.fresh.is_sorted_by(|before, after| before < after) {
             self.state.fresh.sort_unstable();
             self.state.fresh.dedup();
         }
-        let waiting = if self.state.venue.answered.is_empty() { None } else { Some(self.wait_for_answers()) };
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-        if self.sees_slices {
-            self.decide_together(session, interval, out);
+        if self.sees_slices || !self.state.venue.answered.is_empty() {
+            self.before_decisions(session, interval, out);
         }
         for index in 0..self.state.fresh.len() {
             let instrument = self.state.fresh[index];
@@ -580,8 +634,20 @@ impl Core {
             }
         }
         self.state.fresh.clear();
-        if let Some(waiting) = waiting {
-            self.state.fresh.extend(waiting);
+        if !self.waiting.is_empty() {
+            self.state.fresh.append(&mut self.waiting);
+        }
+    }
+
+    /// What comes before the decisions of some sessions: instruments whose answers are under way wait, and a strategy
+    /// that decides across instruments looks at all of the slice.
+    #[inline(never)]
+    fn before_decisions(&mut self, session: SessionHours, interval: Interval, out: &mut Outbox) {
+        if !self.state.venue.answered.is_empty() {
+            self.wait_for_answers();
+        }
+        if self.sees_slices {
+            self.decide_together(session, interval, out);
         }
     }
 
@@ -658,16 +724,4 @@ impl Core {
 const fn can_build(timeframe: Interval, interval: Interval) -> bool {
     let within = interval.0 > 0 && interval.0 < timeframe.0 && timeframe.0 <= Interval::DAY.0;
     within && (timeframe.is_daily() || timeframe.0.is_multiple_of(interval.0))
-}
-
-/// True for a candle that had closed by the last slice: it was not there when its time was decided.
-#[inline]
-fn is_late(candle: &Candle, session: &SessionHours, sliced: Nanos) -> bool {
-    let open = candle.open_time();
-    if open >= sliced {
-        return false;
-    }
-    let end = open + candle.interval().nanos();
-    // A daily bar, or one cut short, closes with its session.
-    (if open < session.close { end.min(session.close) } else { end }) <= sliced
 }

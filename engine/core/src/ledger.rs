@@ -189,13 +189,18 @@ impl Ledger {
         let mut locked = Money::ZERO;
         let mut reserved = Money::ZERO;
         for book in books {
-            reserved += book.working.iter().map(|order| order.reserved).sum();
+            // Most books hold nothing back and are not short.
+            if !book.working.is_empty() {
+                reserved += book.working.iter().map(|order| order.reserved).sum();
+            }
             let held = !book.position.quantity.is_zero();
             assert_eq!(book.trade.is_some(), held, "a position is a round trip in progress");
             if held {
                 holdings.add(book.position.value(book.last));
                 basis += book.position.basis;
-                locked += collateral(&book.position);
+                if book.position.quantity.0 < 0 {
+                    locked += collateral(&book.position);
+                }
             } else {
                 assert!(book.position.basis.is_zero() && book.marked.is_zero(), "what is not held has no value");
             }

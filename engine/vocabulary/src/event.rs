@@ -1,7 +1,8 @@
 //! The registry of events: kind and schema numbers, and how each payload is encoded.
 //!
 //! - Numbers are never reused. A payload that changes gets a new schema; the old struct stays readable.
-//! - Candles, built bars and market data have a fixed layout; everything else is an rkyv archive, checked when read.
+//! - Candles, built bars and market data have a fixed layout; what comes with every fill is written word by word, zeros
+//!   left out; everything else is an rkyv archive, checked when read.
 //! - Decoding never panics, whatever the bytes.
 
 use crate::broker::{
@@ -18,6 +19,7 @@ use crate::market::{Depth, Quote, TradePrint};
 use crate::order::{Account, Alarm, Fill, OrderIntent, OrderIntentV1, OrderUpdate, StateDigest};
 use crate::risk::{LimitMoved, OperatorCommand, RiskVerdict};
 use crate::session::{SessionClosed, SessionOpened, SliceTaken};
+use crate::sparse::{MOST_WORDS, Sparse, Stored, Words};
 use crate::trade::{TradeClosed, TradeClosedV1};
 use crate::venue::VenueEntry;
 use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
@@ -242,29 +244,27 @@ impl std::str::FromStr for Kind {
 
 /// Reads payloads that are no longer written.
 fn decode_older(kind: Kind, schema: u8, payload: &[u8]) -> Result<Event, DecodeError> {
-    match (kind, schema) {
-        (Kind::SessionHeader, 1) => {
-            let old: SessionHeaderV1 =
-                decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
-            Ok(Event::SessionHeader(old.into()))
-        }
-        (Kind::SessionHeader, 2) => {
-            let old: SessionHeaderV2 =
-                decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
-            Ok(Event::SessionHeader(old.into()))
-        }
-        (Kind::TradeClosed, 1) => {
-            let old: TradeClosedV1 =
-                decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
-            Ok(Event::TradeClosed(old.into()))
-        }
-        (Kind::OrderIntent, 1) => {
-            let old: OrderIntentV1 =
-                decode_archive(payload).ok_or(DecodeError::Invalid { kind, bytes: payload.len() })?;
-            Ok(Event::OrderIntent(old.into()))
-        }
-        _ => Err(DecodeError::UnknownSchema { kind, schema }),
+    fn read<T, E>(payload: &[u8], event: fn(E) -> Event) -> Option<Event>
+    where
+        T: rkyv::Archive + Into<E>,
+        T::Archived:
+            for<'a> CheckBytes<HighValidator<'a, RkyvError>> + rkyv::Deserialize<T, HighDeserializer<RkyvError>>,
+    {
+        decode_archive::<T>(payload).map(|old| event(old.into()))
     }
+    let event = match (kind, schema) {
+        (Kind::SessionHeader, 1) => read::<SessionHeaderV1, _>(payload, Event::SessionHeader),
+        (Kind::SessionHeader, 2) => read::<SessionHeaderV2, _>(payload, Event::SessionHeader),
+        (Kind::TradeClosed, 1) => read::<TradeClosedV1, _>(payload, Event::TradeClosed),
+        // Archives of what is now written word by word.
+        (Kind::TradeClosed, 2) => read::<TradeClosed, _>(payload, Event::TradeClosed),
+        (Kind::OrderIntent, 1) => read::<OrderIntentV1, _>(payload, Event::OrderIntent),
+        (Kind::OrderIntent, 2) => read::<OrderIntent, _>(payload, Event::OrderIntent),
+        (Kind::OrderUpdate, 1) => read::<OrderUpdate, _>(payload, Event::OrderUpdate),
+        (Kind::Fill, 1) => read::<Fill, _>(payload, Event::Fill),
+        _ => return Err(DecodeError::UnknownSchema { kind, schema }),
+    };
+    event.ok_or(DecodeError::Invalid { kind, bytes: payload.len() })
 }
 
 macro_rules! fixed_layout {
@@ -312,10 +312,6 @@ archived!(
     Quarantine 1,
     Fetched 1,
     FeedState 1,
-    OrderIntent 2,
-    OrderUpdate 1,
-    Fill 1,
-    TradeClosed 2,
     Account 1,
     StateDigest 1,
     Alarm 1,
@@ -341,6 +337,30 @@ archived!(
     Evaluation 1,
     Promotion 1,
 );
+
+macro_rules! sparse_layout {
+    ($($payload:ident $schema:literal),* $(,)?) => {$(
+        impl Payload for $payload {
+            const KIND: Kind = Kind::$payload;
+            const SCHEMA: u8 = $schema;
+            #[inline]
+            fn encode(&self, out: &mut PayloadBuffer) {
+                const { assert!(<$payload as Sparse>::WORDS <= MOST_WORDS, "a mask has a bit for each word") };
+                let mut place = [0; MOST_WORDS];
+                let mut words = Words::new(&mut place);
+                self.put(&mut words);
+                words.write(out);
+            }
+            fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+                let whole = |mut words: Stored<'_>| Self::take(&mut words).filter(|_| words.is_over());
+                Stored::new(payload)
+                    .and_then(whole)
+                    .ok_or(DecodeError::Invalid { kind: Self::KIND, bytes: payload.len() })
+            }
+        }
+    )*};
+}
+sparse_layout!(OrderIntent 3, OrderUpdate 2, Fill 2, TradeClosed 3);
 
 fn encode_archive<T>(value: &T, out: &mut PayloadBuffer)
 where

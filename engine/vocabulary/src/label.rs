@@ -2,6 +2,7 @@
 //!
 //! - At most 24 bytes of UTF-8, padded with zeros; longer text is cut at a character boundary.
 
+use crate::sparse::{Sparse, Stored, Words};
 use rkyv::{Archive, Deserialize, Serialize};
 use std::fmt;
 
@@ -39,6 +40,21 @@ impl Label {
     /// True for no word.
     pub const fn is_empty(&self) -> bool {
         self.bytes[0] == 0
+    }
+}
+
+impl Sparse for Label {
+    const WORDS: usize = Self::CAPACITY / 8;
+    #[inline(always)]
+    fn put(&self, words: &mut Words<'_>) {
+        self.bytes.as_chunks().0.iter().for_each(|word| u64::from_le_bytes(*word).put(words));
+    }
+    fn take(words: &mut Stored<'_>) -> Option<Self> {
+        let mut label = Self::NONE;
+        for word in label.bytes.as_chunks_mut().0 {
+            *word = u64::take(words)?.to_le_bytes();
+        }
+        Some(label)
     }
 }
 

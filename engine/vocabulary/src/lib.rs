@@ -32,6 +32,7 @@ pub mod market;
 pub mod order;
 pub mod risk;
 pub mod session;
+mod sparse;
 pub mod time;
 pub mod trade;
 pub mod trail;

@@ -5,6 +5,7 @@
 //! - Charges are itemised per fill, at 1e-8, unrounded.
 
 use crate::label::Label;
+use crate::sparse::sparse;
 use crate::time::{Date, Nanos};
 use crate::trail::Trail;
 use crate::units::{BasisPoints, Cause, Hash, Money, Price, Quantity};
@@ -72,6 +73,16 @@ macro_rules! words {
         impl std::fmt::Display for $name {
             fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 out.write_str(self.word())
+            }
+        }
+
+        impl $crate::sparse::Small for $name {
+            #[inline(always)]
+            fn byte(self) -> u8 {
+                self as u8
+            }
+            fn of_byte(byte: u8) -> Option<Self> {
+                Self::ALL.get(usize::from(byte)).copied()
             }
         }
     };
@@ -335,6 +346,20 @@ pub struct OrderIntent {
     pub client: u64,
 }
 
+sparse!(OrderIntent {
+    [side, order_type, time_in_force, verdict]
+    cause: Cause,
+    order: OrderId,
+    quantity: Quantity,
+    reference: Price,
+    reason: Label,
+    limit: Option<Price>,
+    stop: Option<Price>,
+    trail: Option<Trail>,
+    expires: Option<Nanos>,
+    client: u64,
+});
+
 /// The intent before orders trailed, expired at an instant or had a number of the client's: schema 1, read and never
 /// written.
 #[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
@@ -390,6 +415,8 @@ pub struct OrderUpdate {
     pub reason: Label,
 }
 
+sparse!(OrderUpdate { [event, state] cause: Cause, order: OrderId, filled: Quantity, reason: Label });
+
 /// What a fill cost, item by item, at 1e-8, unrounded.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize,
@@ -410,6 +437,16 @@ pub struct Charges {
     /// The depository's fee for a delivery out of the account (DP charge in India).
     pub depository_fee: Money,
 }
+
+sparse!(Charges {
+    brokerage: Money,
+    transaction_tax: Money,
+    exchange_fee: Money,
+    regulator_fee: Money,
+    stamp_duty: Money,
+    service_tax: Money,
+    depository_fee: Money,
+});
 
 impl Charges {
     /// Names and amounts, in the order of the fields.
@@ -470,6 +507,20 @@ pub struct Fill {
     /// What it cost, item by item.
     pub charges: Charges,
 }
+
+sparse!(Fill {
+    [side, state]
+    cause: Cause,
+    order: OrderId,
+    quantity: Quantity,
+    price: Price,
+    reference_price: Price,
+    slippage_bps: BasisPoints,
+    model: Label,
+    exchange_time: Nanos,
+    position: Quantity,
+    charges: Charges,
+});
 
 /// The account when a session closes.
 #[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]

@@ -8,6 +8,7 @@
 use crate::decimal::{SCALE, divide_rounded};
 use crate::label::Label;
 use crate::order::{OrderId, Side};
+use crate::sparse::{Small, sparse};
 use crate::time::Nanos;
 use crate::units::{Cause, Money, Price, Quantity, Ratio};
 use rkyv::{Archive, Deserialize, Serialize};
@@ -49,6 +50,25 @@ pub struct TradeClosed {
     pub measures: Option<TradeMeasures>,
 }
 
+sparse!(TradeClosed {
+    [side]
+    cause: Cause,
+    trade: u64,
+    quantity: Quantity,
+    entry_order: OrderId,
+    exit_order: OrderId,
+    entry_time: Nanos,
+    exit_time: Nanos,
+    entry_price: Price,
+    exit_price: Price,
+    gross: Money,
+    fees: Money,
+    bars: u64,
+    entry_reason: Label,
+    exit_reason: Label,
+    measures: Option<TradeMeasures>,
+});
+
 /// What a trade is measured by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
 pub struct TradeMeasures {
@@ -71,6 +91,18 @@ pub struct TradeMeasures {
     /// Rules of the plan it followed.
     pub rules: RulesFollowed,
 }
+
+sparse!(TradeMeasures {
+    [rules]
+    stop: Option<Price>,
+    high: Price,
+    low: Price,
+    planned: Money,
+    exit_fees: Money,
+    entry_slippage: Money,
+    exit_slippage: Money,
+    decision: u64,
+});
 
 /// The plan's checklist, one bit a rule, in the order of [`RulesFollowed::RULES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Archive, Serialize, Deserialize)]
@@ -102,6 +134,15 @@ impl RulesFollowed {
     /// Rules followed ÷ rules in the checklist × 100.
     pub const fn adherence(self) -> Ratio {
         Ratio(self.0.count_ones() as i64 * 100 * SCALE / 8)
+    }
+}
+
+impl Small for RulesFollowed {
+    fn byte(self) -> u8 {
+        self.0
+    }
+    fn of_byte(byte: u8) -> Option<Self> {
+        Some(Self(byte))
     }
 }
 

@@ -9,6 +9,7 @@
 
 use crate::decimal::{SCALE, divide_rounded};
 use crate::order::Side;
+use crate::sparse::{Sparse, Stored, Words};
 use crate::units::{BasisPoints, Price, Ratio};
 use rkyv::{Archive, Deserialize, Serialize};
 use std::fmt;
@@ -62,6 +63,31 @@ impl Trail {
             Side::Buy => best.0.checked_add(distance.0),
         };
         stop.filter(|stop| *stop > 0).map(Price)
+    }
+}
+
+/// Its unit, its number, and what the number multiplies.
+impl Sparse for Trail {
+    const WORDS: usize = 3;
+    fn put(&self, words: &mut Words<'_>) {
+        let (unit, number, of) = match *self {
+            Self::Price(distance) => (0u64, distance.0, Price::ZERO),
+            Self::Percent(share) => (1, share.0, Price::ZERO),
+            Self::Atr(multiple, range) => (2, multiple.0, range),
+            Self::R(multiple, risk) => (3, multiple.0, risk),
+        };
+        unit.put(words);
+        Ratio(number).put(words);
+        of.put(words);
+    }
+    fn take(words: &mut Stored<'_>) -> Option<Self> {
+        match (u64::take(words)?, Ratio::take(words)?.0, Price::take(words)?) {
+            (0, distance, Price::ZERO) => Some(Self::Price(Price(distance))),
+            (1, share, Price::ZERO) => Some(Self::Percent(BasisPoints(share))),
+            (2, multiple, range) => Some(Self::Atr(Ratio(multiple), range)),
+            (3, multiple, risk) => Some(Self::R(Ratio(multiple), risk)),
+            _ => None,
+        }
     }
 }
 

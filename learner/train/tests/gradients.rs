@@ -69,10 +69,21 @@ fn every_vector_width_has_the_same_gradient_to_rounding() {
 /// What a card computes is what the processor computes, forward and backward, to rounding.
 #[test]
 fn the_operations_of_the_library_are_our_own() {
+    agrees_with_our_own(&Backend::TENSORS);
+}
+
+/// The same on a card, where this was built for one.
+#[cfg(feature = "cuda")]
+#[test]
+fn the_operations_of_the_card_are_our_own() {
+    agrees_with_our_own(&daybook_train::device::DeviceKind::Cuda.open().expect("built for a card: one is there"));
+}
+
+fn agrees_with_our_own(backend: &Backend) {
     for (features, timeframes, seed) in [(5, vec![("5m", 70), ("15m", 20)], 9), (2, vec![("5m", 9)], 1)] {
         let case = Case::new(features, &timeframes, 3, 2, seed);
         let own = case.step(Processor::detect());
-        let learner = Learner::on(&case.shape, &case.scalers, Backend::TENSORS);
+        let learner = Learner::on(&case.shape, &case.scalers, backend.clone());
         let step = learner.step(&case.parameters, &case.examples(), case.count()).expect("a step");
         assert!((step.loss - own.loss).abs() < 1e-5, "{} {}", step.loss, own.loss);
         let worst = own.q.iter().zip(&step.q).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);

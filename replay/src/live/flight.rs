@@ -24,8 +24,8 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use daybook_core::{Conclusion, Output};
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{
-    BrokerBook, ClockJumped, Command, FeedChange, FeedState, InstrumentId, Label, Nanos, OperatorCommand, OrderEvent,
-    TradePrint, Verdict,
+    BrokerBook, ClockJumped, Command, FeedChange, FeedState, InstrumentId, Label, LimitKind, Nanos, OperatorCommand,
+    OrderEvent, TradePrint, Verdict,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -36,6 +36,9 @@ pub const QUEUE_WORDS: usize = 1 << 17;
 const BATCH_WORDS: usize = 4_096;
 /// A feed may be lost so long before entries are halted.
 const LOST_FOR: i64 = 2 * MINUTE;
+/// Why entries were halted by themselves.
+const FEED_LOST: &str = "feed-lost";
+const HEARTBEAT: &str = "heartbeat";
 /// A stop waits so long for the positions to be left.
 const STOP_WITHIN: i64 = 30 * SECOND;
 
@@ -106,6 +109,12 @@ impl Flight<'_> {
     /// Flies until the session is over or someone stops it.
     pub fn fly(&mut self, pilot: &mut Pilot) -> Result<Flown, ReplayError> {
         let mut log = Log::default();
+        // What the last process halted for and did not see the end of, this one does.
+        match pilot.take_halt().as_deref() {
+            Some(FEED_LOST) => log.halted_by_loss = true,
+            Some(HEARTBEAT) => log.degraded = true,
+            _ => {}
+        }
         loop {
             let now = (self.now)();
             look_at_clock(pilot, &mut log, now)?;
@@ -194,17 +203,22 @@ impl Flight<'_> {
                 decided |= self.command(pilot, log, now, Command::Halt, "overrun")?;
             }
         }
-        if !log.halted_by_loss && log.lost_since.is_some_and(|since| now - since >= LOST_FOR) {
+        // Who halted for another reason goes on by his own word.
+        let halted = pilot.recorder().core().risk().is_locked_by(LimitKind::KillSwitch);
+        if !halted && !log.halted_by_loss && log.lost_since.is_some_and(|since| now - since >= LOST_FOR) {
             log.halted_by_loss = true;
-            decided |= self.command(pilot, log, now, Command::Halt, "feed-lost")?;
+            decided |= self.command(pilot, log, now, Command::Halt, FEED_LOST)?;
         }
         let silent = self.wires.is_some() && now - *log.alive.get_or_insert(now) >= LOST_FOR;
         if silent && !std::mem::replace(&mut log.degraded, true) {
-            decided |= self.command(pilot, log, now, Command::Halt, "heartbeat")?;
+            decided |= self.command(pilot, log, now, Command::Halt, HEARTBEAT)?;
         }
         match (self.said)() {
             Some(Command::Kill) => decided |= self.stop(pilot, log, now, "operator")?,
-            Some(command) => decided |= self.command(pilot, log, now, command, "operator")?,
+            Some(command) => {
+                log.halted_by_loss = false;
+                decided |= self.command(pilot, log, now, command, "operator")?;
+            }
             None => {}
         }
         if log.stopping_since.is_none() && (self.kill_switch)() {
@@ -239,7 +253,7 @@ impl Flight<'_> {
                 decided |= self.tell(pilot, log, now, Some(&heard))?;
             }
             if std::mem::take(&mut log.degraded) {
-                decided |= self.command(pilot, log, now, Command::Kill, "heartbeat")?;
+                decided |= self.command(pilot, log, now, Command::Kill, HEARTBEAT)?;
             }
         }
         Ok(decided)

@@ -133,7 +133,11 @@ impl PaperSession {
         let closed = begun && is_closed(&Recorded::open(&journal)?, date)?;
         let pilot = Pilot::new(recorder, course, now)?;
         let pilot = pilot.map(|pilot| if closed { pilot.after_the_close() } else { pilot });
-        Ok(pilot.map(|pilot| Self { pilot, resumed_frames, run }))
+        let halt = if begun { halted_by(&Recorded::open(&journal)?)? } else { None };
+        Ok(pilot.map(|mut pilot| {
+            pilot.remember_halt(halt);
+            Self { pilot, resumed_frames, run }
+        }))
     }
 
     /// Who its orders are to the broker: the same for every process that takes the session up.
@@ -294,6 +298,21 @@ fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Record
         Recorder::resume(&recorded, writer, new_core()?)?
     };
     Ok((recorder, frames))
+}
+
+/// Who halted entries last, where nobody has said otherwise since.
+fn halted_by(recorded: &Recorded) -> Result<Option<Label>, ReplayError> {
+    let mut cursor = recorded.journal.cursor(recorded.outputs);
+    let mut last = None;
+    while let Some(frame) = cursor.next()? {
+        if frame.kind == Kind::OperatorCommand.number()
+            && let Event::OperatorCommand(said) = decode(&recorded.path, frame)?
+            && said.command != Command::Arm
+        {
+            last = Some(said);
+        }
+    }
+    Ok(last.filter(|said| said.command == Command::Halt).map(|said| said.source))
 }
 
 fn not_a_run(run: &Path, reason: &str) -> ReplayError {

@@ -14,7 +14,7 @@ use daybook_config::{Calendar, calendar::Day, calendar::Session};
 use daybook_core::{Output, SessionHours, span};
 use daybook_journal::{Head, SealKey};
 use daybook_vocabulary::time::SECOND;
-use daybook_vocabulary::{InstrumentId, Interval, Nanos, SessionClosed, SessionOpened, SliceTaken};
+use daybook_vocabulary::{InstrumentId, Interval, Label, Nanos, SessionClosed, SessionOpened, SliceTaken};
 
 /// The broker's last words on a day are waited for so long.
 const CLOSE_WITHIN: i64 = 90 * SECOND;
@@ -53,6 +53,8 @@ pub struct Pilot {
     next: Nanos,
     /// The last slice of the session was taken.
     closing: bool,
+    /// Why the last process of the session had halted entries.
+    halt: Option<Label>,
     /// The latest exchange time each instrument has shown.
     shown: Vec<Nanos>,
 }
@@ -72,7 +74,7 @@ impl Pilot {
             }
             _ => (Stage::Waiting, end_of_bar(&session, course.interval, session.open())),
         };
-        Ok(Some(Self { recorder, course, session, stage, next, closing: false, shown }))
+        Ok(Some(Self { recorder, course, session, stage, next, closing: false, halt: None, shown }))
     }
 
     /// For a day that was closed before the process began again: only its end is missing.
@@ -113,6 +115,16 @@ impl Pilot {
             self.stage = Stage::Over;
         }
         Ok(())
+    }
+
+    /// Remembers why the last process had halted entries.
+    pub(super) fn remember_halt(&mut self, source: Option<Label>) {
+        self.halt = source;
+    }
+
+    /// Says it, once.
+    pub(super) const fn take_halt(&mut self) -> Option<Label> {
+        self.halt.take()
     }
 
     /// When something is due at the latest, for a timer; nothing when the day is over.

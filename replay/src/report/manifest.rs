@@ -2,11 +2,13 @@
 //!
 //! - Every flipped bit, in the manifest or in a listed file, a file that is missing and a file that was added are
 //!   found and named. `cache/` and `lock`, of the run and of its journal, may come and go.
+//! - Of a run whose journal was archived the frames are elsewhere; all other files are checked the same.
 //! - The manifest has one spelling: text that reads the same but is written differently is found too.
 //! - Paths are relative to the run, with `/`; nothing in it depends on where the run lies, but where its inputs are.
 //! - Never follows a link: what a link points at is not part of the run.
 
 use daybook_features::columns::{ColumnError, HashedFile, Written, hash_of_file};
+use daybook_journal::leaves_when_archived;
 use daybook_vocabulary::Hash;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -14,6 +16,9 @@ use thiserror::Error;
 
 /// Its name in the run.
 pub const MANIFEST: &str = "manifest.json";
+
+/// What an archived journal leaves in its place, beside its seals.
+const STUB: &str = "journal/archived";
 
 /// Version of the manifest's own format.
 const VERSION: u32 = 1;
@@ -130,10 +135,28 @@ impl Manifest {
 
     /// Checks the manifest of `run` and every file it lists; the first fault, in order of path.
     pub fn verify(run: &Path) -> Result<Self, ManifestFault> {
+        Self::check(run, false)
+    }
+
+    /// The same of a run whose journal was archived, as its stub says: the journal's seals and all other files are as
+    /// they were listed. What left with the frames is not missed; that the stub's head is what the seals cover is for
+    /// the journal's own `verify` to say.
+    pub fn verify_archived(run: &Path) -> Result<Self, ManifestFault> {
+        Self::check(run, true)
+    }
+
+    fn check(run: &Path, archived: bool) -> Result<Self, ManifestFault> {
         let manifest = Self::read(run)?;
         let mut present = list(run)?;
+        let left = |path: &str| archived && path.strip_prefix("journal/").is_some_and(leaves_when_archived);
+        if archived {
+            present.remove(STUB);
+        }
         for entry in &manifest.files {
             let fault = |reason: String| ManifestFault { file: entry.path.clone(), reason };
+            if left(&entry.path) && !present.contains_key(&entry.path) {
+                continue;
+            }
             let place = present.remove(&entry.path).ok_or_else(|| fault("is missing".to_owned()))?;
             let (found, bytes) = hash_of_file(&place).map_err(|error| fault(error.to_string()))?;
             if bytes != entry.bytes {
@@ -307,6 +330,28 @@ mod tests {
         Manifest::verify(&run).unwrap();
         fs::remove_file(run.join(MANIFEST)).unwrap();
         assert_eq!(Manifest::verify(&run).unwrap_err().file, MANIFEST);
+    }
+
+    #[test]
+    fn of_an_archived_journal_only_what_left_with_the_frames_is_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run_in(folder.path());
+        fs::rename(run.join("journal/000001.segment"), run.join("journal/0000000001.segment")).unwrap();
+        fs::write(run.join("journal/000000.seal"), b"seal").unwrap();
+        Manifest::write(&run, &[]).unwrap();
+        fs::write(run.join("journal/archived"), b"stub").unwrap();
+        assert_eq!(Manifest::verify(&run).unwrap_err().file, "journal/archived");
+        fs::remove_file(run.join("journal/0000000001.segment")).unwrap();
+        assert_eq!(Manifest::verify(&run).unwrap_err().file, "journal/0000000001.segment");
+        Manifest::verify_archived(&run).unwrap();
+        for needed in ["journal/000000.seal", "summary.json"] {
+            let good = fs::read(run.join(needed)).unwrap();
+            fs::remove_file(run.join(needed)).unwrap();
+            assert_eq!(Manifest::verify_archived(&run).unwrap_err().file, needed);
+            fs::write(run.join(needed), good).unwrap();
+        }
+        fs::write(run.join("journal/archived.more"), b"").unwrap();
+        assert_eq!(Manifest::verify_archived(&run).unwrap_err().file, "journal/archived.more");
     }
 
     #[test]

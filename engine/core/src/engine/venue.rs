@@ -342,12 +342,9 @@ impl Core {
     /// Takes those instruments out of the decision whose last fill a strategy has not heard of: it would decide by a
     /// position that it no longer has. They decide at the first slice after the answer.
     #[inline(never)]
-    pub(super) fn wait_for_answers(&mut self) -> Vec<InstrumentId> {
+    pub(super) fn wait_for_answers(&mut self) {
         let (answered, now) = (&self.state.venue.answered, self.state.now);
-        let waits = |id: &InstrumentId| answered[id.index()] > now;
-        let waiting = self.state.fresh.iter().copied().filter(waits).collect();
-        self.state.fresh.retain(|id| answered[id.index()] <= now);
-        waiting
+        self.waiting.extend(self.state.fresh.extract_if(.., |id| answered[id.index()] > now));
     }
 
     /// Before orders trade on a candle: what has arrived is done, and the broker squares off.
@@ -414,7 +411,7 @@ impl Core {
     /// A position of the day that is still there when the session ends: no candle came to leave it on.
     pub(super) fn left_over(&self, id: InstrumentId, out: &mut Outbox) {
         let book = &self.state.books[id.index()];
-        if self.rules.square_off.is_some() && !book.position.quantity.is_zero() {
+        if !book.position.quantity.is_zero() {
             let held = book.position.quantity;
             let text =
                 format!("{held} of an intraday position were not squared off: no candle came after the time for it");
