@@ -67,7 +67,7 @@ pub enum Command {
     Ingest(Ingest),
     /// Get history from the broker into a journal: what is missing, and no more.
     Fetch(Fetch),
-    /// Trade a live market on paper: the broker's quotes, our own exchange; nothing is sent.
+    /// Trade a live market: on paper, filled by our own exchange, or, armed, with orders at the broker.
     Trade(Trade),
     /// Every gate that `trade` would pass, with what to do about one that blocks; begins and writes nothing.
     Preflight(Preflight),

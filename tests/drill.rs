@@ -29,3 +29,12 @@ fn a_day_on_paper_is_drilled() {
     assert!(done >= 3 && report["audits"].as_u64() >= report["days"].as_u64(), "{report}");
     assert!(report["fills"].as_u64() > Some(0), "{report}");
 }
+
+/// The same with orders at the broker: after each kill the broker's books and the session's come to rest, equal, with a
+/// stop for every position, and no order was sent twice.
+#[test]
+fn a_day_at_the_broker_is_drilled() {
+    let report = drill(&["--live"]);
+    assert!(report["settled"].as_u64() >= Some(3) && report["orders"].as_u64() > Some(3), "{report}");
+    assert_eq!(report["mode"], "live");
+}

@@ -462,3 +462,60 @@ fn a_session_that_ended_without_its_manifest_is_finished() {
     assert_eq!(audit(&recorded, &[], BINARY, None, None, &mut |_| ()).unwrap().verdict, "equal");
     assert!(PaperSession::check(&run).unwrap_err().to_string().contains("the session is over"));
 }
+
+/// A clock that jumps over the close, as a machine that slept or a market at full speed shows it: the last decision point
+/// and the close are taken all the same.
+#[test]
+fn a_clock_that_jumps_over_the_close_closes_the_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let strategy = crossover(&market(dir.path()));
+    let prepared = Prepared::open(&strategy).unwrap();
+    let options = PaperOptions {
+        plan: strategy.plan.clone(),
+        instruments: prepared.selection.instruments.clone(),
+        interval: prepared.selection.interval,
+        calendar: prepared.calendar.clone(),
+        grace: 2_000_000_000,
+        run: dir.path().join("run"),
+        binary: BINARY,
+        warm_up: Vec::new(),
+    };
+    let at = |text: &str| text.parse::<Nanos>().unwrap();
+    let mut session = PaperSession::open(&options, at("2025-06-11T15:12:00+05:30")).unwrap().unwrap();
+    let mut hear = |_: Nanos, _: &[daybook_core::Output]| ();
+    for time in ["2025-06-11T15:12:01+05:30", "2025-06-11T15:15:03+05:30", "2025-06-11T16:40:00+05:30"] {
+        assert_eq!(session.pilot.stage() == Stage::Over, false, "before {time}");
+        session.pilot.time(at(time), &mut hear).unwrap();
+    }
+    // What ended while nobody looked is one decision point; the close is another, at once.
+    session.pilot.time(at("2025-06-11T16:40:00+05:30"), &mut hear).unwrap();
+    assert_eq!(session.pilot.stage(), Stage::Over);
+}
+
+/// A session that was cut off right behind a note on its feed audits equal: the note is no output.
+#[test]
+fn a_note_at_the_end_of_what_is_left_is_no_difference() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = crossover(&market(dir.path()));
+    let prepared = Prepared::open(&options).unwrap();
+    let feed = feed(&options, &prepared);
+    let session = dir.path().join("session");
+    let writer = Writer::create(&session, small()).unwrap();
+    let header = header(&options, &prepared);
+    let instruments = &prepared.selection.instruments;
+    let mut recorder =
+        Recorder::begin(session.clone(), writer, &header, instruments, feed[0].0, core(&options, &prepared)).unwrap();
+    for (time, heard) in &feed[..feed.len() / 2] {
+        recorder.hear(*time, heard).unwrap();
+    }
+    let lost = daybook_vocabulary::FeedState {
+        change: daybook_vocabulary::FeedChange::Lost,
+        gap_since: None,
+        dropped: 0,
+        reason: String::new(),
+    };
+    recorder.note(feed[feed.len() / 2].0, &lost).unwrap();
+    recorder.leave().unwrap();
+    let report = audit(&Recorded::open(&session).unwrap(), &[], BINARY, None, None, &mut |_| ()).unwrap();
+    assert_eq!((report.verdict, report.first_difference), ("equal", None));
+}

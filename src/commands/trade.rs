@@ -241,7 +241,7 @@ impl Said {
             }
             Conclusion::Fill(fill) => {
                 self.fills += 1;
-                tracing::info!(%time, order = %fill.order, side = %fill.side, price = %fill.price, "fill on paper");
+                tracing::info!(%time, order = %fill.order, side = %fill.side, price = %fill.price, "fill");
             }
             Conclusion::Trade(_) => self.trades += 1,
             Conclusion::Alarm(alarm) => tracing::warn!(%time, code = %alarm.code, text = %alarm.text, "alarm"),
@@ -300,7 +300,7 @@ fn say(cli: &Cli, ended: &Ended) -> Result<(), Box<dyn Error>> {
         return Ok(output::json(ended)?);
     }
     output::line(format_args!(
-        "{} bars, {} intents, {} fills, {} trades on paper; equity {}",
+        "{} bars, {} intents, {} fills, {} trades; equity {}",
         output::grouped(ended.bars),
         ended.intents,
         ended.fills,

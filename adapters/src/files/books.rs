@@ -77,9 +77,14 @@ struct Columns {
     kind: Kind,
 }
 
+/// The columns of a level: price, quantity, and orders where they are told.
+type LevelColumns = (usize, usize, Option<usize>);
+/// Times of rows, and which of them are missing.
+type Stamps = (Vec<(i64, i32)>, Vec<u8>);
+
 enum Kind {
     /// Price, quantity and orders by side and level; orders may be missing.
-    Levels(Box<[[(usize, usize, Option<usize>); LEVELS]; 2]>),
+    Levels(Box<[[LevelColumns; LEVELS]; 2]>),
     Best([(usize, usize); 2]),
     Trades(usize, usize),
 }
@@ -191,7 +196,7 @@ impl BookFile {
                 self.reject(line, reason, Some(symbol));
                 continue;
             }
-            let known = |stamps: &Option<(Vec<(i64, i32)>, Vec<u8>)>| {
+            let known = |stamps: &Option<Stamps>| {
                 stamps.as_ref().filter(|(_, missing)| missing[row] == 0).map(|(stamps, _)| Nanos(stamps[row].0))
             };
             let time = Nanos(times[row].0);

@@ -12,6 +12,8 @@
 //! - A trailing stop follows a candle's favourable extreme when the candle is over: within the candle it stays where it
 //!   was, whatever came first. Where it then lies beyond the close, the next open is a gap through it.
 //! - Orders for the open trade at the first price of a session and at no other, orders for the close at the last.
+//! - What was decided while nothing traded meets the first candle's open, which is the pre-open auction's price: market
+//!   and limit orders trade in that auction; a stop is not taken there, and a gap through it fills at the same price.
 //! - Nothing here changes the account: it only answers at which price an order would trade.
 
 use crate::orders::{Order, Trigger};

@@ -177,6 +177,14 @@ fn a_long_lives_by_the_rules() {
     assert_eq!((bench.held(0), bench.stops(0)), (25, vec!["97".to_owned()]));
     bench.all("101", "107", "101", "106");
     assert_eq!(bench.stops(0), ["103"]);
+    // RL-26: each move of the stop is journaled as what it is.
+    let moves = bench.said.iter().filter_map(|output| match &output.body {
+        Conclusion::Tightened(moved) => Some((moved.from.to_string(), moved.to.to_string())),
+        Conclusion::Modified(_) => panic!("a stop that is tightened is not merely modified"),
+        _ => None,
+    });
+    let price = |text: &str| text.to_owned();
+    assert_eq!(moves.collect::<Vec<_>>(), [(price("96"), price("97")), (price("97"), price("103"))]);
     assert_eq!(bench.rulings(), [Ruling::Keep]);
     bench.all("106", "106", "104", "104");
     assert_eq!(bench.stops(0), ["103"], "never loosened");

@@ -319,10 +319,13 @@ fn not_a_run(run: &Path, reason: &str) -> ReplayError {
     ReplayError::NotARun { run: run.to_owned(), reason: reason.to_owned() }
 }
 
-/// Settings that a session with a broker has where nobody says otherwise: who fills, a stop on every position, a day's
-/// loss, and an end two minutes before the broker squares intraday positions off.
+/// Settings that a session with a broker has where nobody says otherwise: who fills, what it costs, a stop on every
+/// position, a day's loss, and an end two minutes before the broker squares intraday positions off.
 pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
     let mut wanted = vec![("live.venue", "broker")];
+    if settings.costs.as_str() == "none" {
+        wanted.push(("costs", "zerodha-intraday"));
+    }
     if settings.risk_protective_stop == ProtectiveStop::None {
         wanted.push(("risk.protective_stop", "atr:2"));
     }

@@ -187,7 +187,7 @@ impl Pilot {
     }
 }
 
-/// The end of the bar that `time` lies in.
+/// The end of the bar that `time` lies in; after the close, the close: whoever looks so late still has to take it.
 fn end_of_bar(session: &Session, interval: Interval, time: Nanos) -> Nanos {
     let hours = SessionHours { date: session.date, open: session.open(), close: session.close() };
     let mut end = span(&hours, interval, time).end;
@@ -195,7 +195,7 @@ fn end_of_bar(session: &Session, interval: Interval, time: Nanos) -> Nanos {
     while end < session.close() && !session.contains(end + -1) {
         end = span(&hours, interval, end).end;
     }
-    end
+    end.min(session.close())
 }
 
 #[cfg(test)]
@@ -213,5 +213,6 @@ mod tests {
         assert_eq!(end_of_bar(&session, five, minutes(5) + -1), minutes(5));
         assert_eq!(end_of_bar(&session, "1h".parse().unwrap(), minutes(370)), session.close());
         assert_eq!(end_of_bar(&session, Interval::DAY, session.open()), session.close());
+        assert_eq!(end_of_bar(&session, five, session.close() + 3_600_000_000_000), session.close());
     }
 }

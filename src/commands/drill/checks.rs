@@ -77,7 +77,7 @@ pub fn at_the_end(
     }
     report.orders += status.counts.orders;
     report.fills += status.counts.fills;
-    let (orders, _) = stage.client(server)?.orders()?;
+    let (orders, _) = stage.client_after_the_day(server)?.orders()?;
     if let Some(twice) = sent_twice(&orders) {
         return Err(format!("day {day}: the order {twice} was sent twice").into());
     }

@@ -67,6 +67,7 @@ impl Core {
         }
         let shown: BTreeSet<OrderId> = book.open.iter().map(|open| open.order).collect();
         let unresolved = self.resolve(book.asked, &shown, out);
+        self.replace_what_rests(out);
         let found = self.compare(book);
         let confirmed = self.confirm(&found);
         for suspect in confirmed {

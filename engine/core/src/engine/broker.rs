@@ -27,11 +27,13 @@ use daybook_config::Reconcile;
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
     Answered, BrokerAnswer, BrokerFill, BrokerOrder, BrokerRequest, BrokerStatus, Cause, InstrumentId, Label, Nanos,
-    OrderEvent, OrderId, OrderModified, OrderState, OrderUpdate, Price, Quantity, Verdict,
+    OrderEvent, OrderId, OrderModified, OrderState, OrderType, OrderUpdate, Price, Quantity, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A market order that fills nothing for so long is cancelled.
+const RESTS_FOR: i64 = 15 * SECOND;
 /// A request that was lost may still arrive for so long.
 const SETTLED: i64 = 10 * SECOND;
 
@@ -76,6 +78,10 @@ pub(super) struct Known {
     pub(super) lost: bool,
     /// Books that did not show it, while its fate was unknown.
     pub(super) absences: u32,
+    /// When it was sent, or filled last.
+    progress: Nanos,
+    /// It was cancelled for want of fills: what it was to leave is to be left all the same.
+    again: bool,
 }
 
 /// Terms that an order was asked to have.
@@ -129,7 +135,7 @@ impl Core {
     /// True while an order waits for the broker's word: the wires are to ask for its books.
     pub fn awaits_broker(&self) -> bool {
         let Some(broker) = &self.state.broker else { return false };
-        let waits = |order: &Order| !may_be_asked(order);
+        let waits = |order: &Order| !may_be_asked(order) || order.order_type == OrderType::Market;
         !broker.agrees
             || !broker.orphans.is_empty()
             || !broker.suspects.is_empty()
@@ -162,6 +168,8 @@ impl Core {
             since,
             lost: false,
             absences: 0,
+            progress: since,
+            again: false,
         };
         self.state.broker.get_or_insert_default().orders.insert(order, known);
     }
@@ -506,6 +514,31 @@ impl Core {
             OrderEvent::Cancelled
         };
         self.end_or_move(id, order, (event, Label::new(word.word())), out);
+        let again = self.known(order.id).is_some_and(|known| known.again);
+        if again && order.reduces && order.remaining().0 > 0 {
+            self.leave_more(id, order.remaining(), order.reason);
+        }
+    }
+
+    /// A protected market order may rest unfilled when the market runs away: after a while its rest is cancelled, and an
+    /// exit goes out again at the market as it is then. What was to be entered is for the strategy to decide anew.
+    pub(super) fn replace_what_rests(&mut self, out: &mut Outbox) {
+        let now = self.state.now;
+        let Some(broker) = &self.state.broker else { return };
+        let rests = |(_, order): &(InstrumentId, &Order)| {
+            let known = broker.orders.get(&order.id);
+            order.order_type == OrderType::Market
+                && may_be_asked(order)
+                && known.is_some_and(|known| !known.number.is_empty() && now - known.progress >= RESTS_FOR)
+        };
+        let resting: Vec<_> = self.working_orders().filter(rests).map(|(id, order)| (id, order.id)).collect();
+        for (id, which) in resting {
+            if let Some(known) = self.known(which) {
+                (known.again, known.progress) = (true, now);
+            }
+            let cause = self.state.cause;
+            self.under(cause, id, |core| core.ask_for_cancel(id, which, Label::new("unfilled"), out));
+        }
     }
 
     pub(super) fn send_wanted_cancel(&mut self, id: InstrumentId, which: OrderId, out: &mut Outbox) {
@@ -568,6 +601,10 @@ impl Core {
         let trade = Trade::at(cause, id, (reference, fill.price), fill.quantity, fill.exchange_time, "broker");
         let charges = self.charges(&trade, &order);
         self.book_fill(trade, charges, &mut order, out);
+        let now = self.state.now;
+        if let Some(known) = self.known(which) {
+            known.progress = now;
+        }
         self.end_if_settled(id, &mut order, out);
         self.lay(id, order);
     }

@@ -325,6 +325,13 @@ impl Core {
         }
     }
 
+    /// Leaves so much more of the position.
+    pub(super) fn leave_more(&mut self, id: InstrumentId, quantity: Quantity, reason: Label) {
+        let seat = &mut self.state.seats[id.index()];
+        let more = seat.leaving.map_or(quantity, |leaving| leaving.quantity.max(quantity));
+        seat.leaving = Some(Leaving { quantity: more, reason });
+    }
+
     /// Something happened at the market: what was refused may be tried again where no broker is asked, and a stop that
     /// follows the market does.
     pub(super) fn keep_at_market(&mut self, id: InstrumentId, out: &mut Outbox) {

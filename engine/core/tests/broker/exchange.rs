@@ -119,6 +119,8 @@ pub struct Broker {
     pub most: i64,
     /// The market stands still.
     pub still: bool,
+    /// Nobody trades.
+    pub dry: bool,
 }
 
 struct Poll {
@@ -148,6 +150,7 @@ impl Broker {
             next_poll: now,
             most: 0,
             still: false,
+            dry: false,
         }
     }
 
@@ -356,7 +359,7 @@ impl Broker {
         let trades = (held.row.stop.is_none() || held.triggered)
             && held.row.limit.is_none_or(|limit| if buys { last <= limit } else { last >= limit });
         let rest = (held.row.quantity.0 - held.row.filled.0) / ONE;
-        if trades && rest > 0 && self.chance.percent(60) {
+        if trades && rest > 0 && !self.dry && self.chance.percent(60) {
             let units = 1 + self.chance.below(rest.cast_unsigned()).cast_signed();
             self.fill(place, units, last, now);
         } else if self.orders[place].lasts == TimeInForce::Ioc {

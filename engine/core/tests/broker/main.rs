@@ -190,6 +190,30 @@ fn a_stop_that_is_missing_after_a_restart_is_placed() {
     assert!(tried > 10, "{tried} positions were without a stop for a moment");
 }
 
+/// RL-29: an exit that fills nothing for fifteen seconds is cancelled and goes out again, until it is done.
+#[test]
+fn an_exit_that_rests_unfilled_is_placed_again() {
+    let mut again = 0;
+    for seed in 0..6 {
+        let (mut session, mut broker) = begin(seed, HONEST, Reconcile::Halt);
+        (0..400).for_each(|_| session.second(&mut broker));
+        (session.quiet, broker.dry, broker.still) = (true, true, true);
+        let concluded = session.tell(Told::Command(Command::Kill));
+        broker.hand_on(&session.core, &concluded);
+        let before = session.outputs.len();
+        (0..70).for_each(|_| session.second(&mut broker));
+        let unfilled = |output: &&daybook_core::Output| matches!(&output.body, Conclusion::Update(update) if *update.reason == *"unfilled");
+        again += session.outputs[before..].iter().filter(unfilled).count();
+        broker.dry = false;
+        (0..40).for_each(|_| session.second(&mut broker));
+        for index in 0..COUNT {
+            assert_eq!((session.held(index), broker.positions[index]), (0, 0), "seed {seed}");
+        }
+        session.replay();
+    }
+    assert!(again > 3, "{again} exits were placed again");
+}
+
 /// RL-37: whatever is under way when the switch is thrown, nothing is left.
 #[test]
 fn the_kill_switch_leaves_everything() {

@@ -142,7 +142,7 @@ impl TradeRecord {
             symbol: symbol as u32,
             side: trade.side,
             orders: [trade.entry_order, trade.exit_order],
-            reasons: [trade.entry_reason.clone(), trade.exit_reason.clone()],
+            reasons: [trade.entry_reason, trade.exit_reason],
             stop: trade.measures.and_then(|measures| measures.stop),
             range: trade.measures.map(|measures| [measures.low, measures.high]),
             entered: trade.entry_time,
