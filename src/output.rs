@@ -50,7 +50,7 @@ pub fn start(filter: Option<&str>, verbose: bool, silent: bool, format: LogForma
     let filter = quiet
         .iter()
         .filter_map(|name| format!("{name}=info").parse().ok())
-        .fold(filter, |filter, quiet| tracing_subscriber::EnvFilter::add_directive(filter, quiet));
+        .fold(filter, tracing_subscriber::EnvFilter::add_directive);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
         LogFormat::Text => lines.init(),

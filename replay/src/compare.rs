@@ -462,6 +462,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The symbol of an order, what tells it apart, and its side.
+type FilledKey = (usize, u64, daybook_vocabulary::Side);
+
+/// The number of an order, and what the left and the right run filled of it.
+type BothFilled = (u64, [Option<Filled>; 2]);
+
 /// Rows that wait for their match, and what the matches came to.
 struct Tables<'a> {
     names: &'a [Name],
@@ -475,7 +481,7 @@ struct Tables<'a> {
     /// Orders are told apart by the frame they were decided on, not by their number.
     same_market: bool,
     /// By symbol and order: its side, its number, and what the left and the right run filled of it.
-    filled: BTreeMap<(usize, u64, daybook_vocabulary::Side), (u64, [Option<Filled>; 2])>,
+    filled: BTreeMap<FilledKey, BothFilled>,
     /// When the first order was decided otherwise.
     decided_otherwise: Option<Nanos>,
 }
@@ -532,7 +538,7 @@ impl<'a> Tables<'a> {
     /// The orders whose fills differ.
     fn gaps(&self) -> Vec<FillGap> {
         let differ = self.filled.iter().filter(|(_, (_, [left, right]))| left != right);
-        let gap = |(&(symbol, _, side), &(number, [left, right])): (&(usize, u64, _), &(u64, [Option<Filled>; 2]))| {
+        let gap = |(&(symbol, _, side), &(number, [left, right])): (&FilledKey, &BothFilled)| {
             let both = left.zip(right);
             let better = |(left, right): (Filled, Filled)| match side {
                 daybook_vocabulary::Side::Buy => left.average.0 - right.average.0,

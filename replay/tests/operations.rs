@@ -102,7 +102,7 @@ fn a_backtest_like_a_paper_session_is_the_session() {
         let found = compare(&left, &right, 5).unwrap();
         assert_eq!((found.verdict, found.gaps.len(), found.first_fill), ("equal", 0, None), "{name}");
         assert!(name == "cross" || found.decisions.equal > 100, "{:?}", found.decisions);
-        let report = audit(&right, &[session.clone()], BINARY, None, None, &mut |_| ()).unwrap();
+        let report = audit(&right, std::slice::from_ref(&session), BINARY, None, None, &mut |_| ()).unwrap();
         assert_eq!((report.verdict, report.first_difference), ("equal", None));
         let missing = audit(&right, &[], BINARY, None, None, &mut |_| ()).unwrap_err();
         assert!(matches!(missing, ReplayError::InputMissing(_)), "{missing}");
@@ -244,7 +244,7 @@ fn a_live_session_is_forked() {
         Event::OrderIntent(intent) => Some(intent.order),
         _ => None,
     });
-    let told = explain(&again, &[session.clone()], None, first.expect("the fork trades"), 6).unwrap();
+    let told = explain(&again, std::slice::from_ref(&session), None, first.expect("the fork trades"), 6).unwrap();
     assert_eq!(told.seen.bars.len(), 6, "bars of before the fork stand in the session it took up");
     // A fork of the fork: two plans on one recorded market.
     let out = dir.path().join("second");
@@ -484,7 +484,7 @@ fn a_clock_that_jumps_over_the_close_closes_the_day() {
     let mut session = PaperSession::open(&options, at("2025-06-11T15:12:00+05:30")).unwrap().unwrap();
     let mut hear = |_: Nanos, _: &[daybook_core::Output]| ();
     for time in ["2025-06-11T15:12:01+05:30", "2025-06-11T15:15:03+05:30", "2025-06-11T16:40:00+05:30"] {
-        assert_eq!(session.pilot.stage() == Stage::Over, false, "before {time}");
+        assert!(session.pilot.stage() != Stage::Over, "before {time}");
         session.pilot.time(at(time), &mut hear).unwrap();
     }
     // What ended while nobody looked is one decision point; the close is another, at once.

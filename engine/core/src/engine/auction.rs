@@ -98,7 +98,7 @@ impl Core {
             let takes = match (order.order_type, order.limit) {
                 (OrderType::Market | OrderType::MarketOnClose, _) => true,
                 (OrderType::Limit | OrderType::StopLimit, Some(limit)) if !waits && (low..=high).contains(&limit) => {
-                    !is_beyond_limit(order.side, price, limit) && !(through && price == limit)
+                    !is_beyond_limit(order.side, price, limit) && (!through || price != limit)
                 }
                 _ => false,
             };

@@ -280,7 +280,7 @@ impl Broker {
         let dice = self.chance.below(100);
         if dice < self.temper.lost {
             // Certainly not sent, or nobody knows: lost all the same.
-            let said = if dice % 2 == 0 { Answered::NotSent } else { Answered::Unknown };
+            let said = if dice.is_multiple_of(2) { Answered::NotSent } else { Answered::Unknown };
             return self.send(now, answer(said, ""));
         }
         if self.chance.percent(self.temper.refuses) {
