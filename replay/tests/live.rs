@@ -1,71 +1,15 @@
 //! Live sessions: what they record replays to the same outputs, and a restart anywhere is the session that was never
 //! interrupted.
 
-use daybook_config::{Calendar, Settings, Sources};
-use daybook_journal::{Draft, Journal, Options, Writer};
+#[allow(dead_code, reason = "it is shared with tests that use the rest of it")]
+mod recorded;
+
+use daybook_journal::{Draft, Journal, Writer};
 use daybook_replay::live::{Course, Heard, Pilot, Recorder, Stage};
-use daybook_replay::synthetic::{self, Market};
-use daybook_replay::{BacktestOptions, Plan, Prepared, Recorded, Source, audit};
-use daybook_vocabulary::{Event, Hash, Interval, Nanos, Price, Quantity, SessionHeader, SessionMode, Side, TradePrint};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-const BINARY: Hash = Hash([7; 32]);
-
-/// A market of two symbols over a few days, in five-minute candles.
-fn market(dir: &Path) -> PathBuf {
-    let journal = dir.join("history");
-    let market = Market {
-        seed: 11,
-        symbols: vec![("A".to_owned(), Price::from_units(500)), ("B".to_owned(), Price::from_units(90))],
-        tick: Price(5_000_000),
-        interval: "5m".parse::<Interval>().unwrap(),
-        from: "2025-06-09".parse().unwrap(),
-        to: "2025-06-11".parse().unwrap(),
-    };
-    let mut writer = Writer::create(&journal, small()).unwrap();
-    synthetic::write(&market, &Calendar::nse(), &mut writer).unwrap();
-    writer.close().unwrap();
-    journal
-}
-
-fn small() -> Options {
-    Options { segment_bytes: 256 * 1024, ..Options::session() }
-}
-
-fn options(journal: &Path) -> BacktestOptions {
-    let settings = Settings::resolve(Sources::default()).unwrap().settings;
-    let parameters = [("fast", "2"), ("slow", "5"), ("quantity", "3")];
-    let parameters: BTreeMap<_, _> = parameters.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    BacktestOptions {
-        journals: vec![journal.to_owned()],
-        plan: Plan::new("sma-cross", &parameters, settings).unwrap(),
-        symbols: Vec::new(),
-        interval: None,
-        from: None,
-        to: None,
-        warmup: None,
-        out: PathBuf::new(),
-        force: false,
-        binary: BINARY,
-    }
-}
-
-fn header(options: &BacktestOptions, prepared: &Prepared) -> SessionHeader {
-    SessionHeader {
-        mode: SessionMode::Paper,
-        binary: BINARY,
-        config: options.plan.hash(),
-        calendar: prepared.calendar.hash(),
-        strategy: options.plan.strategy.clone(),
-        settings: options.plan.written(),
-        seed: 0,
-        inputs: Vec::new(),
-        filter: prepared.filter.clone(),
-        parent: None,
-        ancestors: Vec::new(),
-    }
-}
+use daybook_replay::{BacktestOptions, Prepared, Recorded, Source, audit};
+use daybook_vocabulary::{Event, Hash, Nanos, Price, Quantity, Side, TradePrint};
+use recorded::{BINARY, core, crossover, cut, header, market, record, small};
+use std::path::Path;
 
 /// What a live market would have said: the history's inputs, one by one.
 fn feed(options: &BacktestOptions, prepared: &Prepared) -> Vec<(Nanos, Heard)> {
@@ -81,50 +25,14 @@ fn feed(options: &BacktestOptions, prepared: &Prepared) -> Vec<(Nanos, Heard)> {
     heard
 }
 
-fn core(options: &BacktestOptions, prepared: &Prepared) -> daybook_core::Core {
-    options.plan.core(&prepared.selection, &prepared.filter, prepared.range).unwrap()
-}
-
-/// Records the whole feed at `path`.
-fn record(path: &Path, options: &BacktestOptions, prepared: &Prepared, feed: &[(Nanos, Heard)]) -> Hash {
-    let writer = Writer::create(path, small()).unwrap();
-    let header = header(options, prepared);
-    let instruments = &prepared.selection.instruments;
-    let core = core(options, prepared);
-    let mut recorder = Recorder::begin(path.to_owned(), writer, &header, instruments, feed[0].0, core).unwrap();
-    for (time, heard) in feed {
-        recorder.hear(*time, heard).unwrap();
-    }
-    assert!(recorder.core().counts().fills > 20, "the session trades");
-    Hash(recorder.end(None).unwrap().content.0)
-}
-
 fn judged(path: &Path) -> daybook_replay::AuditReport {
     audit(&Recorded::open(path).unwrap(), &[], BINARY, None, None, &mut |_| ()).unwrap()
-}
-
-/// Copies the first `frames` frames of a journal, as a crash leaves them.
-fn cut(from: &Path, to: &Path, frames: u64) {
-    let journal = Journal::open(from).unwrap();
-    let mut cursor = journal.cursor(0).until(frames);
-    let mut writer = Writer::create(to, small()).unwrap();
-    while let Some(frame) = cursor.next().unwrap() {
-        let draft = Draft {
-            time: frame.time,
-            kind: frame.kind,
-            schema: frame.schema,
-            flags: frame.flags,
-            stream: frame.stream,
-        };
-        writer.append(draft, frame.payload).unwrap();
-    }
-    writer.close().unwrap();
 }
 
 #[test]
 fn a_recorded_session_derives_again_and_an_altered_one_does_not() {
     let dir = tempfile::tempdir().unwrap();
-    let options = options(&market(dir.path()));
+    let options = crossover(&market(dir.path()));
     let prepared = Prepared::open(&options).unwrap();
     let feed = feed(&options, &prepared);
     let whole = dir.path().join("whole");
@@ -209,7 +117,7 @@ fn said(events: &[(Nanos, u32, Event)]) -> Vec<(u32, u64, Side, Quantity, Price,
 #[test]
 fn trades_lead_to_the_same_bars_and_fills_as_their_candles() {
     let dir = tempfile::tempdir().unwrap();
-    let options = options(&market(dir.path()));
+    let options = crossover(&market(dir.path()));
     let prepared = Prepared::open(&options).unwrap();
     let candles = feed(&options, &prepared);
     let (by_candle, by_print) = (dir.path().join("candles"), dir.path().join("prints"));
@@ -240,7 +148,7 @@ fn trades_lead_to_the_same_bars_and_fills_as_their_candles() {
 #[test]
 fn a_piloted_day_decides_what_a_backtest_decides() {
     let dir = tempfile::tempdir().unwrap();
-    let options = options(&market(dir.path()));
+    let options = crossover(&market(dir.path()));
     let prepared = Prepared::open(&options).unwrap();
     let day = |date: &str| -> Vec<_> {
         let date = date.parse().unwrap();
@@ -307,7 +215,7 @@ fn a_piloted_day_decides_what_a_backtest_decides() {
 #[test]
 fn a_session_cut_off_anywhere_goes_on_as_if_it_had_not_been() {
     let dir = tempfile::tempdir().unwrap();
-    let options = options(&market(dir.path()));
+    let options = crossover(&market(dir.path()));
     let prepared = Prepared::open(&options).unwrap();
     let feed = feed(&options, &prepared);
     let whole = dir.path().join("whole");
@@ -340,7 +248,7 @@ fn a_session_cut_off_anywhere_goes_on_as_if_it_had_not_been() {
 #[test]
 fn a_session_is_not_taken_up_under_other_parameters() {
     let dir = tempfile::tempdir().unwrap();
-    let options = options(&market(dir.path()));
+    let options = crossover(&market(dir.path()));
     let prepared = Prepared::open(&options).unwrap();
     let whole = dir.path().join("whole");
     record(&whole, &options, &prepared, &feed(&options, &prepared));
