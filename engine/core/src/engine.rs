@@ -10,11 +10,14 @@ mod books;
 mod broker;
 mod changes;
 mod desk;
+mod doubts;
 mod exits;
 mod keeper;
 mod parity;
 mod prints;
+mod purse;
 mod ticks;
+mod to_broker;
 mod trades;
 mod venue;
 mod watch;
@@ -448,6 +451,9 @@ impl Core {
             self.watch(&session, out);
         }
         self.decide(session, out);
+        if self.brokered {
+            self.left_at_close(out);
+        }
         self.state.session = None;
         if !warming {
             self.account(session.date, out);

@@ -8,6 +8,19 @@
 //! - An order whose fate is unknown is absent only after [`ABSENCES`] books over [`PATIENCE`], all asked for after it was
 //!   sent. Then it never arrived: an alarm, and whoever wanted it decides again.
 //! - A difference is told once, as long as it stays the same. Until the books agree no entry goes out.
+//!
+//! What is done, by the setting `live.reconcile` (it ships as `halt`):
+//!
+//! | difference | `adopt` | `flatten` | `halt` |
+//! |---|---|---|---|
+//! | `position` | theirs is ours now, with a stop | theirs is ours now, and left; entries locked | entries locked; no exit of ours goes beyond what they hold |
+//! | `average-price`, `funds` that are missing | theirs is right | the position is left; entries locked | entries locked |
+//! | `funds` that came in | theirs is right | theirs is right | theirs is right |
+//! | `foreign-order`: works in a symbol and product of the session, and is not ours | let be | cancelled, again every 30 s; entries locked | let be; entries locked |
+//! | `ended-order`: ours, counted as ended, works there | cancelled | cancelled | cancelled |
+//! | `missing-order`, `order-quantity`, `order-price`, `never-arrived` | mended | mended | mended |
+//!
+//! Orders and positions of other symbols and of other products are nobody's business here.
 
 use super::Core;
 use super::desk::Trade;
@@ -19,7 +32,7 @@ use daybook_config::Reconcile;
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
     BookDifference, BooksReconciled, BrokerBook, Cause, Charges, DifferenceKind, InstrumentId, Label, LimitKind,
-    Measure, OpenAtBroker, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Remedy, Side,
+    Measure, Nanos, OpenAtBroker, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Remedy, Side,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -33,7 +46,8 @@ pub(super) const PATIENCE: i64 = 30 * SECOND;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Suspects {
     seen: Vec<Suspect>,
-    told: Vec<Suspect>,
+    /// With when.
+    told: Vec<(Suspect, Nanos)>,
 }
 
 impl Suspects {
@@ -45,13 +59,13 @@ impl Suspects {
 
 /// A difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Suspect {
-    instrument: InstrumentId,
-    what: DifferenceKind,
-    order: OrderId,
-    number: String,
-    ours: i128,
-    theirs: i128,
+pub(super) struct Suspect {
+    pub(super) instrument: InstrumentId,
+    pub(super) what: DifferenceKind,
+    pub(super) order: OrderId,
+    pub(super) number: String,
+    pub(super) ours: i128,
+    pub(super) theirs: i128,
 }
 
 impl Core {
@@ -68,6 +82,8 @@ impl Core {
         let shown: BTreeSet<OrderId> = book.open.iter().map(|open| open.order).collect();
         let unresolved = self.resolve(book.asked, &shown, out);
         self.replace_what_rests(out);
+        self.book_what_is_owed(out);
+        self.take_stock(book);
         let found = self.compare(book);
         let confirmed = self.confirm(&found);
         for suspect in confirmed {
@@ -107,12 +123,19 @@ impl Core {
                 found.push(suspect(id, DifferenceKind::Position, OrderId(0), "", (ours.0, theirs.0)));
             }
         }
-        for open in &book.open {
-            if open.order.0 == 0 && open.instrument.index() < self.state.books.len() {
-                let quantity = (0, open.quantity.0);
-                let what = DifferenceKind::ForeignOrder;
-                found.push(suspect(open.instrument, what, open.order, &open.broker_order, quantity));
-            }
+        found.extend(self.compare_averages(book));
+        found.extend(self.compare_funds(book));
+        let has_ended = |open: &OpenAtBroker| {
+            self.state.broker.as_ref().is_some_and(|broker| broker.ended.contains_key(&open.order))
+        };
+        for open in book.open.iter().filter(|open| open.instrument.index() < self.state.books.len()) {
+            let what = match open.order.0 {
+                0 => DifferenceKind::ForeignOrder,
+                _ if has_ended(open) => DifferenceKind::EndedOrder,
+                _ => continue,
+            };
+            let rest = (0, (open.quantity - open.filled).0);
+            found.push(suspect(open.instrument, what, open.order, &open.broker_order, rest));
         }
         for (id, order) in self.working_orders() {
             let Some(number) = self.broker_number(order.id) else { continue };
@@ -129,40 +152,65 @@ impl Core {
     }
 
     /// Nothing is under way that would explain a difference.
-    fn is_quiet(&self, id: InstrumentId) -> bool {
+    pub(super) fn is_quiet(&self, id: InstrumentId) -> bool {
         let under_way = |order: &Order| matches!(order.state, OrderState::Sent | OrderState::Unknown);
         !self.state.books[id.index()].working.iter().any(under_way) && !self.owes(id)
     }
 
-    /// Those that the book before showed as well and that nobody was told of; the rest is remembered.
+    /// Those that the book before showed as well and that nobody was told of; the rest is remembered. What is to be
+    /// cancelled and still works is told again after a while: the cancel may have been lost.
     fn confirm(&mut self, found: &[Suspect]) -> Vec<Suspect> {
+        let (now, reconcile) = (self.state.now, self.reconcile);
         let suspects = &mut self.state.broker.get_or_insert_default().suspects;
-        let twice = |suspect: &&Suspect| suspects.seen.contains(suspect) && !suspects.told.contains(suspect);
+        let stands = |(told, since): &(Suspect, Nanos)| {
+            found.contains(told) && (!is_cancelled(told.what, reconcile) || now - *since < PATIENCE)
+        };
+        suspects.told.retain(stands);
+        let is_told = |suspect: &Suspect| suspects.told.iter().any(|(told, _)| told == suspect);
+        let twice = |suspect: &&Suspect| suspects.seen.contains(suspect) && !is_told(suspect);
         let confirmed: Vec<Suspect> = found.iter().filter(twice).cloned().collect();
-        suspects.told.retain(|told| found.contains(told));
-        suspects.told.extend(confirmed.iter().cloned());
+        suspects.told.extend(confirmed.iter().map(|suspect| (suspect.clone(), now)));
         suspects.seen = found.to_vec();
         confirmed
     }
 
     fn remedy(&mut self, suspect: &Suspect, book: &BrokerBook, out: &mut Outbox) {
         let what = suspect.what;
-        let remedy = match (what, self.reconcile) {
-            (DifferenceKind::Position | DifferenceKind::ForeignOrder, Reconcile::Adopt) => Remedy::Adopt,
-            (DifferenceKind::Position, Reconcile::Flatten) => Remedy::Flatten,
-            (DifferenceKind::Position | DifferenceKind::ForeignOrder, _) => Remedy::Halt,
-            _ => Remedy::Mend,
-        };
+        let remedy = remedy_of(suspect, self.reconcile);
         self.tell_difference(suspect, what, remedy, out);
         let id = suspect.instrument;
+        let theirs = book.positions.iter().find(|position| position.instrument == id);
+        if matches!(what, DifferenceKind::Position | DifferenceKind::AveragePrice | DifferenceKind::Funds)
+            && matches!(remedy, Remedy::Adopt | Remedy::Flatten)
+        {
+            let purse = &mut self.state.broker.get_or_insert_default().purse;
+            if what == DifferenceKind::Funds {
+                purse.take_funds();
+            } else if let Some(theirs) = theirs {
+                purse.take_average(theirs);
+            }
+        }
         match (remedy, what) {
             (Remedy::Adopt, DifferenceKind::Position) => self.adopt(suspect, book, out),
             (Remedy::Flatten, _) => {
-                self.adopt(suspect, book, out);
+                if what == DifferenceKind::Position {
+                    self.adopt(suspect, book, out);
+                }
                 self.halt_entries(suspect, out);
-                self.leave_all(id, LimitKind::Reconciliation.word());
+                if what != DifferenceKind::Funds {
+                    self.leave_all(id, LimitKind::Reconciliation.word());
+                }
             }
-            (Remedy::Halt, _) => self.halt_entries(suspect, out),
+            (Remedy::Halt, _) => {
+                if what == DifferenceKind::Position {
+                    let theirs = theirs.map_or(Quantity::ZERO, |position| position.quantity);
+                    let gap = theirs - self.state.books[id.index()].position.quantity;
+                    self.state.broker.get_or_insert_default().gaps.insert(id, gap);
+                }
+                self.halt_entries(suspect, out);
+            }
+            // The cancel itself goes out with the difference, which names the order by the broker's number.
+            (Remedy::Cancel, DifferenceKind::ForeignOrder) => self.halt_entries(suspect, out),
             (Remedy::Mend, DifferenceKind::MissingOrder) => {
                 let Some((_, mut order)) = self.lift(suspect.order) else { return };
                 self.end_or_move(id, &mut order, (OrderEvent::Cancelled, Label::new("missing")), out);
@@ -256,6 +304,23 @@ impl Core {
     }
 }
 
+/// What is done about a difference.
+fn remedy_of(suspect: &Suspect, reconcile: Reconcile) -> Remedy {
+    use DifferenceKind::{AveragePrice, EndedOrder, ForeignOrder, Funds, Position};
+    match (suspect.what, reconcile) {
+        (EndedOrder, _) | (ForeignOrder, Reconcile::Flatten) => Remedy::Cancel,
+        (Funds, _) if suspect.theirs > suspect.ours => Remedy::Adopt,
+        (Position | AveragePrice | Funds | ForeignOrder, Reconcile::Adopt) => Remedy::Adopt,
+        (Position | AveragePrice | Funds, Reconcile::Flatten) => Remedy::Flatten,
+        (Position | AveragePrice | Funds | ForeignOrder, Reconcile::Halt) => Remedy::Halt,
+        _ => Remedy::Mend,
+    }
+}
+
+fn is_cancelled(what: DifferenceKind, reconcile: Reconcile) -> bool {
+    what == DifferenceKind::EndedOrder || (what == DifferenceKind::ForeignOrder && reconcile == Reconcile::Flatten)
+}
+
 /// How the terms of an order differ, where they do. A market order shows a limit of the broker's own making.
 fn other_terms(id: InstrumentId, order: &Order, open: &OpenAtBroker) -> Option<Suspect> {
     let number = open.broker_order.as_str();
@@ -271,7 +336,7 @@ fn other_terms(id: InstrumentId, order: &Order, open: &OpenAtBroker) -> Option<S
     prices(order.stop, open.stop).or_else(|| prices(limit, open.limit))
 }
 
-fn suspect(
+pub(super) fn suspect(
     instrument: InstrumentId,
     what: DifferenceKind,
     order: OrderId,

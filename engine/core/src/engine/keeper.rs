@@ -10,12 +10,16 @@
 //! - The stop is only ever tightened. A strategy's own stop order tightens it; its limit order that would leave is watched
 //!   here, for a broker knows no pair of orders of which one cancels the other.
 //! - An order that would turn a position round leaves it; what it would open is for the strategy to decide anew.
+//! - A stop is changed [`CHANGES_MAX`] times at most, then it is cancelled and another one placed. In between nothing
+//!   protects: for as long as the broker takes for a cancel and a placement, once in twenty changes. Two stops at a time
+//!   could both fill, and no broker here knows "reduce only": that is the worse of the two.
 //! - [`Core::keep`] looks at what is there and does the one next step; after an answer, a fill or a restart it looks
 //!   again. So there is no sequence to lose: after any crash the next look goes on.
 
 use super::Core;
 use super::changes::modified;
 use super::desk::end_order;
+use super::to_broker::for_broker;
 use crate::exits::{AverageRange, Stop, away_from_entry, initial_stop, percent_from};
 use crate::input::SessionHours;
 use crate::orders::{KEPT, Level, Order, OrderChange, OrderRequest, Request};
@@ -162,7 +166,16 @@ impl Core {
     fn enter(&mut self, id: InstrumentId, request: OrderRequest, session: &SessionHours, out: &mut Outbox) {
         let closed = self.state.now >= session.close;
         let first = self.first_stop(id, &request);
-        let fault = self.entry_fault(id, &request).or(if first.is_none() { Some(Verdict::Unprotected) } else { None });
+        // At a broker the order is what the broker has of it, or it is none.
+        let (request, fault) = match self.brokered {
+            false => (request, self.unsupported(&request)),
+            true => match for_broker(&request, self.state.books[id.index()].last, self.state.now, session.close) {
+                Ok(translated) => (translated, None),
+                Err(verdict) => (request, Some(verdict)),
+            },
+        };
+        let fault = fault.or_else(|| self.entry_fault(id, &request));
+        let fault = fault.or(if first.is_none() { Some(Verdict::Unprotected) } else { None });
         let fault = match request.client {
             0 => fault,
             client => (!self.state.venue.clients.insert(client)).then_some(Verdict::DuplicateId).or(fault),
@@ -173,6 +186,12 @@ impl Core {
         let request = OrderRequest { bracket: None, group, ..request };
         let arrives = self.state.now + self.rules.latency;
         let Some(order) = self.admit(id, request, (closed, arrives), fault, out) else { return };
+        if request.order_type != order.order_type
+            && let Some(known) = self.known(order.id)
+        {
+            // The guard gave it a limit, but it is to fill at once all the same.
+            known.guarded = true;
+        }
         let idle = self.state.books[id.index()].position.quantity.is_zero()
             && !self.state.books[id.index()].working.iter().any(|order| !order.is_kept());
         self.state.books[id.index()].working.push(order);
@@ -193,14 +212,16 @@ impl Core {
         }
     }
 
-    /// Why an entry may not be placed now, whatever its terms.
-    fn entry_fault(&self, id: InstrumentId, request: &OrderRequest) -> Option<Verdict> {
+    /// What the keeper does not take at our own exchange: what no broker has.
+    fn unsupported(&self, request: &OrderRequest) -> Option<Verdict> {
         let typed =
             matches!(request.order_type, OrderType::Market | OrderType::Limit | OrderType::Stop | OrderType::StopLimit);
         let lasts = matches!(request.time_in_force, TimeInForce::Day | TimeInForce::Gtc | TimeInForce::Ioc);
-        if !typed || !lasts {
-            return Some(Verdict::Unsupported);
-        }
+        (!typed || !lasts).then_some(Verdict::Unsupported)
+    }
+
+    /// Why an entry may not be placed now, whatever its terms.
+    fn entry_fault(&self, id: InstrumentId, request: &OrderRequest) -> Option<Verdict> {
         let book = &self.state.books[id.index()];
         let flat = book.position.quantity.is_zero();
         // What still works against a position that is gone, or for another side, could open one of its own.
@@ -372,7 +393,7 @@ impl Core {
             return false;
         }
         let book = &self.state.books[id.index()];
-        let held = book.position.quantity;
+        let held = self.reducible(id);
         if held.is_zero() {
             return self.keep_flat(id, out);
         }
@@ -413,11 +434,24 @@ impl Core {
         }
     }
 
+    /// What exits may be for: what is held, and where the broker holds less of it, no more than that. Its word counts
+    /// before anything of it was taken over: an exit of ours would open a position there.
+    fn reducible(&self, id: InstrumentId) -> Quantity {
+        let ours = self.state.books[id.index()].position.quantity;
+        let gap = self.state.broker.as_ref().and_then(|broker| broker.gaps.get(&id));
+        // Our own trades move both alike, so the gap stays what it is between two books.
+        match gap.map(|gap| ours + *gap) {
+            None => ours,
+            Some(theirs) if theirs.is_zero() || (theirs.0 > 0) != (ours.0 > 0) => Quantity::ZERO,
+            Some(theirs) => Quantity(ours.0.signum() * ours.0.abs().min(theirs.0.abs())),
+        }
+    }
+
     /// Nothing is held: what would only have reduced a position must not open one.
     fn keep_flat(&mut self, id: InstrumentId, out: &mut Outbox) -> bool {
         let (book, seat) = (&self.state.books[id.index()], &mut self.state.seats[id.index()]);
         seat.leaving = None;
-        if book.working.is_empty() {
+        if book.working.is_empty() && book.position.quantity.is_zero() {
             (seat.level, seat.target, seat.trail, seat.changes) = (None, None, None, 0);
             return false;
         }

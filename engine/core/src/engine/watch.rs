@@ -250,6 +250,9 @@ impl Core {
                 }
             }
             Command::Resume => {
+                if let Some(broker) = &mut self.state.broker {
+                    broker.purse.forgives = true;
+                }
                 let (released, kept) = self.state.risk.locks.iter().partition(|lock| lock.session.is_none());
                 let released: Vec<Lock> = released;
                 self.state.risk.locks = kept;
