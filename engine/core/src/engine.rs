@@ -5,6 +5,7 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod adopt;
 mod auction;
 mod books;
 mod broker;
@@ -14,6 +15,7 @@ mod doubts;
 mod exits;
 mod keeper;
 mod parity;
+mod patience;
 mod prints;
 mod purse;
 mod ticks;

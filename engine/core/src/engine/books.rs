@@ -3,10 +3,10 @@
 //! - A book is asked for as a whole: orders, then trades, then positions. What it shows of single orders and trades is
 //!   folded before it, so what is left over here is what nobody told us.
 //! - A fill may be under way: positions are asked for last and may show it first. So a difference counts when two books in
-//!   a row show the same one and nothing was filled in between, and only where no order of the instrument is of unknown
+//!   a row, three seconds apart, show the same one and nothing was filled in between, and only where no order of the instrument is of unknown
 //!   fate or owes trades. A fill under way is in the next book's trades, so it cannot look the same twice.
-//! - An order whose fate is unknown is absent only after [`ABSENCES`] books over [`PATIENCE`], all asked for after it was
-//!   sent. Then it never arrived: an alarm, and whoever wanted it decides again.
+//! - RL-28: an order whose fate is unknown, and one that worked and is not shown any more, is absent only after
+//!   [`ABSENCES`] books over [`PATIENCE`], all asked for after it was sent. There is no other rule for that anywhere. Then it never arrived: an alarm, and whoever wanted it decides again.
 //! - A difference is told once, as long as it stays the same. Until the books agree no entry goes out.
 //!
 //! What is done, by the setting `live.reconcile` (it ships as `halt`):
@@ -23,16 +23,15 @@
 //! Orders and positions of other symbols and of other products are nobody's business here.
 
 use super::Core;
-use super::desk::Trade;
 use super::keeper::may_be_asked;
-use crate::orders::{Order, OrderRequest};
+use crate::orders::Order;
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
 use crate::risk::Lock;
 use daybook_config::Reconcile;
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
-    BookDifference, BooksReconciled, BrokerBook, Cause, Charges, DifferenceKind, InstrumentId, Label, LimitKind,
-    Measure, Nanos, OpenAtBroker, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Remedy, Side,
+    BookDifference, BooksReconciled, BrokerBook, Cause, DifferenceKind, InstrumentId, Label, LimitKind, Measure, Nanos,
+    OpenAtBroker, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Remedy, Side,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -41,11 +40,14 @@ use std::collections::BTreeSet;
 pub(super) const ABSENCES: u32 = 3;
 /// And the time over which; also how long an answer in the book is waited for.
 pub(super) const PATIENCE: i64 = 30 * SECOND;
+/// Two books that show a difference lie at least so far apart: a poll may come right after another.
+const APART: i64 = 3 * SECOND;
 
 /// Differences of the last book, and those that were told.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Suspects {
-    seen: Vec<Suspect>,
+    /// With when they were seen first, and in how many books.
+    seen: Vec<(Suspect, Nanos, u32)>,
     /// With when.
     told: Vec<(Suspect, Nanos)>,
 }
@@ -84,6 +86,7 @@ impl Core {
         self.replace_what_rests(out);
         self.book_what_is_owed(out);
         self.take_stock(book);
+        self.note_revenants(book);
         let found = self.compare(book);
         let confirmed = self.confirm(&found);
         for suspect in confirmed {
@@ -93,10 +96,21 @@ impl Core {
         let foreign = |suspect: &Suspect| suspect.what == DifferenceKind::ForeignOrder;
         let same = found.iter().all(|suspect| foreign(suspect) && self.reconcile == Reconcile::Adopt);
         self.agree(cause, same && !unresolved, out);
+        self.go_on_with_books();
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
-            self.state.seats[index].holds = false;
             self.under(cause, id, |core| core.keep(id, out));
+        }
+    }
+
+    /// Orders of ours that have ended here and work there: what they may still fill counts.
+    fn note_revenants(&mut self, book: &BrokerBook) {
+        let Some(broker) = &mut self.state.broker else { return };
+        broker.revenants.clear();
+        for open in book.open.iter().filter(|open| broker.ended.contains_key(&open.order)) {
+            let may_fill =
+                &mut broker.revenants.entry(open.instrument).or_default()[usize::from(open.side == Side::Sell)];
+            *may_fill += open.quantity - open.filled;
         }
     }
 
@@ -167,10 +181,22 @@ impl Core {
         };
         suspects.told.retain(stands);
         let is_told = |suspect: &Suspect| suspects.told.iter().any(|(told, _)| told == suspect);
-        let twice = |suspect: &&Suspect| suspects.seen.contains(suspect) && !is_told(suspect);
-        let confirmed: Vec<Suspect> = found.iter().filter(twice).cloned().collect();
+        let seen = |suspect: &Suspect| {
+            let before = suspects.seen.iter().find(|(seen, ..)| seen == suspect);
+            before.map_or((now, 1), |(_, since, times)| (*since, times + 1))
+        };
+        let fresh: Vec<_> = found.iter().map(|suspect| (suspect.clone(), seen(suspect).0, seen(suspect).1)).collect();
+        let is_certain = |(suspect, since, times): &&(Suspect, Nanos, u32)| {
+            // What a book leaves out may be in the next: an order is gone when it was gone for long.
+            let (books, apart) = match suspect.what {
+                DifferenceKind::MissingOrder => (ABSENCES, PATIENCE),
+                _ => (2, APART),
+            };
+            *times >= books && now - *since >= apart && !is_told(suspect)
+        };
+        let confirmed: Vec<Suspect> = fresh.iter().filter(is_certain).map(|(suspect, ..)| suspect.clone()).collect();
         suspects.told.extend(confirmed.iter().map(|suspect| (suspect.clone(), now)));
-        suspects.seen = found.to_vec();
+        suspects.seen = fresh;
         confirmed
     }
 
@@ -254,31 +280,6 @@ impl Core {
             let lock = Lock { limit: LimitKind::Reconciliation, session: None, allowed, observed };
             self.trip(lock, false, out);
         }
-    }
-
-    /// Takes the broker's position over: booked like a fill at its average price, or at the last price, without charges.
-    fn adopt(&mut self, suspect: &Suspect, book: &BrokerBook, out: &mut Outbox) {
-        let id = suspect.instrument;
-        let difference = i64::try_from(suspect.theirs - suspect.ours).unwrap_or_default();
-        let side = if difference > 0 { Side::Buy } else { Side::Sell };
-        let (last, cause) = (self.state.books[id.index()].last, self.state.books[id.index()].cause);
-        let average = book.positions.iter().find(|position| position.instrument == id).map(|position| position.average);
-        let price = average.filter(|price| price.0 > 0).unwrap_or(last);
-        if difference == 0 || price <= Price::ZERO {
-            let text = "a position of the broker has no price yet: it cannot be taken over".to_owned();
-            self.alarm(id, "not-adopted", text, out);
-            return;
-        }
-        let quantity = Quantity(difference.abs());
-        self.state.counts.orders += 1;
-        let request = OrderRequest::market(side, quantity, "adopted");
-        let mut order = Order::new(OrderId(self.state.counts.orders), &request, self.state.now);
-        order.planned = price;
-        for event in [OrderEvent::Sent, OrderEvent::Accepted] {
-            assert!(!order.happens(event), "a new order is sent and accepted without surprise");
-        }
-        let trade = Trade::at(cause, id, (price, price), quantity, self.state.now, "adopted");
-        self.book_fill(trade, Charges::default(), &mut order, out);
     }
 
     /// An order that no book has shown for long enough.

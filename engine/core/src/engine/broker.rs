@@ -52,6 +52,11 @@ pub(super) struct BrokerState {
     pub(super) suspects: super::books::Suspects,
     /// How much more the broker holds than we, where nothing was taken over: no exit of ours goes beyond what it holds.
     pub(super) gaps: BTreeMap<InstrumentId, Quantity>,
+    /// Orders of ours that counted as ended here and worked in the last book: signed, by instrument. They are being
+    /// cancelled, and until they are gone nothing else is placed for what they could fill.
+    pub(super) revenants: BTreeMap<InstrumentId, [Quantity; 2]>,
+    /// Requests that were refused in a row, of what lowers risk.
+    pub(super) refusals: BTreeMap<InstrumentId, super::patience::Refusals>,
     /// What money and average prices are compared with.
     pub(super) purse: super::purse::Purse,
 }
@@ -82,6 +87,8 @@ pub(super) struct Known {
     pub(super) again: bool,
     /// It was a market order before our own gate gave it a limit: it is to fill at once, or not at all.
     pub(super) guarded: bool,
+    /// Refusals to make a market order of it.
+    pub(super) unconverted: u32,
     /// Since when the market has been beyond its stop.
     pub(super) reached: Option<Nanos>,
     /// The exchange's time of the newest row.
@@ -102,7 +109,9 @@ pub(super) struct Terms {
     pub(super) stop: Option<Price>,
     pub(super) reason: Label,
     /// Its quantity before: what it has, should the change be refused.
-    before: Quantity,
+    pub(super) before: Quantity,
+    /// A stop that is to become a market order.
+    pub(super) converts: bool,
 }
 
 impl Core {
@@ -181,6 +190,7 @@ impl Core {
             progress: since,
             again: false,
             guarded: false,
+            unconverted: 0,
             reached: None,
             updated: None,
             average: Price::ZERO,
@@ -257,6 +267,7 @@ impl Core {
             stop: change.stop.map(|price| price.round_to(tick)).or(order.stop),
             reason,
             before: order.quantity,
+            converts: false,
         };
         let event = OrderEvent::ModifyRequested;
         assert!(!order.happens(event), "an order that works may be asked to change");
@@ -325,6 +336,10 @@ impl Core {
                 self.end_or_move(id, &mut order, (OrderEvent::Rejected, reason), out);
             }
             (BrokerRequest::Modify, Refused | NotSent) if before == OrderState::PendingModify => {
+                self.note_unconverted(answer);
+                // Certainly refused: it is none of the changes that the broker counts.
+                let seat = &mut self.state.seats[id.index()];
+                seat.changes = seat.changes.saturating_sub(1);
                 self.stay_as_it_was(id, &mut order, reason, out);
             }
             (BrokerRequest::Cancel, Refused | NotSent) if before == OrderState::PendingCancel => {
@@ -351,18 +366,13 @@ impl Core {
     fn after_refusal(&mut self, id: InstrumentId, order: &Order, answer: &BrokerAnswer, out: &mut Outbox) {
         let protects = order.is_kept() && answer.request == BrokerRequest::Place;
         if protects && answer.answer == Answered::Refused {
-            let text = format!("the broker refused the stop {} ({}): the position is left", order.id, answer.message);
-            self.alarm(id, "stop-refused", text, out);
-            self.leave_all(id, "stop-refused");
-            return;
+            return self.stop_refused(id, order.id, &answer.message, out);
         }
         if order.reduces || answer.request != BrokerRequest::Place {
-            self.state.seats[id.index()].holds = true;
-            let text = format!(
-                "the broker did not take the {} of order {} ({}): looked at again with its next books",
-                answer.request, order.id, answer.message
-            );
+            let text =
+                format!("the broker did not take the {} of order {} ({})", answer.request, order.id, answer.message);
             self.alarm(id, "request-refused", text, out);
+            self.wait_after_refusal(id, false, out);
         }
     }
 
@@ -443,20 +453,18 @@ impl Core {
             }
             BrokerStatus::NotModified if order.state == OrderState::PendingModify => {
                 self.stay_as_it_was(id, &mut order, why, out);
-                self.state.seats[id.index()].holds = true;
+                self.wait_after_refusal(id, false, out);
             }
             BrokerStatus::NotCancelled if order.state == OrderState::PendingCancel => {
                 self.move_lifted(id, &mut order, (OrderEvent::CancelRejected, why), out);
-                self.state.seats[id.index()].holds = true;
+                self.wait_after_refusal(id, false, out);
             }
             BrokerStatus::Rejected if order.is_working() => {
                 self.end_or_move(id, &mut order, (OrderEvent::Rejected, why), out);
                 if order.is_kept() {
-                    let text = format!("the exchange refused the stop {which} ({}): the position is left", row.message);
-                    self.alarm(id, "stop-refused", text, out);
-                    self.leave_all(id, "stop-refused");
+                    self.stop_refused(id, which, &row.message, out);
                 } else if order.reduces {
-                    self.state.seats[id.index()].holds = true;
+                    self.wait_after_refusal(id, false, out);
                 }
             }
             BrokerStatus::Filled | BrokerStatus::Cancelled => {
@@ -478,6 +486,9 @@ impl Core {
     pub(super) fn stay_as_it_was(&mut self, id: InstrumentId, order: &mut Order, reason: Label, out: &mut Outbox) {
         if let Some(asked) = self.known(order.id).and_then(|known| known.asked.take()) {
             order.quantity = asked.before.max(order.filled);
+            if asked.converts {
+                self.leave_more(id, order.remaining(), asked.reason);
+            }
         }
         self.move_lifted(id, order, (OrderEvent::ModifyRejected, reason), out);
         if order.remaining().is_zero() {
@@ -498,9 +509,9 @@ impl Core {
             return;
         }
         let Some(asked) = self.known(order.id).and_then(|known| known.asked) else { return };
-        if (asked.quantity, asked.stop) == (row.quantity, row.stop)
-            && asked.limit.is_none_or(|_| asked.limit == row.limit)
-        {
+        // An order that waits for no trigger any more is a market order, whatever trigger its row still shows.
+        let same_stop = asked.stop == row.stop || (asked.converts && *row.word == *"OPEN");
+        if asked.quantity == row.quantity && same_stop && asked.limit.is_none_or(|_| asked.limit == row.limit) {
             self.take_terms(id, order, row, out);
         }
     }
@@ -515,6 +526,13 @@ impl Core {
         }
         let before = order.remaining();
         (order.quantity, order.limit, order.stop) = (row.quantity, limit, stop);
+        if let Some(asked) = asked.filter(|asked| asked.converts && (row.stop.is_none() || *row.word == *"OPEN")) {
+            (order.order_type, order.stop, order.group, order.reason) = (OrderType::Market, None, 0, asked.reason);
+            let now = self.state.now;
+            if let Some(known) = self.known(order.id) {
+                (known.progress, known.reached) = (now, None);
+            }
+        }
         let kept =
             if before.0 > 0 { order.reserved.share(order.remaining().min(before), before) } else { order.reserved };
         self.state.ledger.reserved -= order.reserved - kept;
@@ -627,6 +645,7 @@ impl Core {
         if let Some(known) = self.known(which) {
             known.progress = now;
         }
+        self.forget_refusals(id);
         self.end_if_settled(id, &mut order, out);
         self.lay(id, order);
         if order.is_kept() {

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 /// Bars of the average range that stops are measured in.
 const RANGE_BARS: u32 = 14;
 /// Changes of one stop after which it is placed anew: brokers count them (Kite: 25).
-const CHANGES_MAX: u32 = 20;
+pub(super) const CHANGES_MAX: u32 = 20;
 /// Steps of one look at most: leaving takes three, so a look that goes on is a fault.
 const STEPS_MAX: u32 = 8;
 /// Why the keeper places its stop.
@@ -52,16 +52,16 @@ pub(super) struct Seat {
     /// How far behind the market the stop stays, where it follows.
     trail: Option<Trail>,
     /// What is to be left, and has not been sent yet.
-    leaving: Option<Leaving>,
+    pub(super) leaving: Option<Leaving>,
     /// Something was refused: nothing is tried again before the venue has shown its books, or the next trade.
     pub(super) holds: bool,
     /// Changes of the stop that works.
-    changes: u32,
+    pub(super) changes: u32,
 }
 
 /// An exit that waits for the stop to give way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Leaving {
+pub(super) struct Leaving {
     quantity: Quantity,
     reason: Label,
 }
@@ -403,11 +403,16 @@ impl Core {
         let leaves = |order: &&Order| !order.is_kept() && order.side == exits;
         let exiting: Quantity = book.working.iter().filter(leaves).map(|order| self.at_most(order)).sum();
         let last = book.last;
-        let rest = held.abs() - exiting;
+        // An order of ours that came back from the dead may fill as well, until it is cancelled.
+        let rest = held.abs() - exiting - self.may_fill_besides(id, exits);
         let covered = stop.map_or(Quantity::ZERO, |stop| self.at_most(&stop));
         if self.owes(id) {
             // The broker has told of fills that have not been shown: nobody knows what is held.
             return false;
+        }
+        if let Some(stop) = stop.filter(|stop| stop.side != exits) {
+            // The position was turned over by hand: its old stop would only add to it.
+            return self.resize(id, &stop, Quantity::ZERO, Label::new("turned"), out);
         }
         let seat = &mut self.state.seats[id.index()];
         let reached = |target: Price| if entered == Side::Buy { last >= target } else { last <= target };
@@ -424,12 +429,18 @@ impl Core {
                 seat.leaving = None;
                 return self.send_exit(id, OrderRequest::market(exits, wanted, leaving.reason.as_str()), out);
             }
+            // At a broker the stop itself becomes the exit: if that is refused, it stands as it stood.
+            if let Some(stop) = stop.filter(|stop| wanted == rest && self.may_convert(id, stop)) {
+                return match stop.remaining() == rest {
+                    true => self.convert(id, &stop, leaving.reason, out),
+                    false => self.resize(id, &stop, rest, leaving.reason, out),
+                };
+            }
             return stop.is_some_and(|stop| self.resize(id, &stop, rest - wanted, leaving.reason, out));
         }
         match stop {
             None if rest.0 > 0 => self.cover(id, entered, rest, out),
             None => false,
-            Some(stop) if stop.side != exits => self.resize(id, &stop, Quantity::ZERO, Label::new("turned"), out),
             Some(stop) => self.adjust(id, &stop, rest, out),
         }
     }
@@ -445,6 +456,12 @@ impl Core {
             Some(theirs) if theirs.is_zero() || (theirs.0 > 0) != (ours.0 > 0) => Quantity::ZERO,
             Some(theirs) => Quantity(ours.0.signum() * ours.0.abs().min(theirs.0.abs())),
         }
+    }
+
+    /// What orders of ours could fill that counted as ended and work at the broker.
+    fn may_fill_besides(&self, id: InstrumentId, side: Side) -> Quantity {
+        let revenants = self.state.broker.as_ref().and_then(|broker| broker.revenants.get(&id));
+        revenants.map_or(Quantity::ZERO, |sides| sides[usize::from(side == Side::Sell)])
     }
 
     /// Nothing is held: what would only have reduced a position must not open one.

@@ -77,9 +77,18 @@ impl Core {
             })
             .map(|one| one.instrument)
             .collect();
+        let quiet: Vec<InstrumentId> =
+            (0..self.state.books.len() as u32).map(InstrumentId).filter(|id| self.is_quiet(*id)).collect();
         let Some(broker) = &mut self.state.broker else { return };
         let flat = |id: &InstrumentId| !book.positions.iter().any(|one| one.instrument == *id);
         let books = &self.state.books;
+        // Where books agree, trades of orders that are not ours explain nothing that is open: another product, or a way
+        // there and back by hand.
+        let settled = |id: &InstrumentId| {
+            let quiet = quiet.contains(id);
+            quiet && (agree.contains(id) || flat(id) && books[id.index()].position.quantity.is_zero())
+        };
+        broker.orphans.retain(|(id, _)| !settled(id));
         broker.gaps.retain(|id, _| !(agree.contains(id) || flat(id) && books[id.index()].position.quantity.is_zero()));
         if std::mem::take(&mut broker.purse.forgives) {
             broker.purse.take_funds();

@@ -15,14 +15,75 @@
 //!
 //! That is of entries. What leaves is the keeper's: a market order goes out as one, a limit is a target that is watched
 //! here, a stop tightens the stop that stands (see `keeper.rs`). One cancels the other by construction: there is one stop
-//! at the broker, and an exit leaves only when the broker has said that the stop is smaller by as much.
+//! at the broker. To leave the whole position that very stop is changed into a market order ([`Core::convert`]): nothing
+//! is ever there twice, and where the change is refused the stop stands as it stood. To leave a part, the stop is made
+//! smaller first, and the exit goes out when the broker has said so. Only where a broker refuses such a change as such,
+//! twice, or a stop has no changes left, is it cancelled before the exit.
 //!
 //! - The intent says what goes out, not what was asked for.
 //! - Must never: let an order live longer than was asked for.
 
-use crate::orders::OrderRequest;
+use super::Core;
+use super::broker::Terms;
+use super::changes::modified;
+use super::keeper::{CHANGES_MAX, may_be_asked};
+use crate::orders::{Order, OrderRequest};
+use crate::outbox::{Conclusion, Outbox};
 use daybook_vocabulary::time::MINUTE;
-use daybook_vocabulary::{Nanos, OrderType, Price, Side, TimeInForce, Verdict};
+use daybook_vocabulary::{
+    BrokerAnswer, InstrumentId, Label, Nanos, OrderEvent, OrderModified, OrderType, Price, Side, TimeInForce, Verdict,
+};
+
+/// Changes of a stop that are kept for making an exit of it: with those of the keeper fewer than the 25 of the broker.
+const FOR_EXITS: u32 = 4;
+/// Refusals of such a change as such, after which it is not tried again with this stop.
+const UNCONVERTED: u32 = 2;
+
+impl Core {
+    /// A stop at a broker that can be changed into a market order.
+    pub(super) fn may_convert(&self, id: InstrumentId, stop: &Order) -> bool {
+        let known = self.state.broker.as_ref().and_then(|broker| broker.orders.get(&stop.id));
+        self.brokered
+            && stop.order_type == OrderType::Stop
+            && self.state.seats[id.index()].changes < CHANGES_MAX + FOR_EXITS
+            && known.is_some_and(|known| known.unconverted < UNCONVERTED)
+    }
+
+    /// Asks for the stop to become a market order for what is left of it.
+    pub(super) fn convert(&mut self, id: InstrumentId, stop: &Order, reason: Label, out: &mut Outbox) -> bool {
+        if !may_be_asked(stop) {
+            return false;
+        }
+        let now = self.state.now;
+        let seat = &mut self.state.seats[id.index()];
+        (seat.leaving, seat.changes) = (None, seat.changes + 1);
+        self.state.risk.spend(&self.limits, now, false);
+        let book = &mut self.state.books[id.index()];
+        let cause = book.cause;
+        let order = book.working.iter_mut().find(|order| order.id == stop.id).expect("the stop works");
+        let event = OrderEvent::ModifyRequested;
+        assert!(!order.happens(event), "an order that works may be asked to change");
+        let (quantity, before) = (order.quantity, order.quantity);
+        let terms = OrderModified { event, quantity, limit: None, stop: None, ..modified(cause, order, reason) };
+        out.push(id, Conclusion::Modified(terms));
+        if let Some(known) = self.known(stop.id) {
+            known.asked = Some(Terms { quantity, limit: None, stop: None, reason, before, converts: true });
+            (known.since, known.lost) = (now, false);
+        }
+        true
+    }
+
+    /// A change of a stop into an exit was refused. What is refused for its terms, and not because nothing is taken now,
+    /// is not tried for ever.
+    pub(super) fn note_unconverted(&mut self, answer: &BrokerAnswer) {
+        if let Some(known) = self.known(answer.order)
+            && known.asked.is_some_and(|asked| asked.converts)
+            && matches!(answer.kind.as_str(), "OrderException" | "InputException")
+        {
+            known.unconverted += 1;
+        }
+    }
+}
 
 /// An entry as the broker can be asked for it, or why it cannot.
 pub(super) fn for_broker(

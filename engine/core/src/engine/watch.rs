@@ -252,6 +252,7 @@ impl Core {
             Command::Resume => {
                 if let Some(broker) = &mut self.state.broker {
                     broker.purse.forgives = true;
+                    broker.refusals.clear();
                 }
                 let (released, kept) = self.state.risk.locks.iter().partition(|lock| lock.session.is_none());
                 let released: Vec<Lock> = released;

@@ -7,7 +7,8 @@ use super::session::{Does, Session, Told, hours};
 use super::{begin, check, settle};
 use daybook_config::Reconcile;
 use daybook_core::Conclusion;
-use daybook_vocabulary::{Command, DifferenceKind, OrderId, Remedy};
+use daybook_vocabulary::time::SECOND;
+use daybook_vocabulary::{Command, DifferenceKind, InstrumentId, OrderId, Price, Remedy};
 
 const ALL: [Reconcile; 3] = [Reconcile::Adopt, Reconcile::Flatten, Reconcile::Halt];
 
@@ -258,6 +259,100 @@ fn fills_whose_trades_are_not_shown_are_booked_and_protected() {
     check(&session, &broker, "the trades came");
     assert_eq!(session.differences(), []);
     session.replay();
+}
+
+/// A stop that books leave out for less than half a minute is the stop; one that was given up and comes back is named
+/// and cancelled, so that in the end there is one.
+#[test]
+fn a_stop_that_books_leave_out_is_not_doubled() {
+    let (mut session, mut broker) = holding(Reconcile::Halt);
+    assert_eq!(broker.vanish(0, session.now, 25), 1);
+    seconds(&mut session, &mut broker, 40);
+    assert_eq!((broker.stops(0), session.differences()), (-5, vec![]), "it was always there");
+    for _ in 0..4 {
+        assert_eq!(broker.vanish(0, session.now, 45), 1);
+        for _ in 0..90 {
+            session.second(&mut broker);
+            assert!(broker.stops(0) >= -10, "one of them is given up, not one after the other");
+        }
+        assert_eq!(broker.stops(0), -5);
+    }
+    let told = session.differences();
+    let of = |wanted| told.iter().filter(|(what, _)| *what == wanted).count();
+    assert_eq!((of(DifferenceKind::MissingOrder), of(DifferenceKind::EndedOrder)), (4, 4), "{told:?}");
+    session.replay();
+}
+
+/// RL-34: what lowers risk is refused for an hour: nothing is cancelled in vain, the stop that works goes on to work, and
+/// it is tried again later and later, with an alarm for a person.
+#[test]
+fn refusals_are_not_answered_with_a_flood() {
+    let (mut session, mut broker) = holding(Reconcile::Halt);
+    broker.refuses_until = session.now + 3_600 * SECOND;
+    let before = broker.commands.len();
+    let concluded = session.tell(Told::Command(Command::Kill));
+    broker.hand_on(&session.core, &concluded);
+    for _ in 0..3_600 {
+        session.second(&mut broker);
+        assert_eq!((broker.stops(0), broker.stops(1)), (-5, -5), "the stops stand");
+    }
+    let asked = broker.commands.len() - before;
+    assert!((12..60).contains(&asked), "{asked} requests in an hour for two instruments");
+    assert!(broker.busiest_minute() <= 12, "{}", broker.busiest_minute());
+    assert!(session.alarms().contains(&"exits-refused".to_owned()));
+    // Once it is taken again, it is left.
+    seconds(&mut session, &mut broker, 330);
+    assert_eq!((broker.positions, broker.stops(0), broker.stops(1)), ([0, 0], 0, 0));
+    session.replay();
+}
+
+/// The same without a stop: it was refused when the entry had filled. Neither the stop nor the exit is sent without end.
+#[test]
+fn a_refused_stop_and_a_refused_exit_do_not_take_turns_for_ever() {
+    let mut session = Session::that(Does::Buys(100, 1_000), 4, Reconcile::Halt);
+    let mut broker = Broker::new(4, HONEST, session.now);
+    broker.still = true;
+    session.tell(Told::Opened(hours()));
+    session.tell(Told::Command(Command::Arm));
+    while broker.positions == [0, 0] {
+        session.second(&mut broker);
+    }
+    broker.refuses_until = session.now + 3_600 * SECOND;
+    let before = broker.commands.len();
+    seconds(&mut session, &mut broker, 3_600);
+    let asked = broker.commands.len() - before;
+    assert!((12..80).contains(&asked), "{asked} requests in an hour");
+    assert!(broker.busiest_minute() <= 16, "{}", broker.busiest_minute());
+    assert!(session.core.risk().is_locked_by(daybook_vocabulary::LimitKind::Reconciliation));
+    seconds(&mut session, &mut broker, 400);
+    for index in 0..2 {
+        assert_eq!((session.held(index), -broker.stops(index)), (broker.positions[index], broker.positions[index]));
+    }
+    session.replay();
+}
+
+/// What is taken over costs what it cost: trades by hand at their own prices, with their charges, and the loss counts.
+#[test]
+fn a_loss_made_by_hand_is_a_loss() {
+    for reconcile in [Reconcile::Adopt, Reconcile::Flatten] {
+        let (mut session, mut broker) = holding(reconcile);
+        let (before, fees) = (session.core.ledger().realised, session.core.ledger().fees);
+        let paid = session.core.book(InstrumentId(0)).position.average_price();
+        broker.last[0] = Price(paid.0 - 50_000_000);
+        broker.by_hand(0, -2, session.now);
+        broker.last[0] = Price(paid.0 - 60_000_000);
+        broker.by_hand(0, -3, session.now);
+        broker.last[0] = paid;
+        session.quiet = true;
+        (0..40).for_each(|_| session.second(&mut broker));
+        assert_eq!((session.held(0), broker.positions[0]), (0, 0));
+        if reconcile == Reconcile::Adopt {
+            let lost = before - session.core.ledger().realised;
+            assert_eq!(lost.to_string(), "2.8", "2 × 0.50 + 3 × 0.60");
+        }
+        assert!(session.core.ledger().fees > fees, "it had its charges");
+        session.replay();
+    }
 }
 
 /// RL-31: a stop that somebody cancels is placed again.

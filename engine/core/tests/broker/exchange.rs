@@ -136,6 +136,12 @@ pub struct Broker {
     /// Orders that come when nobody waits for them any more.
     ghosts: Vec<(Nanos, usize, Wanted)>,
     pub had_ghosts: bool,
+    /// Nothing that is placed or changed is taken before then; cancels are.
+    pub refuses_until: Nanos,
+    /// Orders that no book shows before then.
+    vanished: BTreeMap<String, Nanos>,
+    /// When each command came.
+    pub commands: Vec<Nanos>,
     /// Neither commands nor questions get through before then: a dead token, or a cut wire.
     pub away_until: Nanos,
     /// Money that was paid in or out.
@@ -181,6 +187,9 @@ impl Broker {
             hidden: BTreeMap::new(),
             ghosts: Vec::new(),
             had_ghosts: temper.ghosts > 0,
+            refuses_until: Nanos::MIN,
+            vanished: BTreeMap::new(),
+            commands: Vec::new(),
             away_until: Nanos::MIN,
             paid_in: 0,
             skewed: 0,
@@ -302,6 +311,21 @@ impl Broker {
         true
     }
 
+    /// No book shows our working orders of an instrument for so many seconds; how many there are.
+    pub fn vanish(&mut self, index: usize, now: Nanos, seconds: i64) -> usize {
+        let ours = |held: &&Held| held.instrument == index && held.row.order.0 > 0 && !held.row.status.is_final();
+        let numbers: Vec<String> = self.orders.iter().filter(ours).map(|held| held.row.broker_order.clone()).collect();
+        let count = numbers.len();
+        self.vanished.extend(numbers.into_iter().map(|number| (number, now + seconds * SECOND)));
+        count
+    }
+
+    /// The most commands that came in any minute.
+    pub fn busiest_minute(&self) -> usize {
+        let until = |from: Nanos| self.commands.partition_point(|at| *at < from + 60 * SECOND);
+        (0..self.commands.len()).map(|first| until(self.commands[first]) - first).max().unwrap_or_default()
+    }
+
     /// Orders of nobody of ours that work.
     pub fn foreign(&self) -> usize {
         self.orders.iter().filter(|held| held.row.order.0 == 0 && !held.row.status.is_final()).count()
@@ -370,6 +394,13 @@ impl Broker {
         };
         if now < self.away_until {
             return self.send(now, answer(Answered::NotSent, ""));
+        }
+        self.commands.push(now);
+        if now < self.refuses_until && request != BrokerRequest::Cancel {
+            let (broker_order, message) = (String::new(), "not from this address".to_owned());
+            let kind = Label::new("PermissionException");
+            let refused = BrokerAnswer { order, request, answer: Answered::Refused, broker_order, kind, message };
+            return self.send(now, Said::Answer(refused));
         }
         if request == BrokerRequest::Place && self.chance.percent(self.temper.ghosts) {
             let late = (45 + self.chance.below(30).cast_signed()) * SECOND;
@@ -463,6 +494,9 @@ impl Broker {
             Wanted::Modify(_, quantity, limit, stop) => {
                 (held.row.quantity, held.row.limit, held.row.stop) = (quantity, limit, stop);
                 held.row.updated = Some(now);
+                if stop.is_none() && held.kind == OrderType::Stop {
+                    held.kind = OrderType::Market;
+                }
                 self.message(place, now);
             }
             Wanted::Place(..) => unreachable!("a placement is no change"),
@@ -561,8 +595,11 @@ impl Broker {
     fn ask(&mut self, now: Nanos) {
         match &mut self.poll {
             None if now >= self.next_poll => {
-                let rows = self.orders.iter().map(|held| held.row.clone()).filter(|row| row.order.0 > 0).collect();
-                let open = self.orders.iter().filter(|held| !held.row.status.is_final()).map(open_of).collect();
+                let seen = |held: &&Held| self.vanished.get(&held.row.broker_order).is_none_or(|until| *until <= now);
+                let rows = self.orders.iter().filter(seen).map(|held| held.row.clone());
+                let rows = rows.filter(|row| row.order.0 > 0).collect();
+                let works = self.orders.iter().filter(seen).filter(|held| !held.row.status.is_final());
+                let open = works.map(open_of).collect();
                 self.poll = Some(Poll { asked: now, rows, open, trades: None });
                 self.next_poll = now + 5 * SECOND;
             }

@@ -52,9 +52,7 @@ fn a_target_and_a_stop_never_leave_more_than_there_is() {
         for output in &session.outputs {
             match &output.body {
                 Conclusion::Intent(intent) if *intent.reason == *"target" => targets += 1,
-                Conclusion::Fill(fill) if fill.price <= rupees(9_945) => {
-                    stopped += 1
-                }
+                Conclusion::Fill(fill) if fill.price <= rupees(9_945) => stopped += 1,
                 _ => {}
             }
         }
