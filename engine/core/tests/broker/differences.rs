@@ -269,6 +269,8 @@ fn a_stop_that_books_leave_out_is_not_doubled() {
     assert_eq!(broker.vanish(0, session.now, 25), 1);
     seconds(&mut session, &mut broker, 40);
     assert_eq!((broker.stops(0), session.differences()), (-5, vec![]), "it was always there");
+    assert!(broker.stop_cancelled_by_hand(0, session.now));
+    seconds(&mut session, &mut broker, 20);
     for _ in 0..4 {
         assert_eq!(broker.vanish(0, session.now, 45), 1);
         for _ in 0..90 {

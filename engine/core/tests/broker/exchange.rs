@@ -316,7 +316,10 @@ impl Broker {
         let ours = |held: &&Held| held.instrument == index && held.row.order.0 > 0 && !held.row.status.is_final();
         let numbers: Vec<String> = self.orders.iter().filter(ours).map(|held| held.row.broker_order.clone()).collect();
         let count = numbers.len();
-        self.vanished.extend(numbers.into_iter().map(|number| (number, now + seconds * SECOND)));
+        for number in numbers {
+            // Once each: twice in a row would be for good.
+            self.vanished.entry(number).or_insert(now + seconds * SECOND);
+        }
         count
     }
 
