@@ -129,12 +129,12 @@ impl Writer {
 
     /// [`Writer::create`] on any storage.
     pub fn create_on(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> Result<Writer> {
-        crate::recovery::create(storage, dir, options)
+        crate::recovery::create(storage, dir, options).map_err(|error| error.in_words(dir))
     }
 
     /// [`Writer::open`] on any storage.
     pub fn open_on(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> Result<Writer> {
-        crate::recovery::open(storage, dir, options)
+        crate::recovery::open(storage, dir, options).map_err(|error| error.in_words(dir))
     }
 
     /// Adds a frame to the open batch and returns its seq. Nothing is written before the batch

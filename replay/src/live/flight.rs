@@ -240,7 +240,8 @@ impl Flight<'_> {
     /// A full disk halts entries; the next process finds room, or does not begin.
     fn look_at_disk(&mut self, pilot: &mut Pilot, log: &mut Log, now: Nanos) -> Result<bool, ReplayError> {
         let full = pilot.recorder().is_on_reserve();
-        if full == std::mem::replace(&mut log.halted_by_disk, full) {
+        let halted = pilot.recorder().core().risk().is_locked_by(LimitKind::KillSwitch);
+        if full == std::mem::replace(&mut log.halted_by_disk, full) || full && halted {
             return Ok(false);
         }
         let (command, source) = if full { (Command::Halt, DISK_FULL) } else { (Command::Resume, "disk-room") };

@@ -92,7 +92,7 @@ impl PaperSession {
             return Ok(false);
         }
         // Nothing is added any more but the seal: no reserve is wanted.
-        let mut writer = Writer::open(&journal, Options { reserve: false, ..Options::live() })?;
+        let mut writer = Writer::open(&journal, Options { segment_bytes: 64 * 1024, ..Options::default() })?;
         if let Some(key) = seal.filter(|_| recorded.journal.seals().is_empty()) {
             writer.seal(key)?;
         }
