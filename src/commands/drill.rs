@@ -62,6 +62,10 @@ pub struct Report {
     snapshots_audited: u64,
     outputs_compared: u64,
     settled: u64,
+    /// Seconds, real ones, that books took at most to agree.
+    longest_settling: f64,
+    /// Positions that the broker closed itself, while broker or daemon were away.
+    squared_off: u64,
     orders: u64,
     fills: u64,
     /// Alarms of all days, by their code.
@@ -159,6 +163,8 @@ fn day(
     let number = report.days;
     report.days += 1;
     stage.note(number, "begins");
+    let away = |report: &Report| report.outages + report.full_disks;
+    let away_before = away(report);
     let server = Server::start(stage, number, None)?;
     let daemon = Daemon::start(stage, number, &server)?;
     let mut field = Field { stage, day: number, live: arguments.live, server, daemon };
@@ -187,7 +193,8 @@ fn day(
         }
         told(counted(arguments, report));
     }
-    checks::at_the_end(stage, number, &field.server, arguments.live, report)
+    let was_away = away(report) > away_before;
+    checks::at_the_end(stage, number, &field.server, (arguments.live, was_away), report)
 }
 
 fn print(report: &Report) {

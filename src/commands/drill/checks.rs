@@ -2,6 +2,7 @@
 
 use super::Report;
 use super::stage::{Daemon, SYMBOLS, Server, Stage};
+use crate::output::Stopwatch;
 use daybook_adapters::kite::orders::{OrderRow, PositionRow, tag_of};
 use daybook_adapters::kite::values::Transaction;
 use daybook_journal::Journal;
@@ -17,6 +18,13 @@ use std::time::Duration;
 /// Books may take so many looks to agree: orders are on their way.
 const LOOKS: u32 = 200;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// One and the same difference may last so long: virtual seconds, and real ones, for the machine is busy.
+const UNCHANGED_MAX: u64 = 15 * 60;
+const UNCHANGED_MAX_REAL: f64 = 4.0;
+/// How what could not be asked is told.
+const ASKING: &str = "asking: ";
+/// What the broker marks with that it closed itself.
+const SQUARED_OFF: &str = "squareoff";
 /// A day that ends so soon may end before something is met.
 const CLOSING: i64 = 25 * MINUTE;
 /// Alarms that say that broker and session contradict each other.
@@ -41,8 +49,9 @@ pub fn audit(stage: &Stage, day: u64, report: &mut Report) -> Result<(), Box<dyn
     Ok(())
 }
 
-/// Waits until the broker's books and the session's agree, with a stop for every position; that they never do is a
-/// failure. A daemon that ended, or a broker that is away, is left to the next look.
+/// Waits until the broker's books and the session's agree, with a stop for every position. That they never do, or that one
+/// difference stays as it is for too long, is a failure. A daemon that ended, or a broker that is away, is left to the
+/// next look.
 pub fn settled(
     stage: &Stage,
     day: u64,
@@ -50,30 +59,40 @@ pub fn settled(
     daemon: &mut Daemon,
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
-    let mut last = String::new();
+    let (watch, patience) = (Stopwatch::start(), stage.real(UNCHANGED_MAX).as_secs_f64().max(UNCHANGED_MAX_REAL));
+    let (mut last, mut since) = (String::new(), 0.0);
     for _ in 0..LOOKS {
         std::thread::sleep(BETWEEN_LOOKS);
         if daemon.ended()?.is_some() {
             return Ok(());
         }
-        match compare(stage, day, server) {
+        let difference = match compare(stage, day, server) {
             Ok(None) => {
                 report.settled += 1;
+                report.longest_settling = report.longest_settling.max(watch.seconds());
                 return Ok(());
             }
-            Ok(Some(difference)) => last = difference,
-            Err(error) => last = error.to_string(),
+            Ok(Some(difference)) => difference,
+            // Whoever cannot be asked shows no difference.
+            Err(error) => format!("{ASKING}{error}"),
+        };
+        if difference != last {
+            (last, since) = (difference, watch.seconds());
+        }
+        if watch.seconds() - since > patience && !last.starts_with(ASKING) {
+            return Err(format!("on day {day} this stays as it is: {last}").into());
         }
     }
     Err(format!("the books of day {day} do not come to rest: {last}").into())
 }
 
 /// After the close: the session ended for good, every output derives again, every byte is sound, nothing was sent twice.
+/// Where broker or daemon were away for minutes, the broker may have closed what it wants closed in time.
 pub fn at_the_end(
     stage: &Stage,
     day: u64,
     server: &Server,
-    live: bool,
+    (live, was_away): (bool, bool),
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
     audit(stage, day, report)?;
@@ -104,10 +123,15 @@ pub fn at_the_end(
     if let Some(order) = unknown_to_the_journal(stage, day, &orders)? {
         return Err(format!("day {day}: the broker has the order {order}, and the journal has no intent of it").into());
     }
+    let squared_off = orders.iter().filter(|order| order.has_tag(SQUARED_OFF)).count() as u64;
+    report.squared_off += squared_off;
+    if squared_off > 0 && !was_away {
+        return Err(format!("day {day}: the broker had to square off {squared_off} positions").into());
+    }
     match (live, orders.is_empty()) {
         (false, false) => Err(format!("day {day} was on paper, and the broker has {} orders", orders.len()).into()),
         (true, _) if !status.positions.is_empty() => Err(format!("day {day} ended with positions").into()),
-        (true, _) if trades.len() as u64 != status.counts.fills => {
+        (true, _) if squared_off == 0 && trades.len() as u64 != status.counts.fills => {
             let (theirs, ours) = (trades.len(), status.counts.fills);
             Err(format!("day {day}: the broker has {theirs} trades, the session {ours} fills").into())
         }
@@ -191,7 +215,8 @@ fn unknown_to_the_journal(stage: &Stage, day: u64, orders: &[OrderRow]) -> Resul
     let run = recorded.journal.id().unwrap_or_default();
     let count = status(&recorded, None, false)?.counts.orders;
     let known: Vec<String> = (1..=count).map(|order| tag_of(run, order)).collect();
-    let foreign = orders.iter().find(|order| !known.iter().any(|tag| order.has_tag(tag)));
+    let ours = orders.iter().filter(|order| !order.has_tag(SQUARED_OFF));
+    let foreign = ours.into_iter().find(|order| !known.iter().any(|tag| order.has_tag(tag)));
     Ok(foreign.map(|order| order.order_id.clone()))
 }
 
@@ -233,7 +258,7 @@ fn events(stage: &Stage, day: u64, kind: Kind) -> Result<Vec<Event>, Box<dyn Err
 /// A tag that two orders of the broker's book carry: one intent, sent twice.
 fn sent_twice(orders: &[OrderRow]) -> Option<String> {
     let mut tags: BTreeMap<&str, u32> = BTreeMap::new();
-    for tag in orders.iter().filter_map(|order| order.tag.as_deref()) {
+    for tag in orders.iter().filter_map(|order| order.tag.as_deref()).filter(|tag| *tag != SQUARED_OFF) {
         *tags.entry(tag).or_default() += 1;
     }
     tags.into_iter().find(|(_, count)| *count > 1).map(|(tag, _)| tag.to_owned())
