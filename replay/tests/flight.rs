@@ -190,7 +190,7 @@ fn a_lost_feed_halts_entries_until_it_is_back() {
         (2_300, feed(FeedChange::Connected)),
     ];
     assert_eq!(fly(&run, -60, script), Flown::Landed);
-    let expected = [(Command::Halt, "feed-lost".to_owned()), (Command::Resume, "feed-back".to_owned())];
+    let expected = [(Command::Suspend, "feed-lost".to_owned()), (Command::Restore, "feed-back".to_owned())];
     assert_eq!(commands(&run), expected);
     let notes = events(&run).iter().filter(|event| matches!(event, Event::FeedState(_))).count();
     assert_eq!(notes, 4);

@@ -44,6 +44,8 @@ words!(
         HardTradingEnd = "hard-trading-end",
         /// The broker's books differ from ours.
         Reconciliation = "reconciliation",
+        /// The feed is away: nothing is entered on a market that is not heard.
+        Feed = "feed",
     }
 );
 
@@ -83,10 +85,14 @@ words!(
         Kill = "kill",
         /// Allow no entry until [`Command::Resume`]; positions stay.
         Halt = "halt",
-        /// Allow entries again; a limit of the session that tripped stays.
+        /// Allow entries again; a limit of the session that tripped stays, and so does [`Command::Suspend`].
         Resume = "resume",
         /// Orders may be sent to the broker from here on, until the session ends.
         Arm = "arm",
+        /// Allow no entry until [`Command::Restore`]: the daemon's own word, while its feed is away.
+        Suspend = "suspend",
+        /// The feed is back: takes back [`Command::Suspend`] and nothing else.
+        Restore = "restore",
     }
 );
 

@@ -37,7 +37,6 @@ const BATCH_WORDS: usize = 4_096;
 /// A feed may be lost so long before entries are halted.
 const LOST_FOR: i64 = 2 * MINUTE;
 /// Why entries were halted by themselves.
-const FEED_LOST: &str = "feed-lost";
 const HEARTBEAT: &str = "heartbeat";
 /// A stop waits so long for the positions to be left.
 const STOP_WITHIN: i64 = 30 * SECOND;
@@ -93,7 +92,6 @@ pub enum Flown {
 struct Log {
     dropped: u64,
     lost_since: Option<Nanos>,
-    halted_by_loss: bool,
     stopping_since: Option<Nanos>,
     /// The last book that was journaled, and what our own books counted then.
     book: Option<(BrokerBook, [u64; 2])>,
@@ -110,11 +108,7 @@ impl Flight<'_> {
     pub fn fly(&mut self, pilot: &mut Pilot) -> Result<Flown, ReplayError> {
         let mut log = Log::default();
         // What the last process halted for and did not see the end of, this one does.
-        match pilot.take_halt().as_deref() {
-            Some(FEED_LOST) => log.halted_by_loss = true,
-            Some(HEARTBEAT) => log.degraded = true,
-            _ => {}
-        }
+        log.degraded = pilot.take_halt().as_deref() == Some(HEARTBEAT);
         loop {
             let now = (self.now)();
             look_at_clock(pilot, &mut log, now)?;
@@ -177,8 +171,8 @@ impl Flight<'_> {
         match state.change {
             FeedChange::Connected => {
                 log.lost_since = None;
-                if std::mem::take(&mut log.halted_by_loss) {
-                    return self.command(pilot, log, now, Command::Resume, "feed-back");
+                if is_suspended(pilot) {
+                    return self.command(pilot, log, now, Command::Restore, "feed-back");
                 }
             }
             FeedChange::Lost | FeedChange::SessionOver => {
@@ -203,11 +197,8 @@ impl Flight<'_> {
                 decided |= self.command(pilot, log, now, Command::Halt, "overrun")?;
             }
         }
-        // Who halted for another reason goes on by his own word.
-        let halted = pilot.recorder().core().risk().is_locked_by(LimitKind::KillSwitch);
-        if !halted && !log.halted_by_loss && log.lost_since.is_some_and(|since| now - since >= LOST_FOR) {
-            log.halted_by_loss = true;
-            decided |= self.command(pilot, log, now, Command::Halt, FEED_LOST)?;
+        if log.lost_since.is_some_and(|since| now - since >= LOST_FOR) && !is_suspended(pilot) {
+            decided |= self.command(pilot, log, now, Command::Suspend, "feed-lost")?;
         }
         let silent = self.wires.is_some() && now - *log.alive.get_or_insert(now) >= LOST_FOR;
         if silent && !std::mem::replace(&mut log.degraded, true) {
@@ -215,10 +206,7 @@ impl Flight<'_> {
         }
         match (self.said)() {
             Some(Command::Kill) => decided |= self.stop(pilot, log, now, "operator")?,
-            Some(command) => {
-                log.halted_by_loss = false;
-                decided |= self.command(pilot, log, now, command, "operator")?;
-            }
+            Some(command) => decided |= self.command(pilot, log, now, command, "operator")?,
             None => {}
         }
         if log.stopping_since.is_none() && (self.kill_switch)() {
@@ -333,6 +321,11 @@ fn look_at_clock(pilot: &mut Pilot, log: &mut Log, now: Nanos) -> Result<(), Rep
         }
         _ => Ok(()),
     }
+}
+
+/// True while entries wait for the feed.
+fn is_suspended(pilot: &mut Pilot) -> bool {
+    pilot.recorder().core().risk().is_locked_by(LimitKind::Feed)
 }
 
 /// Nothing is held, and at a broker nothing works that could change that.
