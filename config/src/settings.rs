@@ -370,6 +370,9 @@ settings! {
     "learn.winner" learn_winner: Option<PathBuf> = "none", Surroundings,
         "Folder of the model that may trade.",
         expects "the path of a folder (~ is not expanded), or none";
+    "learn.winner_key" learn_winner_key: Option<PathBuf> = "none", Surroundings,
+        "Public key that a winner must be signed with; none: that of the sealing key (seal.key_file).",
+        expects "the path of a public key (~ is not expanded), or none";
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";
