@@ -1,10 +1,7 @@
 //! What may trade: a winner that is missing, invalid, unsigned, changed, somebody else's, without its model or too poor is
 //! refused at a broker, in a rehearsal and, where it is not what it says it is, on paper too. There is no falling back.
 
-#[expect(dead_code, reason = "no broker is started here")]
-mod broker_world;
-
-use broker_world::World;
+use crate::broker_world::World;
 use daybook_features::spec::{FEATURE_SPEC_VERSION, FEATURES, feature_spec_hash};
 use daybook_inference::{Model, ModelFacts, Network, Scaler, Shape};
 use daybook_journal::SealKey;
