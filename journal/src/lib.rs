@@ -23,7 +23,7 @@
 //! # The rooms
 //! | to | go to |
 //! |---|---|
-//! | write | [`Writer`]: `append`, `commit`, `sync`, `commit_durable`, `append_reserved`, `seal`, `close` |
+//! | write | [`Writer`]: `append`, `commit`, `sync`, `commit_durable`, `append_reserved`, `seal`, `close`, `close_for_good` |
 //! | read | [`Journal`], [`Cursor`], [`Merge`], [`Follow`], [`Headers`] |
 //! | find | [`Journal::frame`], [`Journal::runs`], [`Journal::seek_time`], [`Index`] and [`catch_up`] |
 //! | trust | [`verify`], [`Seal`], [`SealKey`], [`PublicKey`] |
