@@ -473,16 +473,16 @@ fn each_lock_is_released_by_its_own_word_only() {
             }
             let locks = |core: &Core| core.risk().locks.iter().map(|lock| lock.limit).collect::<Vec<_>>();
             for (word, expected) in [
-                (Command::Suspend, &[LimitKind::Drawdown, LimitKind::Feed][..]),
+                (Command::Suspend, &[LimitKind::Drawdown, LimitKind::Suspended][..]),
                 (Command::Restore, &[LimitKind::Drawdown]),
-                (Command::Suspend, &[LimitKind::Drawdown, LimitKind::Feed]),
+                (Command::Suspend, &[LimitKind::Drawdown, LimitKind::Suspended]),
             ] {
                 command(&mut core, &world, number, word);
                 assert_eq!((locks(&core), core.risk().peak), (expected.to_vec(), peak), "DAYBOOK_SEED={seed}");
             }
             command(&mut core, &world, number, Command::Resume);
             let now = core.ledger().equity();
-            assert_eq!((locks(&core), core.risk().peak), (vec![LimitKind::Feed], now), "DAYBOOK_SEED={seed}");
+            assert_eq!((locks(&core), core.risk().peak), (vec![LimitKind::Suspended], now), "DAYBOOK_SEED={seed}");
             tried += 1;
             break;
         }

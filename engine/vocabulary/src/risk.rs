@@ -44,8 +44,8 @@ words!(
         HardTradingEnd = "hard-trading-end",
         /// The broker's books differ from ours.
         Reconciliation = "reconciliation",
-        /// The feed is away: nothing is entered on a market that is not heard.
-        Feed = "feed",
+        /// The daemon keeps entries back by itself, while its feed is away or its disk is full.
+        Suspended = "suspended",
     }
 );
 
@@ -89,9 +89,10 @@ words!(
         Resume = "resume",
         /// Orders may be sent to the broker from here on, until the session ends.
         Arm = "arm",
-        /// Allow no entry until [`Command::Restore`]: the daemon's own word, while its feed is away.
+        /// Allow no entry until [`Command::Restore`]: the daemon's own word, while its feed is away or its disk is
+        /// full.
         Suspend = "suspend",
-        /// The feed is back: takes back [`Command::Suspend`] and nothing else.
+        /// What kept entries back is over: takes back [`Command::Suspend`] and nothing else.
         Restore = "restore",
     }
 );

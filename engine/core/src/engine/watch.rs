@@ -217,7 +217,7 @@ impl Core {
                 late.then(|| (self.time_of_day(end), self.time_of_day(self.state.now)))
             }
             // Tripped where they are met, not looked for here.
-            LimitKind::KillSwitch | LimitKind::Reconciliation | LimitKind::Feed => None,
+            LimitKind::KillSwitch | LimitKind::Reconciliation | LimitKind::Suspended => None,
         }
     }
 
@@ -251,17 +251,17 @@ impl Core {
             }
             Command::Suspend => {
                 let (allowed, observed) = (Measure(0), Measure::count(1));
-                if !self.state.risk.is_locked_by(LimitKind::Feed) {
-                    self.trip(Lock { limit: LimitKind::Feed, session: None, allowed, observed }, false, out);
+                if !self.state.risk.is_locked_by(LimitKind::Suspended) {
+                    self.trip(Lock { limit: LimitKind::Suspended, session: None, allowed, observed }, false, out);
                 }
             }
-            Command::Restore => self.release(session, out, |lock| lock.limit == LimitKind::Feed),
+            Command::Restore => self.release(session, out, |lock| lock.limit == LimitKind::Suspended),
             Command::Resume => {
                 // A fall that was met and is forgiven: the next one is counted from here.
                 if self.state.risk.is_locked_by(LimitKind::Drawdown) {
                     self.state.risk.peak = self.state.ledger.equity();
                 }
-                self.release(session, out, |lock| lock.session.is_none() && lock.limit != LimitKind::Feed);
+                self.release(session, out, |lock| lock.session.is_none() && lock.limit != LimitKind::Suspended);
             }
         }
     }
