@@ -410,6 +410,9 @@ settings! {
     "learn.winner" learn_winner: Option<PathBuf> = "none", Surroundings,
         "Folder of the model that may trade.",
         expects "the path of a folder (~ is not expanded), or none";
+    "learn.winner_key" learn_winner_key: Option<PathBuf> = "none", Surroundings,
+        "Public key that a winner must be signed with; none: that of the sealing key (seal.key_file).",
+        expects "the path of a public key (~ is not expanded), or none";
     "calendar.file" calendar_file: Option<PathBuf> = "none", Surroundings,
         "Calendar file that adds years to the market's calendar (the run's header has the calendar's own hash).",
         expects "the path of a calendar file, or none (~ is not expanded)";
@@ -422,6 +425,15 @@ settings! {
     "snapshot.keep" snapshot_keep: u32 = "4", Surroundings,
         "Snapshots kept per session.",
         expects "a whole number";
+    "live.snapshot_every" live_snapshot_every: u64 = "65536", Surroundings,
+        "Inputs between two snapshots of a live session, a minute of its time at least; 0: none.",
+        expects "a whole number, 0 for none";
+    "live.segment_kib" live_segment_kib: u32 = "16384", Surroundings,
+        "Size of the segments of a live session's journal, and of its reserve for a full disk, in KiB; multiples of 4.",
+        expects "a multiple of 4 from 64 to 1048576" if |size| (64..=1_048_576).contains(size) && size.is_multiple_of(4);
+    "live.room_kib" live_room_kib: Option<u64> = "none", Surroundings,
+        "Most that the journal of a live session may own on the disk, in KiB: beyond it the disk counts as full; none: what there is.",
+        expects "a whole number from 256, or none" if |room| room.is_none_or(|room| room >= 256);
     "seal.key_file" seal_key_file: Option<PathBuf> = "none", Surroundings,
         "Key that seals journals; not set: daybook/seal.key in the user's config directory.",
         expects "the path of a key file (~ is not expanded)";

@@ -20,6 +20,7 @@ use crate::report::{Manifest, Summary};
 use crate::rundir::{describe, refuse_to_replace, remove, replace, sibling};
 use crate::session::{Progress, SessionSink, Snapshotting};
 use crate::told::Told;
+use crate::winner::Trust;
 use daybook_core::strategy::Strategy;
 use daybook_core::{Body, Conclusion, Core, Outbox, Setup};
 use daybook_journal::{Options, Snapshots, Writer};
@@ -39,6 +40,8 @@ pub struct ForkOptions {
     pub candidates: Vec<PathBuf>,
     /// The user's calendar, where there is one.
     pub calendar_file: Option<PathBuf>,
+    /// Whose winners are believed, where a change names a model by its place.
+    pub trust: Trust,
     /// The last frame of the parent that stays.
     pub at: u64,
     /// Parameters and settings that change.
@@ -86,12 +89,13 @@ pub fn fork(
     if options.out.exists() {
         refuse_to_replace(&options.out, options.force)?;
     }
-    let (before, prepared) = prepare(parent, &options.candidates, options.calendar_file.clone())?;
+    let (mut before, prepared) = prepare(parent, &options.candidates, options.calendar_file.clone())?;
     let prepared = match parent.holds_its_inputs() {
         true => prepared.with_session(Some(Recorded::open_until(&parent.path, parent.until)?)),
         false => prepared,
     };
-    let after = before.with(&options.changes, &FIXED).map_err(refuse)?;
+    let changes = before.name_model(&options.changes, &options.trust)?;
+    let after = before.with(&changes, &FIXED).map_err(refuse)?;
     let building = sibling(&options.out, "partial")?;
     remove(&building)?;
     fs::create_dir_all(&building).map_err(ReplayError::file(&building))?;

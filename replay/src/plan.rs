@@ -7,6 +7,7 @@ use crate::error::ReplayError;
 use crate::history::Range;
 use crate::learned::{self, LEARNED};
 use crate::listed;
+use crate::winner::Trust;
 use daybook_config::settings::{KEYS, Scope};
 use daybook_config::{Calendar, FeeSchedule, Settings, Venue};
 use daybook_core::risk::{PortfolioLimits, RiskLimits};
@@ -62,7 +63,7 @@ impl Plan {
         let model = parameters.values()["model"].clone();
         let mut model_places = Vec::new();
         if !learned::is_hash(&model) {
-            let found = learned::open(&model)?;
+            let found = learned::open(&model, &Trust::of(&settings))?;
             let named = BTreeMap::from([("model".to_owned(), found.model.hash)]);
             parameters = Parameters::resolve(LEARNED, learned::PARAMETERS, &named)?;
             model_places.push(found.path);
@@ -82,6 +83,23 @@ impl Plan {
             model_places.push(found.path);
         }
         Ok(Self { strategy: listed::NAME.to_owned(), parameters, settings, model_places })
+    }
+
+    /// Changes of [`Plan::with`] in which a model is named by its hash: one that is named by its place is opened, and the
+    /// place remembered. `trust` says whose winners are believed, which no header does.
+    pub fn name_model(
+        &mut self,
+        changes: &[(String, String)],
+        trust: &Trust,
+    ) -> Result<Vec<(String, String)>, ReplayError> {
+        let mut named = changes.to_vec();
+        let by_place = |(key, value): &&mut (String, String)| key == "model" && !learned::is_hash(value);
+        for (_, value) in named.iter_mut().filter(by_place).filter(|_| self.strategy == LEARNED) {
+            let found = learned::open(value, trust)?;
+            *value = found.model.hash;
+            self.model_places.push(found.path);
+        }
+        Ok(named)
     }
 
     /// The list of orders it trades; nothing for another strategy.

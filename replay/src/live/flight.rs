@@ -14,13 +14,18 @@
 //! - With a broker: what was decided is synced and handed to the order wires at once, each inside its `Durable`. Books
 //!   that say nothing new are a sign of life and no frame. A broker that shows none for two minutes halts entries; once it
 //!   is back every position is left before anything is entered (RL-33).
+//! - A full disk halts entries and goes on in the reserve (P6): an order that takes new risk is journaled there and not
+//!   sent; exits, stops and cancels are. A start with room again takes the halt back.
 //! - Time, waiting and the switch are handed in: a test flies a day in a moment.
 
+use super::orders::answer_of;
 use super::pilot::{Pilot, Stage};
 use super::recorder::Heard;
 use super::wires::{Wires, says_the_same};
 use crate::error::ReplayError;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
+use daybook_adapters::kite::OrderCommand;
+use daybook_adapters::kite::orders::Outcome;
 use daybook_core::{Conclusion, Output};
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{
@@ -39,6 +44,7 @@ const LOST_FOR: i64 = 2 * MINUTE;
 /// Why entries were halted by themselves.
 const FEED_LOST: &str = "feed-lost";
 const HEARTBEAT: &str = "heartbeat";
+const DISK_FULL: &str = "disk-full";
 /// A stop waits so long for the positions to be left.
 const STOP_WITHIN: i64 = 30 * SECOND;
 
@@ -100,6 +106,8 @@ struct Log {
     /// When the broker last showed its books.
     alive: Option<Nanos>,
     degraded: bool,
+    /// Entries were halted because the disk was full.
+    halted_by_disk: bool,
     clock: Option<Nanos>,
     /// Conclusions that are commands, and not on disk yet.
     commands: Vec<Output>,
@@ -113,6 +121,7 @@ impl Flight<'_> {
         match pilot.take_halt().as_deref() {
             Some(FEED_LOST) => log.halted_by_loss = true,
             Some(HEARTBEAT) => log.degraded = true,
+            Some(DISK_FULL) => log.halted_by_disk = true,
             _ => {}
         }
         loop {
@@ -213,6 +222,7 @@ impl Flight<'_> {
         if silent && !std::mem::replace(&mut log.degraded, true) {
             decided |= self.command(pilot, log, now, Command::Halt, HEARTBEAT)?;
         }
+        decided |= self.look_at_disk(pilot, log, now)?;
         match (self.said)() {
             Some(Command::Kill) => decided |= self.stop(pilot, log, now, "operator")?,
             Some(command) => {
@@ -225,6 +235,17 @@ impl Flight<'_> {
             decided |= self.stop(pilot, log, now, "killswitch-file")?;
         }
         Ok(decided)
+    }
+
+    /// A full disk halts entries; the next process finds room, or does not begin.
+    fn look_at_disk(&mut self, pilot: &mut Pilot, log: &mut Log, now: Nanos) -> Result<bool, ReplayError> {
+        let full = pilot.recorder().is_on_reserve();
+        let halted = pilot.recorder().core().risk().is_locked_by(LimitKind::KillSwitch);
+        if full == std::mem::replace(&mut log.halted_by_disk, full) || full && halted {
+            return Ok(false);
+        }
+        let (command, source) = if full { (Command::Halt, DISK_FULL) } else { (Command::Resume, "disk-room") };
+        self.command(pilot, log, now, command, source)
     }
 
     fn stop(&mut self, pilot: &mut Pilot, log: &mut Log, now: Nanos, source: &str) -> Result<bool, ReplayError> {
@@ -270,8 +291,19 @@ impl Flight<'_> {
         let commands = log.commands.drain(..);
         let (abouts, commands): (Vec<_>, Vec<_>) =
             commands.filter_map(|output| wires.names().command(core, &output)).unzip();
+        let risks: Vec<bool> = commands.iter().map(takes_risk).collect();
         let durable = pilot.recorder().make_durable(commands)?;
-        abouts.into_iter().zip(durable).for_each(|(about, command)| wires.hand_on(about, command));
+        // Only now it is known whether the disk took it.
+        let full = pilot.recorder().is_on_reserve();
+        let mut kept = Vec::new();
+        for ((about, risk), command) in abouts.into_iter().zip(risks).zip(durable) {
+            if full && risk { kept.push(about) } else { wires.hand_on(about, command) }
+        }
+        let now = (self.now)();
+        for about in kept {
+            let why = Outcome::NotSent("the disk is full: no new risk is taken".to_owned());
+            self.tell(pilot, log, now, Some(&Heard::Answer(about.instrument, answer_of(about, why))))?;
+        }
         Ok(())
     }
 
@@ -322,6 +354,15 @@ fn is_command(body: &Conclusion) -> bool {
         Conclusion::Modified(terms) => terms.event == OrderEvent::ModifyRequested,
         Conclusion::Update(update) => update.event == OrderEvent::CancelRequested,
         _ => false,
+    }
+}
+
+/// What the reserve of a full disk is not for.
+const fn takes_risk(command: &OrderCommand) -> bool {
+    match command {
+        OrderCommand::Place(order) => !order.is_exit,
+        OrderCommand::Modify(change) => !change.is_exit,
+        OrderCommand::Cancel { .. } => false,
     }
 }
 
