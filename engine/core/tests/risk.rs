@@ -338,8 +338,10 @@ fn no_order_of_events_breaks_a_limit() {
         return;
     }
     let timeless = [Verdict::BeforeSafeStart, Verdict::AfterSafeEnd];
+    // What looks at the portfolio as a whole has worlds of its own, in `portfolio.rs`.
     let mut expected: Vec<String> = CHECKS
         .iter()
+        .take_while(|(verdict, _)| *verdict != Verdict::NotTraded)
         .filter(|(verdict, _)| !timeless.contains(verdict))
         .map(|(verdict, _)| verdict.to_string())
         .collect();
