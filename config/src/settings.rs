@@ -236,6 +236,9 @@ settings! {
     "risk.max_drawdown_pct" risk_max_drawdown_pct: Option<Ratio> = "none", Results,
         "Fall from the peak of the equity, in percent, at which entries are locked until the operator resumes.",
         expects "a percentage above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.equity_peak" risk_equity_peak: Option<Money> = "none", Results,
+        "The most the account was worth before, from which a drawdown is counted; none: the cash at the start.",
+        expects "an amount above 0, or none" if |peak| peak.is_none_or(|peak| peak.0 > 0);
     "risk.flatten_on_trip" risk_flatten_on_trip: bool = "yes", Results,
         "Whether every position is left when a limit on losses trips.",
         expects "yes or no";

@@ -41,6 +41,9 @@ impl Denied {
 impl Core {
     /// The same core under limits. Like the setup they are not state: a restored core is told again.
     pub fn with_risk(mut self, limits: RiskLimits) -> Self {
+        if let Some(peak) = limits.equity_peak {
+            self.state.risk.peak = self.state.risk.peak.max(peak);
+        }
         self.limits = limits;
         self.begin_limits();
         self
