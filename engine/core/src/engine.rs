@@ -5,6 +5,7 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod aside;
 mod auction;
 mod books;
 mod broker;
@@ -27,8 +28,9 @@ use crate::risk::{RiskLimits, RiskState};
 use crate::rules::ExchangeRules;
 use crate::slippage::{self, Slippage};
 use crate::strategy::{SliceView, Strategy, View};
+use aside::Aside;
 use daybook_config::fees::{FeeSchedule, Rates};
-use daybook_config::{ProtectiveStop, Reconcile, SlippageModel};
+use daybook_config::{Calendar, ProtectiveStop, Reconcile, SlippageModel};
 use daybook_vocabulary::{
     Account, Bar, Candle, Cause, Date, Decision, Hash, Instrument, InstrumentId, Interval, Money, Nanos, StateDigest,
 };
@@ -123,6 +125,17 @@ pub enum CoreError {
         /// What it misses, and what to do.
         input: &'static str,
     },
+    /// A portfolio was to stop where a symbol is missing.
+    #[error(
+        "'{symbol}' has no candle at {time}, when the portfolio decides: bring its candles, leave it out, or choose \
+         portfolio.missing=skip or wait"
+    )]
+    MissingAsset {
+        /// The symbol.
+        symbol: String,
+        /// The decision's time.
+        time: Nanos,
+    },
     /// The fee schedule does not reach back to a session.
     #[error("{0}")]
     Fees(String),
@@ -189,6 +202,22 @@ pub struct Core {
     limited: bool,
     /// Something other than cash held back says what a fill may open.
     judges_fills: bool,
+    /// Orders meet candles otherwise than along the plain path.
+    chooses: bool,
+    /// Orders are not simply worked on a candle as it comes.
+    diverts: bool,
+    /// Slices are looked at by limits, or by entries that waited for the exits of all instruments.
+    watches: bool,
+    /// Cash that is there may not buy.
+    holds_back: bool,
+    /// Fills leave something behind that is noted before they are booked.
+    traces: bool,
+    /// Sessions of the market, where settlement counts them.
+    calendar: Option<Calendar>,
+    /// What few settings ask to be remembered.
+    aside: Aside,
+    /// Why the decision under way cannot go on.
+    fault: Option<CoreError>,
     /// How the impact of our own fills fades, where the slippage model says that it lasts.
     fade: Option<slippage::Fade>,
     /// Every position has a protective stop.
@@ -244,6 +273,14 @@ impl Core {
             limits: RiskLimits::default(),
             limited: false,
             judges_fills: false,
+            chooses: false,
+            diverts: false,
+            watches: false,
+            holds_back: false,
+            traces: false,
+            calendar: None,
+            aside: Aside::default(),
+            fault: None,
             fade: None,
             keeps: false,
             protective_stop: ProtectiveStop::None,
@@ -322,9 +359,9 @@ impl Core {
             Body::Print(instrument, traded) => self.on_print(input.cause, instrument, traded, out)?,
             Body::Quote(instrument, quote) => self.on_quote(input.cause, instrument, quote, out),
             Body::Depth(instrument, depth) => self.on_depth(input.cause, instrument, depth, out),
-            Body::Slice(_) => self.on_slice(out),
+            Body::Slice(_) => self.on_slice(out)?,
             Body::SessionOpened(hours) => self.on_session_opened(hours, out)?,
-            Body::SessionClosed => self.on_session_closed(out),
+            Body::SessionClosed => self.on_session_closed(out)?,
             Body::Command(command) => self.on_command(input.cause, command, out),
             Body::Answer(answer) => self.on_answer(input.cause, answer, out),
             Body::BrokerOrder(row) => self.on_broker_order(input.cause, row, out),
@@ -359,7 +396,9 @@ impl Core {
         if blake3::hash(bytes).as_bytes() != hash {
             return Err(CoreError::ForeignState);
         }
-        let (state, strategy): (State, _) = postcard::take_from_bytes(bytes).map_err(|_| CoreError::ForeignState)?;
+        let (state, rest): (State, _) = postcard::take_from_bytes(bytes).map_err(|_| CoreError::ForeignState)?;
+        let strategy = self.aside.load(rest, self.setup.instruments.len()).ok_or(CoreError::ForeignState)?;
+        self.aside.tell_again(&self.rules, self.setup.instruments.len());
         let fits = state.books.len() == self.setup.instruments.len()
             && state.ledger.start == self.setup.cash
             && state.seats.len() == self.state.seats.len();
@@ -393,6 +432,7 @@ impl Core {
     fn write_state(&self, out: &mut Vec<u8>) {
         let state = postcard::to_extend(&self.state, std::mem::take(out)).expect("the state is plain data");
         *out = state;
+        self.aside.save(out);
         self.setup.strategy.save(out);
     }
 
@@ -419,10 +459,11 @@ impl Core {
     /// Ends the day's orders, then the bars that were still being built: those decide now, and what they decide works
     /// in the next session.
     #[inline(never)]
-    fn on_session_closed(&mut self, out: &mut Outbox) {
-        let Some(session) = self.state.session else { return };
+    fn on_session_closed(&mut self, out: &mut Outbox) -> Result<(), CoreError> {
+        let Some(session) = self.state.session else { return Ok(()) };
         let warming = session.open < self.setup.decide_from;
         self.state.fresh.clear();
+        self.work_entries(&session, out)?;
         if !self.state.venue.under_way.is_empty() {
             self.arrive(None, self.state.now, out);
         }
@@ -447,11 +488,12 @@ impl Core {
         if self.limited {
             self.watch(&session, out);
         }
-        self.decide(session, out);
+        self.decide(session, out)?;
         self.state.session = None;
         if !warming {
             self.account(session.date, out);
         }
+        Ok(())
     }
 
     #[inline(always)]
@@ -582,25 +624,28 @@ impl Core {
     }
 
     #[inline(always)]
-    fn on_slice(&mut self, out: &mut Outbox) {
+    fn on_slice(&mut self, out: &mut Outbox) -> Result<(), CoreError> {
         self.state.sliced = self.state.now;
         match self.state.session {
             Some(session) => {
                 if self.state.prints {
                     self.finish_bars(&session, out);
                 }
-                if self.limited || self.state.risk.flattening.is_some() {
-                    self.watch(&session, out);
+                if self.watches || self.state.risk.flattening.is_some() {
+                    self.before_watch(&session, out)?;
                 }
-                self.decide(session, out);
+                self.decide(session, out)
             }
-            None => self.state.fresh.clear(),
+            None => {
+                self.state.fresh.clear();
+                Ok(())
+            }
         }
     }
 
     /// Lets the strategy decide about every instrument whose bar has just closed, in symbol order.
     #[inline(always)]
-    fn decide(&mut self, session: SessionHours, out: &mut Outbox) {
+    fn decide(&mut self, session: SessionHours, out: &mut Outbox) -> Result<(), CoreError> {
         // Candles of one time arrive in symbol order, once each; in live trading they may not.
         if self.state.fresh.len() > 1 && !self.state.fresh.is_sorted_by(|before, after| before < after) {
             self.state.fresh.sort_unstable();
@@ -608,7 +653,7 @@ impl Core {
         }
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
         if self.sees_slices || !self.state.venue.answered.is_empty() {
-            self.before_decisions(session, interval, out);
+            self.before_decisions(session, interval, out)?;
         }
         for index in 0..self.state.fresh.len() {
             let instrument = self.state.fresh[index];
@@ -625,35 +670,51 @@ impl Core {
                 book,
                 ledger: &self.state.ledger,
                 record: &self.state.risk.record,
+                funds: &self.aside.funds,
             };
             self.setup.strategy.decide(&view, &mut self.requests);
             if !self.requests.list.is_empty() {
                 self.deciding = self.numbers[instrument.index()];
                 self.act(instrument, &session, out);
                 self.deciding = 0;
+                if let Some(fault) = self.fault.take() {
+                    return Err(fault);
+                }
             }
         }
         self.state.fresh.clear();
         if !self.waiting.is_empty() {
             self.state.fresh.append(&mut self.waiting);
         }
+        Ok(())
     }
 
     /// What comes before the decisions of some sessions: instruments whose answers are under way wait, and a strategy
     /// that decides across instruments looks at all of the slice.
     #[inline(never)]
-    fn before_decisions(&mut self, session: SessionHours, interval: Interval, out: &mut Outbox) {
+    fn before_decisions(
+        &mut self,
+        session: SessionHours,
+        interval: Interval,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
         if !self.state.venue.answered.is_empty() {
             self.wait_for_answers();
         }
         if self.sees_slices {
-            self.decide_together(session, interval, out);
+            self.decide_together(session, interval, out)?;
         }
+        Ok(())
     }
 
     /// Lets a strategy that decides across instruments look at all of the slice, and journals what it decided.
     #[inline(never)]
-    fn decide_together(&mut self, session: SessionHours, interval: Interval, out: &mut Outbox) {
+    fn decide_together(
+        &mut self,
+        session: SessionHours,
+        interval: Interval,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
         let (books, warmup) = (&self.state.books, self.setup.warmup_bars);
         self.state.fresh.retain(|id| books[id.index()].learned > warmup);
         let view = SliceView {
@@ -664,12 +725,16 @@ impl Core {
             instruments: &self.setup.instruments,
             limits: &self.limits,
             hours: self.hours_of(&session),
+            portfolio: self.rules.portfolio,
             books,
             ledger: &self.state.ledger,
         };
         let mut decisions = std::mem::take(&mut self.decisions);
         self.numbers.fill(0);
         self.setup.strategy.on_slice(&view, &mut decisions);
+        if let Some(symbol) = self.setup.strategy.missing() {
+            return Err(CoreError::MissingAsset { symbol, time: self.state.now });
+        }
         for (id, mut decision) in decisions.drain(..) {
             self.state.counts.decisions += 1;
             decision.decision = self.state.counts.decisions;
@@ -678,6 +743,7 @@ impl Core {
             out.push(id, Conclusion::Decision(decision));
         }
         self.decisions = decisions;
+        Ok(())
     }
 
     /// Recomputes every total from scratch.
@@ -685,6 +751,7 @@ impl Core {
         if self.limited {
             self.state.risk.prove(&self.state.books);
         }
+        self.aside.funds.prove();
         self.state.ledger.prove(&self.state.books)
     }
 

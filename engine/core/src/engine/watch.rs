@@ -13,7 +13,7 @@ use crate::input::SessionHours;
 use crate::ledger::Ledger;
 use crate::orders::{Order, OrderRequest};
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
-use crate::risk::gate::{self, Case, Risk, free_margin};
+use crate::risk::gate::{self, Case, Risk, free_margin, kept_margin};
 use crate::risk::{Lock, RiskLimits, TradingHours, guard_price};
 use crate::rules::AuctionHours;
 use daybook_config::BuyingPower;
@@ -28,8 +28,8 @@ impl Core {
     /// The same core under limits. Like the setup they are not state: a restored core is told again.
     pub fn with_risk(mut self, limits: RiskLimits) -> Self {
         self.limited = limits.is_any();
-        self.judges_fills = self.limited || self.rules.buying_power != BuyingPower::Held;
         self.limits = limits;
+        self.heed();
         if self.limited {
             self.state.risk.begin(&self.state.books);
         }
@@ -52,6 +52,7 @@ impl Core {
             book: &self.state.books[id.index()],
             ledger: &self.state.ledger,
             closed,
+            kept: self.kept(),
             risk: if judged { Some(self.risk_of(id)) } else { None },
         }
     }
@@ -119,11 +120,16 @@ impl Core {
         let ledger = &self.state.ledger;
         let payable = match self.limits.margin_pct {
             _ if self.rules.buying_power != BuyingPower::Held => true,
-            None => needed + fees <= ledger.free() + order.reserved + freed,
+            None => {
+                let kept = self.kept();
+                let freed = if kept.settles && order.side == Side::Sell { Money::ZERO } else { freed };
+                needed + fees <= ledger.free() - kept.all() + order.reserved + freed
+            }
             Some(percent) => {
                 // What the order held back becomes the position's.
                 let gone = book.last.times(closing) + order.reserved;
-                crate::risk::percent_up(needed, percent) + fees <= free_margin(ledger, &self.state.risk, percent, gone)
+                let free = free_margin(ledger, &self.state.risk, percent, gone) - self.kept().buffer;
+                crate::risk::percent_up(needed, percent) + fees <= free
             }
         };
         if !payable {
@@ -206,7 +212,15 @@ impl Core {
                 reached.then(|| (most.into(), percent_of(fall, risk.peak)))
             }
             LimitKind::Margin => {
-                let free = free_margin(&self.state.ledger, risk, limits.margin_pct?, self.state.ledger.reserved);
+                let free = match (limits.maintenance_pct, limits.short_maintenance_pct) {
+                    (None, None) => {
+                        free_margin(&self.state.ledger, risk, limits.margin_pct?, self.state.ledger.reserved)
+                    }
+                    (longs, shorts) => {
+                        let longs = longs.or(limits.margin_pct)?;
+                        kept_margin(&self.state.ledger, risk, longs, shorts.unwrap_or(longs))
+                    }
+                };
                 (free < Money::ZERO).then(|| (Measure(0), free.into()))
             }
             LimitKind::HardTradingEnd => {
