@@ -15,6 +15,7 @@ mod commission;
 mod contradictions;
 mod error;
 mod exchange;
+pub mod exposures;
 pub mod fees;
 pub mod learn;
 mod nearest;
@@ -36,6 +37,7 @@ pub use exchange::{
     ProtectiveStop, Rebalance, Reconcile, Sequence, StopBasis, StopFill, Symbols, TradingTime, TrailFrom, TrailTiming,
     Venue, WrongSide,
 };
+pub use exposures::{Loadings, Sector, Span};
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
 pub use profile::Profile;

@@ -40,6 +40,7 @@ pub mod synthetic;
 mod ticks;
 mod told;
 mod trial;
+pub mod winner;
 
 pub use audit::{AuditReport, Difference, audit};
 pub use backtest::{BacktestOptions, BacktestOutcome, Prepared, backtest, like};

@@ -136,6 +136,9 @@ pub struct Promote {
     /// The winner's folder. Else the setting `learn.winner`.
     #[arg(long, value_name = "DIR")]
     pub winner: Option<PathBuf>,
+    /// A setting by its dotted name.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
 }
 
 /// Arguments of `controls`.

@@ -52,7 +52,7 @@ pub fn page(title: &str, facts: &[(String, String)], told: &Told, comparison: Op
     let mix: Vec<Curve> =
         mix.map(|(action, (name, colour))| curve(name, colour, &|step| share(step, action))).collect();
     chart(&mut html, "Action mix of the greedy policy", &mix);
-    let held = told.evaluations.iter().map(|(step, reward)| (*step as f64, *reward)).collect::<Vec<_>>();
+    let held = told.evaluations.iter().map(|one| (one.steps as f64, one.avg_reward)).collect::<Vec<_>>();
     if !held.is_empty() {
         let curve = Curve { name: "average reward", colour: blue, points: held };
         chart(&mut html, "Held-out average reward, R a trade", &[curve]);

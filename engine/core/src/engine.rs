@@ -25,7 +25,7 @@ use crate::input::{Body, Input, SessionHours};
 use crate::ledger::{Book, Holdings, Ledger};
 use crate::orders::Requests;
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
-use crate::risk::{RiskLimits, RiskState};
+use crate::risk::{Portfolio, RiskLimits, RiskState};
 use crate::rules::ExchangeRules;
 use crate::slippage::{self, Slippage};
 use crate::strategy::{SliceView, Strategy, View};
@@ -121,6 +121,10 @@ pub struct Core {
     limits: RiskLimits,
     /// A limit is set; without one nothing is remembered for them.
     limited: bool,
+    /// What limits on the portfolio as a whole look at, where there are any. Its history is state.
+    portfolio: Option<Box<Portfolio>>,
+    /// The benchmark: it is heard, and nobody decides about it.
+    untraded: Option<InstrumentId>,
     /// Something other than cash held back says what a fill may open.
     judges_fills: bool,
     /// Orders meet candles otherwise than along the plain path.
@@ -151,6 +155,8 @@ pub struct Core {
     reconcile: Reconcile,
     /// The strategy decides about all instruments of a slice at once.
     sees_slices: bool,
+    /// Something comes before the decisions of a slice.
+    prepares: bool,
     rates: Option<Rates>,
     state: State,
     requests: Requests,
@@ -186,6 +192,7 @@ impl Core {
         };
         Self {
             sees_slices: setup.strategy.sees_slices(),
+            prepares: setup.strategy.sees_slices(),
             setup,
             slippage: None,
             rules: ExchangeRules::default(),
@@ -193,6 +200,8 @@ impl Core {
             acts: false,
             limits: RiskLimits::default(),
             limited: false,
+            portfolio: None,
+            untraded: None,
             judges_fills: false,
             chooses: false,
             diverts: false,
@@ -318,8 +327,9 @@ impl Core {
             return Err(CoreError::ForeignState);
         }
         let (state, rest): (State, _) = postcard::take_from_bytes(bytes).map_err(|_| CoreError::ForeignState)?;
-        let strategy = self.aside.load(rest, self.setup.instruments.len()).ok_or(CoreError::ForeignState)?;
+        let rest = self.aside.load(rest, self.setup.instruments.len()).ok_or(CoreError::ForeignState)?;
         self.aside.tell_again(&self.rules, self.setup.instruments.len());
+        let strategy = self.load_portfolio(rest)?;
         let fits = state.books.len() == self.setup.instruments.len()
             && state.ledger.start == self.setup.cash
             && state.seats.len() == self.state.seats.len();
@@ -344,6 +354,7 @@ impl Core {
             std::mem::swap(&mut setup.strategy, &mut self.setup.strategy);
         }
         self.sees_slices = setup.strategy.sees_slices();
+        self.prepares = self.sees_slices || self.untraded.is_some();
         self.setup = setup;
         self.rates = self.state.session.map(|session| self.rates_of(session.date)).transpose()?;
         self.prove();
@@ -354,7 +365,19 @@ impl Core {
         let state = postcard::to_extend(&self.state, std::mem::take(out)).expect("the state is plain data");
         *out = state;
         self.aside.save(out);
+        if let Some(history) = self.portfolio.as_ref().and_then(|portfolio| portfolio.saved()) {
+            *out = postcard::to_extend(&history, std::mem::take(out)).expect("a history is plain data");
+        }
         self.setup.strategy.save(out);
+    }
+
+    /// Takes the history that stands before the strategy's part, where limits look back; hands the rest back.
+    fn load_portfolio<'a>(&mut self, saved: &'a [u8]) -> Result<&'a [u8], CoreError> {
+        let Some(portfolio) = self.portfolio.as_mut().filter(|portfolio| portfolio.is_saved()) else {
+            return Ok(saved);
+        };
+        let (history, rest) = postcard::take_from_bytes(saved).map_err(|_| CoreError::ForeignState)?;
+        if portfolio.restore(history) { Ok(rest) } else { Err(CoreError::ForeignState) }
     }
 
     fn rates_of(&self, date: Date) -> Result<Rates, CoreError> {
@@ -405,6 +428,9 @@ impl Core {
                     self.state.fresh.push(id);
                 }
             }
+        }
+        if let Some(portfolio) = &mut self.portfolio {
+            portfolio.close_session(&self.state.books);
         }
         if self.limited {
             self.watch(&session, out);
@@ -573,7 +599,7 @@ impl Core {
             self.state.fresh.dedup();
         }
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-        if self.sees_slices || !self.state.venue.answered.is_empty() {
+        if self.prepares || !self.state.venue.answered.is_empty() {
             self.before_decisions(session, interval, out)?;
         }
         for index in 0..self.state.fresh.len() {
@@ -619,6 +645,9 @@ impl Core {
         interval: Interval,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
+        if let Some(untraded) = self.untraded {
+            self.state.fresh.retain(|id| *id != untraded);
+        }
         if !self.state.venue.answered.is_empty() {
             self.wait_for_answers();
         }
@@ -646,9 +675,10 @@ impl Core {
             instruments: &self.setup.instruments,
             limits: &self.limits,
             hours: self.hours_of(&session),
-            portfolio: self.rules.portfolio,
+            targets: self.rules.targets,
             books,
             ledger: &self.state.ledger,
+            untraded: self.untraded,
         };
         let mut decisions = std::mem::take(&mut self.decisions);
         self.numbers.fill(0);

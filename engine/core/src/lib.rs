@@ -35,7 +35,6 @@ mod ledger;
 mod orders;
 mod outbox;
 pub mod policy;
-pub mod portfolio;
 mod position;
 mod pricing;
 pub mod risk;
@@ -43,6 +42,7 @@ mod rules;
 pub mod sizing;
 pub mod slippage;
 pub mod strategy;
+pub mod targets;
 mod terms;
 mod transitions;
 

@@ -5,7 +5,7 @@
 //! - Values that differ by symbol are looked up once, here; the path of a candle indexes vectors.
 
 use crate::input::SessionHours;
-use crate::portfolio::Portfolio;
+use crate::targets::Targets;
 use daybook_config::{
     BpsRange, BuyingPower, ExitsFrom, FillBar, LimitFill, Liquidity, MarketPrice, OffTick, Product, Sequence, Settings,
     StopBasis, StopFill, TradingTime, TrailFrom, TrailTiming, WrongSide,
@@ -55,7 +55,7 @@ pub struct ExchangeRules {
     /// Part of the equity, in percent, that purchases leave in cash.
     pub cash_buffer: Option<Ratio>,
     /// What portfolios trade by.
-    pub portfolio: Portfolio,
+    pub targets: Targets,
     /// Which instruments close in an auction of their own, by instrument; empty where none does.
     pub auctions: Vec<bool>,
     /// When instruments expire; empty where none does.
@@ -131,7 +131,7 @@ impl ExchangeRules {
                 false => settings.exchange_settlement,
             },
             cash_buffer: settings.exchange_cash_buffer_pct,
-            portfolio: Portfolio::of(settings),
+            targets: Targets::of(settings),
             auctions: match &settings.exchange_closing_auction {
                 names if names.is_empty() => Vec::new(),
                 names => instruments.iter().map(|instrument| names.contains(&instrument.symbol)).collect(),

@@ -82,6 +82,9 @@ pub enum CoreError {
     /// The fee schedule does not reach back to a session.
     #[error("{0}")]
     Fees(String),
+    /// A limit has nothing to be worked out from.
+    #[error("{0}")]
+    Limits(String),
     /// A saved state is not of this setup.
     #[error("the saved state does not fit the setup; delete the snapshot, it can be rebuilt")]
     ForeignState,

@@ -27,9 +27,9 @@ use crate::input::SessionHours;
 use crate::ledger::{Book, Ledger};
 use crate::orders::{Order, Requests};
 use crate::policy::{PolicyRunner, momentum};
-use crate::portfolio::Portfolio;
 use crate::risk::{RiskLimits, TradingHours};
 use crate::sizing::{Gauge, Record, Sizing, SizingInput};
+use crate::targets::Targets;
 use daybook_vocabulary::{Candle, Decision, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -135,16 +135,22 @@ pub struct SliceView<'a> {
     /// The hours that the limits allow in this session.
     pub hours: TradingHours,
     /// What portfolios trade by.
-    pub portfolio: Portfolio,
+    pub targets: Targets,
     pub(crate) books: &'a [Book],
     pub(crate) ledger: &'a Ledger,
+    pub(crate) untraded: Option<InstrumentId>,
 }
 
 impl SliceView<'_> {
-    /// The first symbol without a candle at this slice.
+    /// The instruments that are traded, by id: all but the benchmark of the limits.
+    pub fn traded(&self) -> impl Iterator<Item = InstrumentId> + use<> {
+        let untraded = self.untraded;
+        (0..self.instruments.len() as u32).map(InstrumentId).filter(move |id| Some(*id) != untraded)
+    }
+
+    /// The first of them without a candle at this slice.
     pub fn absent(&self) -> Option<&str> {
-        let ids = (0..self.instruments.len()).map(|index| InstrumentId(index as u32));
-        ids.into_iter().find(|id| !self.is_fresh(*id)).map(|id| self.instruments[id.index()].symbol.as_str())
+        self.traded().find(|id| !self.is_fresh(*id)).map(|id| self.instruments[id.index()].symbol.as_str())
     }
 
     /// True for an instrument whose bar closed at this slice.

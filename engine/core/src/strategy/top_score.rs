@@ -14,8 +14,8 @@
 use super::{Parameter, ParameterError, Parameters, SliceView, Strategy, View};
 use crate::exits::{AverageRange, Exit, Level, initial_stop};
 use crate::orders::{Bracket, Level as OrderLevel, Order, OrderRequest, Requests};
-use crate::portfolio::Portfolio;
 use crate::sizing::{Sizing, SizingInput};
+use crate::targets::Targets;
 use daybook_config::{Missing, Rebalance};
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{Candle, Decision, InstrumentId, Label, OrderType, Price, Quantity, Ratio, Side};
@@ -61,7 +61,7 @@ pub struct TopScore {
     plans: Vec<Plan>,
     /// Scores of the present slice; kept so that nothing is allocated.
     ranking: Vec<(i64, InstrumentId)>,
-    portfolio: Portfolio,
+    targets: Targets,
     /// A symbol without a candle, where that ends the run.
     missing: Option<String>,
 }
@@ -108,7 +108,7 @@ impl TopScore {
             seats: vec![seat; instruments],
             plans: vec![Plan::Nothing; instruments],
             ranking: Vec::with_capacity(instruments),
-            portfolio: Portfolio::default(),
+            targets: Targets::default(),
             missing: None,
         })
     }
@@ -147,17 +147,17 @@ impl TopScore {
 
     /// How much to enter with: by the part of the equity that is traded with, and where it goes by cash within that.
     fn size(&self, view: &View<'_>, stop: Price) -> Option<Quantity> {
-        let portfolio = self.portfolio;
-        if portfolio == Portfolio::default() {
+        let targets = self.targets;
+        if targets == Targets::default() {
             return view.size(self.sizing, Some(stop), None);
         }
-        let equity = portfolio.within(view.equity());
+        let equity = targets.within(view.equity());
         let at = SizingInput { stop: Some(stop), ..SizingInput::new(equity, view.last(), view.meta.lot) };
         let quantity = self.sizing.quantity(&at)?;
-        let most = match portfolio.rebalance {
+        let most = match targets.rebalance {
             Rebalance::Snapshot => quantity,
             Rebalance::Incremental | Rebalance::Hybrid => {
-                portfolio.affordable(view.free_cash(), view.last(), view.meta.lot)
+                targets.affordable(view.free_cash(), view.last(), view.meta.lot)
             }
         };
         Some(quantity.min(most)).filter(|quantity| quantity.0 > 0)
@@ -215,15 +215,17 @@ impl Strategy for TopScore {
 
     fn on_slice(&mut self, slice: &SliceView<'_>, _: &mut Vec<(InstrumentId, Decision)>) {
         self.plans.fill(Plan::Nothing);
-        self.portfolio = slice.portfolio;
+        self.targets = slice.targets;
         let open = self.look_at_exits(slice);
-        if self.portfolio.missing != Missing::Skip && slice.fresh.len() < slice.instruments.len() {
-            if self.portfolio.missing == Missing::Error {
-                self.missing = slice.absent().map(str::to_owned);
+        if self.targets.missing != Missing::Skip
+            && let Some(absent) = slice.absent()
+        {
+            if self.targets.missing == Missing::Error {
+                self.missing = Some(absent.to_owned());
             }
             return;
         }
-        if self.portfolio.rebalance == Rebalance::Hybrid && self.is_leaving(slice) {
+        if self.targets.rebalance == Rebalance::Hybrid && self.is_leaving(slice) {
             return;
         }
         let filter = (0..slice.instruments.len()).map(|index| InstrumentId(index as u32));

@@ -12,7 +12,7 @@
 
 use super::{Parameter, ParameterError, Parameters, SliceView, Strategy, View};
 use crate::orders::{OrderRequest, Requests};
-use crate::portfolio::Portfolio;
+use crate::targets::Targets;
 use daybook_config::{Missing, Rebalance};
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{Candle, Decision, InstrumentId, Price, Quantity, Ratio, Side};
@@ -39,7 +39,7 @@ pub struct Weights {
     weights: BTreeMap<String, Ratio>,
     every: u32,
     memory: Memory,
-    portfolio: Portfolio,
+    targets: Targets,
     /// What was decided about each instrument at the present slice.
     plans: Vec<Plan>,
     missing: Option<String>,
@@ -85,7 +85,7 @@ impl Weights {
             weights,
             every: parameters.integer("every", 1..=100_000)?,
             memory: Memory::default(),
-            portfolio: Portfolio::default(),
+            targets: Targets::default(),
             plans: vec![Plan::Nothing; instruments],
             missing: None,
         })
@@ -94,7 +94,7 @@ impl Weights {
     /// The weight of an instrument; nothing for one that is not held here.
     fn weight(&self, slice: &SliceView<'_>, id: InstrumentId) -> Option<Ratio> {
         if self.weights.is_empty() {
-            return Some(Ratio(100 * SCALE / slice.instruments.len().max(1) as i64));
+            return Some(Ratio(100 * SCALE / slice.traded().count().max(1) as i64));
         }
         self.weights.get(&slice.instruments[id.index()].symbol).copied()
     }
@@ -102,7 +102,7 @@ impl Weights {
     /// What brings an instrument to its weight, by the equity of the slice.
     fn change(&self, slice: &SliceView<'_>, id: InstrumentId, weight: Ratio) -> Quantity {
         let lot = slice.instruments[id.index()].lot;
-        self.portfolio.target(slice.equity(), weight, slice.last(id), lot) - slice.position(id)
+        self.targets.target(slice.equity(), weight, slice.last(id), lot) - slice.position(id)
     }
 
     /// What keeps it from deciding: a name that nobody has, or symbols without a candle where they are waited for.
@@ -113,7 +113,7 @@ impl Weights {
             return true;
         }
         let absent = members.iter().find(|(id, _)| !slice.is_fresh(*id));
-        match (absent, self.portfolio.missing) {
+        match (absent, self.targets.missing) {
             (None, _) => false,
             (Some(_), Missing::Skip) => members.iter().all(|(id, _)| !slice.is_fresh(*id)),
             (Some(_), Missing::Wait) => true,
@@ -138,9 +138,8 @@ impl Strategy for Weights {
 
     fn on_slice(&mut self, slice: &SliceView<'_>, _: &mut Vec<(InstrumentId, Decision)>) {
         self.plans.fill(Plan::Nothing);
-        self.portfolio = slice.portfolio;
-        let ids = (0..slice.instruments.len()).map(|index| InstrumentId(index as u32));
-        let members: Vec<_> = ids.filter_map(|id| Some((id, self.weight(slice, id)?))).collect();
+        self.targets = slice.targets;
+        let members: Vec<_> = slice.traded().filter_map(|id| Some((id, self.weight(slice, id)?))).collect();
         if self.is_kept_waiting(slice, &members) {
             return;
         }
@@ -165,7 +164,7 @@ impl Strategy for Weights {
         let changes: Vec<_> = fresh.map(|(id, weight)| (id, weight, self.change(slice, id, weight))).collect();
         let sells = changes.iter().any(|(.., change)| change.0 < 0);
         for (id, weight, change) in changes {
-            self.plans[id.index()] = match self.portfolio.rebalance {
+            self.plans[id.index()] = match self.targets.rebalance {
                 Rebalance::Incremental => Plan::Bring(weight),
                 // Where nothing is sold, what is to be bought is bought at once.
                 Rebalance::Hybrid if change.0 > 0 && sells => Plan::Nothing,
@@ -173,7 +172,7 @@ impl Strategy for Weights {
                 Rebalance::Snapshot | Rebalance::Hybrid => Plan::Trade(change),
             };
         }
-        self.memory.buying = self.portfolio.rebalance == Rebalance::Hybrid && sells;
+        self.memory.buying = self.targets.rebalance == Rebalance::Hybrid && sells;
     }
 
     fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
@@ -182,8 +181,8 @@ impl Strategy for Weights {
             Plan::Nothing => return,
             Plan::Trade(change) => change,
             Plan::Bring(weight) => {
-                let change = self.portfolio.target(view.equity(), weight, price, lot) - view.position();
-                change.min(self.portfolio.affordable(view.free_cash(), price, lot))
+                let change = self.targets.target(view.equity(), weight, price, lot) - view.position();
+                change.min(self.targets.affordable(view.free_cash(), price, lot))
             }
         };
         if view.is_pending() {

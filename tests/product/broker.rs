@@ -1,8 +1,6 @@
 //! The commands that talk to a broker, against the simulated one on this machine: fetch, and a day on paper.
 
-mod broker_world;
-
-use broker_world::{Broker, SYMBOLS, World};
+use crate::broker_world::{Broker, SYMBOLS, World};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;

@@ -2,19 +2,15 @@
 //!
 //! - `DAYBOOK_KILLS` sets the number of kills (default 3), `DAYBOOK_SEED` the seed.
 
+use crate::desk::Desk;
 use serde_json::Value;
-use std::process::Command;
 
 fn drill(more: &[&str]) -> Value {
-    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::new();
     let of = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
     let (kills, seed) = (of("DAYBOOK_KILLS", "3"), of("DAYBOOK_SEED", "7"));
-    let output = Command::new(env!("CARGO_BIN_EXE_daybook"))
-        .args(["drill", "--kills", &kills, "--seed", &seed, "--speed", "2400", "--out", "d", "--format", "json"])
-        .args(more)
-        .current_dir(dir.path())
-        .output()
-        .unwrap();
+    let arguments = ["drill", "--kills", &kills, "--seed", &seed, "--speed", "2400", "--out", "d", "--format", "json"];
+    let output = desk.daybook(&[&arguments[..], more].concat());
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
     assert_eq!((output.status.code(), &report["failure"]), (Some(0), &Value::Null), "{report} {told}");

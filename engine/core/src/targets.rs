@@ -1,4 +1,4 @@
-//! Portfolios: how target weights become quantities.
+//! Targets: how target weights become quantities.
 //!
 //! - A target is a part of the equity, times the headroom, in whole lots: costs fit beside it.
 //! - What is left to buy with is the free cash, times the headroom: a purchase sized by it is not refused for its costs.
@@ -10,7 +10,7 @@ use daybook_vocabulary::{Money, Price, Quantity, Ratio};
 
 /// The settings under `portfolio.`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Portfolio {
+pub struct Targets {
     /// How target weights become orders.
     pub rebalance: Rebalance,
     /// What targets are multiplied by: above zero, one at most.
@@ -19,13 +19,13 @@ pub struct Portfolio {
     pub missing: Missing,
 }
 
-impl Default for Portfolio {
+impl Default for Targets {
     fn default() -> Self {
         Self { rebalance: Rebalance::default(), headroom: Ratio(SCALE), missing: Missing::default() }
     }
 }
 
-impl Portfolio {
+impl Targets {
     /// As the settings say.
     pub const fn of(settings: &Settings) -> Self {
         Self {
@@ -68,13 +68,13 @@ mod tests {
     /// BT-27: headroom 0.998 leaves room for costs of 0.2 %.
     #[test]
     fn targets_and_what_cash_buys() {
-        let portfolio = Portfolio { headroom: "0.998".parse().unwrap(), ..Portfolio::default() };
+        let targets = Targets { headroom: "0.998".parse().unwrap(), ..Targets::default() };
         let (equity, lot) = (Money::from_units(100_000), Quantity::from_units(1));
         let (price, half) = (Price::from_units(100), Ratio(50 * SCALE));
-        assert_eq!(Portfolio::default().target(equity, half, price, lot), Quantity::from_units(500));
-        assert_eq!(portfolio.target(equity, half, price, lot), Quantity::from_units(499));
-        assert_eq!(portfolio.affordable(Money::from_units(1_000), price, lot), Quantity::from_units(9));
-        assert_eq!(portfolio.target(Money(-5), half, price, lot), Quantity::ZERO, "a lost account holds nothing");
-        assert_eq!(portfolio.target(equity, half, Price::ZERO, lot), Quantity::ZERO, "nor does what has no price");
+        assert_eq!(Targets::default().target(equity, half, price, lot), Quantity::from_units(500));
+        assert_eq!(targets.target(equity, half, price, lot), Quantity::from_units(499));
+        assert_eq!(targets.affordable(Money::from_units(1_000), price, lot), Quantity::from_units(9));
+        assert_eq!(targets.target(Money(-5), half, price, lot), Quantity::ZERO, "a lost account holds nothing");
+        assert_eq!(targets.target(equity, half, Price::ZERO, lot), Quantity::ZERO, "nor does what has no price");
     }
 }
