@@ -57,4 +57,4 @@ pub use plan::Plan;
 pub use recorded::{Recorded, RecordedSource};
 pub use rundir::{Conduct, conduct, conduct_prepared, recorded_inputs};
 pub use session::{Progress, Saved, SessionSink, Snapshotting};
-pub use trial::{Trial, trial};
+pub use trial::{Spoken, Trial, trial};
