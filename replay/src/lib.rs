@@ -53,7 +53,7 @@ pub use fork::{ForkOptions, Forked, fork};
 pub use history::{HistorySource, Range};
 pub use kite_book::JournalBook;
 pub use kite_market::KiteMarket;
-pub use plan::Plan;
+pub use plan::{Plan, split};
 pub use recorded::{Recorded, RecordedSource};
 pub use rundir::{Conduct, conduct, conduct_prepared, recorded_inputs};
 pub use session::{Progress, Saved, SessionSink, Snapshotting};
