@@ -222,6 +222,16 @@ impl<T> Default for BySymbol<T> {
 }
 
 impl<T> BySymbol<T> {
+    /// These values.
+    pub(crate) const fn of(values: BTreeMap<String, T>) -> Self {
+        Self(values)
+    }
+
+    /// Symbols with their values, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.0.iter().map(|(symbol, value)| (symbol.as_str(), value))
+    }
+
     /// The symbol's own value, where it has one.
     pub fn get(&self, symbol: &str) -> Option<&T> {
         self.0.get(symbol)

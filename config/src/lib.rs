@@ -14,6 +14,7 @@ mod calendar_file;
 mod commission;
 mod error;
 mod exchange;
+pub mod exposures;
 pub mod fees;
 pub mod learn;
 mod nearest;
@@ -33,6 +34,7 @@ pub use exchange::{
     BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, ProtectiveStop,
     Reconcile, Sequence, Symbols, TradingTime, TrailFrom, Venue, WrongSide,
 };
+pub use exposures::{Loadings, Sector, Span};
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
 pub use rewrite::set_in_file;

@@ -12,6 +12,7 @@ use crate::exchange::{
     BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, ProtectiveStop,
     Reconcile, Sequence, Symbols, TradingTime, TrailFrom, Venue, WrongSide,
 };
+use crate::exposures::{Loadings, Sector, Span};
 use crate::fees::FeeSchedule;
 use crate::learn::{Dates, Device, Draws, Lookbacks, Reward, Timeframes};
 use crate::nearest::nearest;
@@ -174,6 +175,45 @@ settings! {
     "risk.max_leverage" risk_max_leverage: Option<Ratio> = "none", Results,
         "Largest sum of longs and shorts in multiples of the equity.",
         expects "a number above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.max_sector_pct" risk_max_sector_pct: Option<Ratio> = "none", Results,
+        "Largest share of the equity in one sector, longs and shorts together, in percent; a symbol without sector is refused.",
+        expects "a percentage above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.sectors" risk_sectors: BySymbol<Sector> = "none", Results,
+        "Sectors of symbols.",
+        expects "SYMBOL:sector, several with commas such as TCS:Information Technology, or none";
+    "risk.sector_file" risk_sector_file: Option<PathBuf> = "none", Surroundings,
+        "The same from a CSV file with columns symbol and sector (or industry); the run's header has the table itself.",
+        expects "the path of a CSV file (~ is not expanded), or none";
+    "risk.max_factor" risk_max_factor: BySymbol<Span> = "none", Results,
+        "Exposures to factors that are allowed: the sum of weights in the equity times loadings.",
+        expects "FACTOR:LOW..HIGH or FACTOR:N for -N..N, several with commas such as momentum:-0.5..0.8, or none";
+    "risk.factors" risk_factors: BySymbol<Loadings> = "none", Results,
+        "Loadings of symbols on factors.",
+        expects "SYMBOL:factor=loading;factor=loading, several with commas, or none";
+    "risk.factor_file" risk_factor_file: Option<PathBuf> = "none", Surroundings,
+        "The same from a CSV file with the column symbol and one column a factor; the run's header has the table itself.",
+        expects "the path of a CSV file (~ is not expanded), or none";
+    "risk.benchmark" risk_benchmark: Option<String> = "none", Results,
+        "Symbol of the journal that betas are measured against: it is heard and never traded.",
+        expects "a symbol such as NIFTY50, or none";
+    "risk.min_beta" risk_min_beta: Option<Ratio> = "none", Results,
+        "Lowest beta of the positions against risk.benchmark, over the last risk.history_sessions.",
+        expects "a number, or none";
+    "risk.max_beta" risk_max_beta: Option<Ratio> = "none", Results,
+        "Highest beta of the positions against risk.benchmark.",
+        expects "a number, or none";
+    "risk.max_var_pct" risk_max_var_pct: Option<Ratio> = "none", Results,
+        "Largest value at risk of a session in percent of the equity, by what the positions would have made in past sessions.",
+        expects "a percentage above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.max_cvar_pct" risk_max_cvar_pct: Option<Ratio> = "none", Results,
+        "Largest mean of the losses beyond the value at risk, in percent of the equity.",
+        expects "a percentage above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.var_confidence_pct" risk_var_confidence_pct: u32 = "95", Results,
+        "Confidence of the value at risk, in percent.",
+        expects "a whole number from 50 to 99" if |percent| (50..=99).contains(percent);
+    "risk.history_sessions" risk_history_sessions: u32 = "20", Results,
+        "Past sessions that value at risk and beta are worked out from; entries wait until there are so many.",
+        expects "a whole number from 2 to 250" if |sessions| (2..=250).contains(sessions);
     "risk.margin_pct" risk_margin_pct: Option<Ratio> = "none", Results,
         "Margin in percent of what is held, long or short (intraday MIS: 20); none: longs are paid in full.",
         expects "a percentage above 0 and at most 100, or none"

@@ -299,8 +299,12 @@ pub(crate) fn take_up<S: Sink>(
 ) -> Result<(Core, Told), ReplayError> {
     let first = &stages.first().expect("a fork takes something up").plan;
     let mut source = prepared.told(first)?;
-    let mut core = first.core(&prepared.selection, &prepared.filter, prepared.range)?;
     let mut plans = stages.iter().skip(1).map(|stage| &stage.plan).chain([after]);
+    // Limits that come later look back beyond the fork.
+    let sessions = |plan: &Plan| Ok(plan.portfolio(&prepared.selection)?.map_or(0, |limits| limits.looks_back_at()));
+    let sessions = plans.clone().map(sessions).collect::<Result<Vec<_>, ReplayError>>()?;
+    let core = first.core(&prepared.selection, &prepared.filter, prepared.range)?;
+    let mut core = core.that_remembers(sessions.into_iter().max().unwrap_or(0));
     // Every plan's strategy learns the bars from the first on, whenever its turn comes.
     let setup = |plan: &Plan| plan.setup(&prepared.selection, &prepared.filter, prepared.range);
     let mut waiting: VecDeque<Setup> = plans.clone().map(setup).collect::<Result<_, _>>()?;

@@ -10,13 +10,13 @@ use crate::listed;
 use crate::winner::Trust;
 use daybook_config::settings::{KEYS, Scope};
 use daybook_config::{Calendar, FeeSchedule, Settings, Venue};
-use daybook_core::risk::RiskLimits;
+use daybook_core::risk::{PortfolioLimits, RiskLimits};
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
-use daybook_core::{Core, ExchangeRules, Setup};
+use daybook_core::{Core, CoreError, ExchangeRules, Setup};
 use daybook_vocabulary::{Hash, InputFilter, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Strategy, parameters and settings of a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +63,9 @@ struct Written {
 
 impl Plan {
     /// Checks the strategy's name and parameters.
-    pub fn new(name: &str, given: &BTreeMap<String, String>, settings: Settings) -> Result<Self, ReplayError> {
+    pub fn new(name: &str, given: &BTreeMap<String, String>, mut settings: Settings) -> Result<Self, ReplayError> {
+        // A header names no path: what a table says goes into it whole.
+        settings.take_in_tables()?;
         if name == LEARNED {
             return Self::learned(given, settings);
         }
@@ -171,7 +173,10 @@ impl Plan {
     pub fn with(&self, changes: &[(String, String)], fixed: &[&str]) -> Result<Self, String> {
         let mut written: Written = serde_json::from_str(&self.written()).map_err(|error| error.to_string())?;
         for (key, value) in changes {
-            if fixed.contains(&key.as_str()) {
+            let inlined =
+                daybook_config::exposures::inlined(key, Path::new(value)).map_err(|error| error.to_string())?;
+            let (key, value) = inlined.as_ref().map_or((key.as_str(), value), |(key, table)| (*key, table));
+            if fixed.contains(&key) {
                 return Err(format!("what has happened so far depends on {key}; it cannot change on the way"));
             }
             let setting = KEYS.iter().find(|known| known.name == key && known.scope == Scope::Results);
@@ -245,11 +250,16 @@ impl Plan {
         let limits = RiskLimits::of(&self.settings, zone);
         let rules = ExchangeRules::of(&self.settings, &selection.instruments, zone);
         let core = core.with_slippage(self.settings.exchange_slippage).with_risk(limits).with_exchange(rules);
-        let core = core.with_keeper(self.settings.risk_protective_stop);
+        let core = core.with_portfolio(self.portfolio(selection)?).with_keeper(self.settings.risk_protective_stop);
         Ok(match self.settings.live_venue {
             Venue::Simulated => core,
             Venue::Broker => core.with_broker(self.settings.live_reconcile),
         })
+    }
+
+    /// Limits on the portfolio as a whole; nothing where none is set.
+    pub fn portfolio(&self, selection: &Selection) -> Result<Option<PortfolioLimits>, ReplayError> {
+        Ok(PortfolioLimits::of(&self.settings, &selection.instruments).map_err(CoreError::Limits)?)
     }
 
     /// Candles of the input that the warm-up of a bounded range takes: bars of the strategy's timeframe, in candles.

@@ -23,7 +23,7 @@ use crate::input::{Body, Input, SessionHours};
 use crate::ledger::{Book, Holdings, Ledger};
 use crate::orders::Requests;
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
-use crate::risk::{RiskLimits, RiskState};
+use crate::risk::{Portfolio, RiskLimits, RiskState};
 use crate::rules::ExchangeRules;
 use crate::slippage::{self, Slippage};
 use crate::strategy::{SliceView, Strategy, View};
@@ -126,6 +126,9 @@ pub enum CoreError {
     /// The fee schedule does not reach back to a session.
     #[error("{0}")]
     Fees(String),
+    /// A limit has nothing to be worked out from.
+    #[error("{0}")]
+    Limits(String),
     /// A saved state is not of this setup.
     #[error("the saved state does not fit the setup; delete the snapshot, it can be rebuilt")]
     ForeignState,
@@ -187,6 +190,10 @@ pub struct Core {
     limits: RiskLimits,
     /// A limit is set; without one nothing is remembered for them.
     limited: bool,
+    /// What limits on the portfolio as a whole look at, where there are any. Its history is state.
+    portfolio: Option<Box<Portfolio>>,
+    /// The benchmark: it is heard, and nobody decides about it.
+    untraded: Option<InstrumentId>,
     /// Something other than cash held back says what a fill may open.
     judges_fills: bool,
     /// How the impact of our own fills fades, where the slippage model says that it lasts.
@@ -201,6 +208,8 @@ pub struct Core {
     reconcile: Reconcile,
     /// The strategy decides about all instruments of a slice at once.
     sees_slices: bool,
+    /// Something comes before the decisions of a slice.
+    prepares: bool,
     rates: Option<Rates>,
     state: State,
     requests: Requests,
@@ -236,6 +245,7 @@ impl Core {
         };
         Self {
             sees_slices: setup.strategy.sees_slices(),
+            prepares: setup.strategy.sees_slices(),
             setup,
             slippage: None,
             rules: ExchangeRules::default(),
@@ -243,6 +253,8 @@ impl Core {
             acts: false,
             limits: RiskLimits::default(),
             limited: false,
+            portfolio: None,
+            untraded: None,
             judges_fills: false,
             fade: None,
             keeps: false,
@@ -360,6 +372,7 @@ impl Core {
             return Err(CoreError::ForeignState);
         }
         let (state, strategy): (State, _) = postcard::take_from_bytes(bytes).map_err(|_| CoreError::ForeignState)?;
+        let strategy = self.load_portfolio(strategy)?;
         let fits = state.books.len() == self.setup.instruments.len()
             && state.ledger.start == self.setup.cash
             && state.seats.len() == self.state.seats.len();
@@ -384,6 +397,7 @@ impl Core {
             std::mem::swap(&mut setup.strategy, &mut self.setup.strategy);
         }
         self.sees_slices = setup.strategy.sees_slices();
+        self.prepares = self.sees_slices || self.untraded.is_some();
         self.setup = setup;
         self.rates = self.state.session.map(|session| self.rates_of(session.date)).transpose()?;
         self.prove();
@@ -393,7 +407,19 @@ impl Core {
     fn write_state(&self, out: &mut Vec<u8>) {
         let state = postcard::to_extend(&self.state, std::mem::take(out)).expect("the state is plain data");
         *out = state;
+        if let Some(history) = self.portfolio.as_ref().and_then(|portfolio| portfolio.saved()) {
+            *out = postcard::to_extend(&history, std::mem::take(out)).expect("a history is plain data");
+        }
         self.setup.strategy.save(out);
+    }
+
+    /// Takes the history that stands before the strategy's part, where limits look back; hands the rest back.
+    fn load_portfolio<'a>(&mut self, saved: &'a [u8]) -> Result<&'a [u8], CoreError> {
+        let Some(portfolio) = self.portfolio.as_mut().filter(|portfolio| portfolio.is_saved()) else {
+            return Ok(saved);
+        };
+        let (history, rest) = postcard::take_from_bytes(saved).map_err(|_| CoreError::ForeignState)?;
+        if portfolio.restore(history) { Ok(rest) } else { Err(CoreError::ForeignState) }
     }
 
     fn rates_of(&self, date: Date) -> Result<Rates, CoreError> {
@@ -443,6 +469,9 @@ impl Core {
                     self.state.fresh.push(id);
                 }
             }
+        }
+        if let Some(portfolio) = &mut self.portfolio {
+            portfolio.close_session(&self.state.books);
         }
         if self.limited {
             self.watch(&session, out);
@@ -607,7 +636,7 @@ impl Core {
             self.state.fresh.dedup();
         }
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-        if self.sees_slices || !self.state.venue.answered.is_empty() {
+        if self.prepares || !self.state.venue.answered.is_empty() {
             self.before_decisions(session, interval, out);
         }
         for index in 0..self.state.fresh.len() {
@@ -643,6 +672,9 @@ impl Core {
     /// that decides across instruments looks at all of the slice.
     #[inline(never)]
     fn before_decisions(&mut self, session: SessionHours, interval: Interval, out: &mut Outbox) {
+        if let Some(untraded) = self.untraded {
+            self.state.fresh.retain(|id| *id != untraded);
+        }
         if !self.state.venue.answered.is_empty() {
             self.wait_for_answers();
         }

@@ -6,6 +6,7 @@
 
 use super::changes::ends_with_session;
 use super::trades::{Leg, round_trip};
+use super::watch::Denied;
 use super::{Core, CoreError};
 use crate::exchange::{Phase, trade_price};
 use crate::input::SessionHours;
@@ -469,10 +470,10 @@ impl Core {
         trade.price = self.slipped(&trade, order)?;
         let mut charges = self.charges(&trade, order);
         let refused = self.refuses(&trade, order, charges.total());
-        if let Some(reason) = refused {
+        if let Some(denied) = refused {
             let closing = self.payable(&trade, order);
             if closing.is_zero() || order.time_in_force == TimeInForce::Fok {
-                self.cancel_rest(&trade, order, reason, out);
+                self.cancel_rest(&trade, order, denied, out);
                 return Some(Trade { quantity: Quantity::ZERO, ..trade });
             }
             trade.quantity = closing;
@@ -483,8 +484,8 @@ impl Core {
             self.leave_trace(&trade, order);
         }
         self.book_fill(trade, charges, order, out);
-        if let Some(reason) = refused {
-            self.cancel_rest(&trade, order, reason, out);
+        if let Some(denied) = refused {
+            self.cancel_rest(&trade, order, denied, out);
         }
         Some(trade)
     }
@@ -564,17 +565,23 @@ impl Core {
 
     /// Why what a fill would open may not be opened: it cannot be paid, or a limit does not allow it.
     #[inline]
-    fn refuses(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Label> {
+    fn refuses(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Denied> {
         if self.judges_fills || !self.state.risk.locks.is_empty() {
             return self.limits_refuse(trade, order, fees);
         }
         let position = &self.state.books[trade.id.index()].position;
         let (needed, freed) = Ledger::need(position, order.side, trade.quantity, trade.price);
         let payable = needed.is_zero() || needed + fees <= self.state.ledger.free() + order.reserved + freed;
-        (!payable).then_some(Label::new("insufficient-cash"))
+        (!payable).then(|| Denied::for_want_of("insufficient-cash"))
     }
 
-    fn cancel_rest(&mut self, trade: &Trade, order: &mut Order, reason: Label, out: &mut Outbox) {
+    /// What may not be opened is cancelled; a limit that says so gives its numbers.
+    #[cold]
+    fn cancel_rest(&mut self, trade: &Trade, order: &mut Order, denied: Denied, out: &mut Outbox) {
+        let Denied { reason, refusal } = denied;
+        if let Some(refusal) = refusal {
+            out.push(trade.id, Conclusion::Verdict(refused(trade.cause, order.id, refusal)));
+        }
         end_order(trade.id, trade.cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
     }
 

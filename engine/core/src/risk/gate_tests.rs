@@ -53,6 +53,7 @@ impl Account {
             instrument: InstrumentId(0),
             hours: self.limits.hours(&session, Interval::MINUTE, Nanos::MAX),
             now: self.now,
+            portfolio: None,
         };
         let judged = self.limits.is_any() || self.state.lock().is_some();
         let risk = judged.then_some(risk);
