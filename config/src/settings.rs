@@ -20,7 +20,7 @@ use crate::learn::{Dates, Device, Draws, Lookbacks, Reward, Timeframes};
 use crate::nearest::nearest;
 use crate::profile::Profile;
 use crate::slippage::SlippageModel;
-use crate::sources::{Entry, Sources, looks_secret};
+use crate::sources::{Entry, PREFIX, Sources, looks_secret};
 use crate::time_of_day::TimeOfDay;
 use crate::value::Value;
 use daybook_vocabulary::decimal::SCALE;
@@ -686,12 +686,17 @@ fn contradicts(settings: &Settings, key: &str, expected: String, origin: String)
 }
 
 fn unknown_key(name: String, origin: &Origin) -> ConfigError {
-    let hint = match origin {
-        Origin::Environment(_) | Origin::Dotenv(..) => {
+    // A key without its table is more often left out than misspelt.
+    let bare = name.strip_prefix(PREFIX).unwrap_or(&name).to_ascii_lowercase();
+    let whole = KEYS.iter().map(|key| key.name).find(|key| key.split_once('.').is_some_and(|(_, last)| last == bare));
+    let hint = match (origin, whole) {
+        (Origin::Environment(_) | Origin::Dotenv(..), Some(key)) => Some(crate::sources::variable(key)),
+        (Origin::Environment(_) | Origin::Dotenv(..), None) => {
             let variables: Vec<String> = KEYS.iter().map(|key| crate::sources::variable(key.name)).collect();
             nearest(&name, variables.iter().map(String::as_str)).map(str::to_owned)
         }
-        _ => nearest(&name, KEYS.iter().map(|key| key.name)).map(str::to_owned),
+        (_, Some(key)) => Some(key.to_owned()),
+        (_, None) => nearest(&name, KEYS.iter().map(|key| key.name)).map(str::to_owned),
     };
     let hint = hint.map(|known| format!(": did you mean '{known}'?")).unwrap_or_default();
     ConfigError::UnknownKey { key: name, origin: origin.to_string(), hint }

@@ -86,6 +86,11 @@ fn an_unknown_key_is_refused_wherever_it_is_written() {
     assert!(message.contains("environment DAYBOOK_SNAPSHOT_EVRY") && message.contains("'DAYBOOK_SNAPSHOT_EVERY'"));
     let message = refused(Sources { overrides: pairs(&[("timeframe", "5m")]), ..Sources::default() });
     assert!(message.contains("(command line): did you mean 'engine.timeframe'?"), "{message}");
+    // RL-03: a key without its table is told its whole name.
+    let message = refused(Sources { overrides: pairs(&[("trailing_stop_r", "1")]), ..Sources::default() });
+    assert!(message.contains("did you mean 'risk.trailing_stop_r'?"), "{message}");
+    let message = refused(Sources { environment: pairs(&[("DAYBOOK_HOLDOUT", "none")]), ..Sources::default() });
+    assert!(message.contains("did you mean 'DAYBOOK_LEARN_HOLDOUT'?"), "{message}");
     let message = refused(Sources { overrides: pairs(&[("zzzzzzzzzz", "5m")]), ..Sources::default() });
     assert!(!message.contains("did you mean") && message.contains("config show"), "{message}");
 }

@@ -35,8 +35,7 @@ const AT_A_BROKER: &[(&str, &str)] =
 
 /// Mode and settings of a command line.
 pub fn settings_of(cli: &Cli, arguments: &Trade) -> Result<(Mode, Settings), Box<dyn Error>> {
-    let mut overrides: Vec<(String, String)> =
-        arguments.set.iter().filter(|(key, _)| key.contains('.')).cloned().collect();
+    let (_, mut overrides) = daybook_replay::split(&arguments.strategy, &arguments.set);
     overrides.extend(arguments.profile.iter().map(|profile| ("profile".to_owned(), profile.clone())));
     let resolved = super::super::settings(cli, overrides.clone())?;
     let mode = match (arguments.paper, resolved.settings.paper_trading) {
