@@ -212,7 +212,7 @@ pub struct Trade {
     /// The strategy; `backtest --strategy help` lists them.
     #[arg(long, value_name = "NAME")]
     pub strategy: String,
-    /// A parameter of the strategy, or a setting by its dotted name.
+    /// A parameter of the strategy, or a setting, by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Symbols, separated by commas.
@@ -301,7 +301,7 @@ pub struct Backtest {
     /// The strategy; `--strategy help` alone lists them.
     #[arg(long, value_name = "NAME", required_unless_present = "like")]
     pub strategy: Option<String>,
-    /// A parameter of the strategy, or a setting by its dotted name.
+    /// A parameter of the strategy, or a setting, by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Symbols, separated by commas; all when not given.
@@ -617,7 +617,7 @@ pub struct SetValue {
 /// Arguments of `config show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// A setting by its dotted name.
+    /// A setting by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
 }

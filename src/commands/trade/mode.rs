@@ -55,8 +55,7 @@ fn account_after(cli: &Cli, before: &Path) -> Result<Vec<(String, String)>, Box<
 
 /// Mode and settings of a command line.
 pub fn settings_of(cli: &Cli, arguments: &Trade) -> Result<(Mode, Settings), Box<dyn Error>> {
-    let mut overrides: Vec<(String, String)> =
-        arguments.set.iter().filter(|(key, _)| key.contains('.')).cloned().collect();
+    let (_, mut overrides) = daybook_replay::split(&arguments.strategy, &arguments.set);
     overrides.extend(arguments.profile.iter().map(|profile| ("profile".to_owned(), profile.clone())));
     if let Some(before) = &arguments.after {
         overrides.extend(account_after(cli, before)?);

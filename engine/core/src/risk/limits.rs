@@ -49,6 +49,10 @@ pub struct RiskLimits {
     /// Margin in percent of the value of longs and shorts alike (MIS: 20). Without it a long is paid in full and a
     /// short locks what it received and as much again.
     pub margin_pct: Option<Ratio>,
+    /// Margin that longs must keep, in percent; `margin_pct` where it is not set.
+    pub maintenance_pct: Option<Ratio>,
+    /// The same of shorts; as longs where it is not set.
+    pub short_maintenance_pct: Option<Ratio>,
     /// Most orders, modifications and cancels in any minute.
     pub max_orders_per_minute: Option<u32>,
     /// Least time between two orders that enter, in milliseconds.
@@ -102,6 +106,8 @@ impl RiskLimits {
             max_net: settings.risk_max_net,
             max_leverage: settings.risk_max_leverage,
             margin_pct: settings.risk_margin_pct,
+            maintenance_pct: settings.risk_maintenance_pct,
+            short_maintenance_pct: settings.risk_short_maintenance_pct,
             max_orders_per_minute: settings.risk_max_orders_per_minute,
             order_min_interval_ms: settings.risk_order_min_interval_ms,
             daily_max_loss: settings.risk_daily_max_loss,
