@@ -212,7 +212,7 @@ pub struct Trade {
     /// The strategy; `backtest --strategy help` lists them.
     #[arg(long, value_name = "NAME")]
     pub strategy: String,
-    /// A parameter of the strategy, or a setting by its dotted name.
+    /// A parameter of the strategy, or a setting, by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Symbols, separated by commas.
@@ -224,6 +224,9 @@ pub struct Trade {
     /// Journals of history that warm the strategy up before the open; without one it begins with the day's first bars.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
+    /// The session before this one, ended and flat: its equity is the cash, and a drawdown goes on from its peak.
+    #[arg(long, value_name = "RUN")]
+    pub after: Option<PathBuf>,
     /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -298,7 +301,7 @@ pub struct Backtest {
     /// The strategy; `--strategy help` alone lists them.
     #[arg(long, value_name = "NAME", required_unless_present = "like")]
     pub strategy: Option<String>,
-    /// A parameter of the strategy, or a setting by its dotted name.
+    /// A parameter of the strategy, or a setting, by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Symbols, separated by commas; all when not given.
@@ -614,7 +617,7 @@ pub struct SetValue {
 /// Arguments of `config show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// A setting by its dotted name.
+    /// A setting by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
 }

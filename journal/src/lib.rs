@@ -149,7 +149,7 @@ pub use journal::{Follow, Journal};
 pub use merge::Merge;
 pub use options::{Head, Options, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use recovery::Recovery;
-pub use seal::{PublicKey, SEAL_BYTES, Seal, SealKey};
+pub use seal::{PublicKey, SEAL_BYTES, SIGNATURE_BYTES, Seal, SealKey};
 pub use segment::{FORMAT_VERSION, SEGMENT_HEADER_BYTES};
 pub use sidecar::Run;
 pub use snapshots::Snapshots;

@@ -82,7 +82,7 @@ fn what_is_wrong_at_home_is_said_before_anyone_is_asked() {
     refused_live(&learned, &["winner", "No such file"]);
     std::fs::create_dir(world.path("winner")).unwrap();
     world.write("winner/metrics.json", "{}");
-    refused_live(&learned, &["winner/metrics.json", "promote a model again"]);
+    refused_live(&learned, &["winner/metrics.json", "promote the model again"]);
 }
 
 /// Wrong credentials, and a real broker without any: one line that says what to set.

@@ -80,6 +80,7 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     let evaluated: Value = serde_json::from_str(&text).expect("one JSON object");
     assert!(evaluated["comparison"]["others"].as_array().is_some_and(|others| others.len() == 4));
     assert_eq!(evaluated["uses"], 1);
+    is_measured_by_its_confidence(&desk, &evaluated);
     desk.works(&["promote", "--model", "whole", "--winner", "winner"]);
     assert_eq!(desk.daybook(&["promote", "--model", "whole", "--winner", "winner"]).status.code(), Some(1), "RL-21");
 
@@ -117,6 +118,87 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     bytes[last] ^= 1;
     std::fs::write(&file, bytes).expect("written");
     desk.fails(&[&trade[..], &["--set", "model=elsewhere", "--out", "other"]].concat(), &["content hash", &hash]);
+}
+
+/// RL-24: what confidence is stands in the model's record; how often it was right, and what right means, in evaluation,
+/// journal and report.
+fn is_measured_by_its_confidence(desk: &Desk, evaluated: &Value) {
+    let [words, entries] = evaluated["comparison"]["calibration"].as_array().expect("tables").as_slice() else {
+        panic!("{evaluated}")
+    };
+    let decisions: u64 =
+        evaluated["comparison"]["model"]["actions"].as_array().into_iter().flatten().filter_map(Value::as_u64).sum();
+    for (table, at_most) in
+        [(words, decisions), (entries, evaluated["comparison"]["model"]["trades"].as_u64().unwrap_or(0))]
+    {
+        let bins = table["bins"].as_array().expect("bins");
+        let judged: u64 = bins.iter().filter_map(|bin| bin["count"].as_u64()).sum();
+        assert!(
+            judged > at_most / 2 && judged <= at_most && table["count"] == judged,
+            "{judged} of {at_most}: {table}"
+        );
+        assert!(table["right_means"].as_str().is_some_and(|text| text.contains("charges")), "{table}");
+        for bin in bins {
+            let [low, high, mean, right] =
+                ["low", "high", "confidence", "right"].map(|key| bin[key].as_f64().expect(key));
+            assert!(low > 0.333 && low <= mean && mean <= high && high <= 1.0 && (0.0..=1.0).contains(&right), "{bin}");
+        }
+    }
+    assert_eq!(words["right"].as_f64().map(|share| (0.05..0.95).contains(&share)), Some(true), "{words}");
+    let told = desk.works(&["journal", "cat", "whole/journal", "--kind", "evaluation", "--format", "json"]);
+    assert!(told.contains("expected_error") && told.contains("right_means"), "{told}");
+    assert!(desk.text("whole/report.html").contains("how often it is right"));
+    let model = Model::read(&desk.path("whole/model.safetensors")).expect("a model");
+    assert_eq!(model.facts.lineage["confidence"], "softmax of q 1");
+}
+
+/// RL-21, RL-22: what is signed is what the training's journal says was measured; a record that was changed afterwards
+/// decides nowhere, while any model can still be tried by its own name.
+#[test]
+fn only_what_was_measured_is_signed() {
+    let desk = desk();
+    train(&desk, &["--steps", "2", "--threads", "1", "--out", "model"]);
+    desk.works(&["evaluate", "--model", "model", "--journal", "m"]);
+    let promote = ["promote", "--model", "model", "--winner", "winner"];
+    let good = String::from_utf8(desk.bytes("model/evaluation.json")).expect("text");
+    let evaluated: Value = serde_json::from_str(&good).expect("JSON");
+    let earned = format!("\"avg_reward\": {}", evaluated["record"]["avg_reward"]);
+    let better = "\"avg_reward\": 9.5";
+    for changed in
+        [good.replacen(&earned, better, 1), good.replace(&earned, better), good.replace("\"mae_r\"", "\"x\"")]
+    {
+        assert_ne!(changed, good);
+        std::fs::write(desk.path("model/evaluation.json"), changed).expect("written");
+        desk.fails(&promote, &["model/evaluation.json", "daybook evaluate"]);
+    }
+    assert!(!desk.path("winner").exists());
+    std::fs::write(desk.path("model/evaluation.json"), &good).expect("written");
+    desk.works(&promote);
+    let metrics = String::from_utf8(desk.bytes("winner/metrics.json")).expect("text");
+    assert!(metrics.contains(&earned) && metrics.contains("\"signature\""), "{metrics}");
+    std::fs::write(desk.path("winner/metrics.json"), metrics.replace(&earned, better)).expect("written");
+    let trade = |model: &str| {
+        let set = format!("model={model}");
+        let range = ["--from", "2024-03-01", "--to", "2024-03-05", "--out", "run", "--set", &set];
+        let words = [&["backtest", "--journal", "m", "--strategy", "learned"][..], &range].concat();
+        words.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let [changed, own] = ["winner", "model"].map(trade);
+    fn words(of: &[String]) -> Vec<&str> {
+        of.iter().map(String::as_str).collect()
+    }
+    desk.fails(&words(&changed), &["winner/metrics.json", "changed after the promotion"]);
+    desk.fails(&promote, &["winner/metrics.json", "changed after the promotion"]);
+    desk.works(&words(&own));
+    // A fork may take another model; a winner is believed there like everywhere.
+    let frames = desk.works(&["journal", "cat", "run", "--kind", "decision", "--format", "json", "--limit", "9"]);
+    let at: Value = serde_json::from_str(frames.lines().last().expect("a decision")).expect("JSON");
+    let at = at["seq"].as_u64().expect("a number").to_string();
+    let fork = ["fork", "run", "--at", &at, "--out", "forked", "--set", "model=winner"];
+    desk.fails(&fork, &["winner/metrics.json", "changed after the promotion"]);
+    std::fs::write(desk.path("winner/metrics.json"), metrics).expect("written");
+    desk.works(&fork);
+    assert!(desk.works(&["audit", "forked"]).starts_with("equal"));
 }
 
 /// Phases: what one leaves the next uses; without it, or where it is damaged, the same is made again.

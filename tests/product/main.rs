@@ -19,3 +19,4 @@ mod learner;
 mod parity;
 mod simulate;
 mod spine;
+mod winner;
