@@ -142,7 +142,7 @@ pub enum JournalError {
         dir: PathBuf,
     },
     /// The reserve segment is used up, or there never was one.
-    #[error("the reserve of {} cannot take this frame: {reason}; free disk space and open the journal again", dir.display())]
+    #[error("the disk is full and the reserve of {} takes nothing more: {reason}; free disk space and run the command again, what was written is kept", dir.display())]
     NoReserve {
         /// The journal.
         dir: PathBuf,
@@ -196,6 +196,11 @@ impl JournalError {
 
     pub(crate) fn damaged(file: &Path, offset: u64, seq: u64, reason: impl Into<String>) -> JournalError {
         JournalError::Damaged { file: file.to_owned(), offset, seq, reason: reason.into() }
+    }
+
+    /// A full disk by its name, for a journal that is being opened: there is no batch to save.
+    pub(crate) fn in_words(self, dir: &Path) -> JournalError {
+        if self.is_full() { JournalError::DiskFull { dir: dir.to_owned() } } else { self }
     }
 
     /// True where the disk, or a quota on it, is full.

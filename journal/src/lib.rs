@@ -23,7 +23,7 @@
 //! # The rooms
 //! | to | go to |
 //! |---|---|
-//! | write | [`Writer`]: `append`, `commit`, `sync`, `commit_durable`, `append_reserved`, `seal`, `close` |
+//! | write | [`Writer`]: `append`, `commit`, `sync`, `commit_durable`, `append_reserved`, `seal`, `close`, `close_for_good` |
 //! | read | [`Journal`], [`Cursor`], [`Merge`], [`Follow`], [`Headers`] |
 //! | find | [`Journal::frame`], [`Journal::runs`], [`Journal::seek_time`], [`Index`] and [`catch_up`] |
 //! | trust | [`verify`], [`Seal`], [`SealKey`], [`PublicKey`] |
@@ -149,7 +149,7 @@ pub use journal::{Follow, Journal};
 pub use merge::Merge;
 pub use options::{Head, Options, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use recovery::Recovery;
-pub use seal::{PublicKey, SEAL_BYTES, Seal, SealKey};
+pub use seal::{PublicKey, SEAL_BYTES, SIGNATURE_BYTES, Seal, SealKey};
 pub use segment::{FORMAT_VERSION, SEGMENT_HEADER_BYTES};
 pub use sidecar::Run;
 pub use snapshots::Snapshots;

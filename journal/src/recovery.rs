@@ -16,6 +16,9 @@
 //! 3. older segments that lie behind D are removed; *crash*: as 2, whichever remain.
 //! 4. the tail behind D is zeroed and synced; *crash*: as 2, the half-zeroed tail does not count.
 //! 5. the high-water says V, durable. Then the first append.
+//!
+//! A segment that was left behind gives its preallocated rest back, so that a hundred crashes do not cost a hundred
+//! segments. What it gives back holds zeros, and it keeps its length.
 
 use crate::archive::stub_in;
 use crate::batch::Batch;
@@ -247,6 +250,7 @@ fn settle(
         let file = storage.open(path, true).map_err(JournalError::io("open", path))?;
         recovery.bytes_cut += zero_tail(file.as_ref(), path, *end)?;
         trim_short(file.as_ref(), &found.segments[*index], *end)?;
+        release(file.as_ref(), path, *end)?;
     }
     if repeated && let Some(copied) = copied {
         return Ok(copied);
@@ -258,9 +262,18 @@ fn settle(
         recovery.cut_at = Some(cut_at(found));
     }
     Ok(match copied {
-        Some(copied) => copied,
+        Some(copied) => {
+            release(file.as_ref(), &segment.path, kept.offset)?;
+            copied
+        }
         None => (file, segment.header.clone(), kept),
     })
+}
+
+/// A segment that nothing is added to any more owns no more than it holds. Its length stays: whoever has mapped it before
+/// reads zeros and not a signal.
+fn release(file: &dyn StorageFile, path: &Path, end: u64) -> Result<()> {
+    file.release(end).map_err(JournalError::io("trim", path))
 }
 
 fn cut_at(found: &Survey) -> String {

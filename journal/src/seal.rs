@@ -8,6 +8,8 @@
 //! - Whoever kept a seal detects any change, deletion, reordering or truncation of what it covers (P7).
 //! - A seal takes no seq and is outside the content chain: sealing changes no hash.
 //! - The key file is 0600, made on first use; the secret never leaves it.
+//! - The same key signs statements of other parts (a winner's record): under a preamble of their own, so that a statement
+//!   is never a seal and a seal never a statement.
 //! - Must never: print or serialise the secret key.
 
 use crate::chain::Hash;
@@ -24,6 +26,10 @@ pub const SEAL_BYTES: usize = 208;
 pub(crate) const SEAL_SUFFIX: &str = ".seal";
 const MAGIC: &[u8; 8] = b"daybseal";
 const SIGNED_BYTES: usize = SEAL_BYTES - 64;
+/// Bytes of the signature of a statement.
+pub const SIGNATURE_BYTES: usize = 64;
+/// What a statement is signed behind. It begins unlike [`MAGIC`].
+const STATEMENT: &[u8] = b"daybook statement\n";
 
 /// A signed statement: "these frames, in this order, and no others before them".
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -161,6 +167,12 @@ impl PublicKey {
         VerifyingKey::from_bytes(&key).ok().map(|_| PublicKey(key))
     }
 
+    /// Whether this key signed exactly this statement.
+    pub fn signed(&self, statement: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
+        let Ok(verifier) = VerifyingKey::from_bytes(&self.0) else { return false };
+        verifier.verify_strict(&[STATEMENT, statement].concat(), &Signature::from_bytes(signature)).is_ok()
+    }
+
     /// Writes the file that `load` reads.
     pub fn export(&self, path: &Path) -> Result<()> {
         std::fs::write(path, format!("{self}\n")).map_err(JournalError::io("write", path))
@@ -196,6 +208,11 @@ impl SealKey {
     /// The public half.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs a statement that is no seal; it should begin with what it is a statement of.
+    pub fn sign_statement(&self, statement: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        self.0.sign(&[STATEMENT, statement].concat()).to_bytes()
     }
 
     pub(crate) fn sign(&self, claim: &Claim) -> Seal {

@@ -71,6 +71,12 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Grows to `len` bytes of owned zero blocks, or cuts down to `len`.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Gives back the blocks from `from` on, which hold zeros: the length stays, and they read as zeros. A file system that
+    /// cannot keeps them.
+    fn release(&self, from: u64) -> io::Result<()> {
+        let _ = from;
+        Ok(())
+    }
     /// Makes everything written to this file durable, its length included.
     fn sync(&self) -> io::Result<()>;
     /// A view of `len` bytes from `offset`, without copying where the system can.

@@ -129,12 +129,12 @@ impl Writer {
 
     /// [`Writer::create`] on any storage.
     pub fn create_on(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> Result<Writer> {
-        crate::recovery::create(storage, dir, options)
+        crate::recovery::create(storage, dir, options).map_err(|error| error.in_words(dir))
     }
 
     /// [`Writer::open`] on any storage.
     pub fn open_on(storage: Arc<dyn Storage>, dir: &Path, options: Options) -> Result<Writer> {
-        crate::recovery::open(storage, dir, options)
+        crate::recovery::open(storage, dir, options).map_err(|error| error.in_words(dir))
     }
 
     /// Adds a frame to the open batch and returns its seq. Nothing is written before the batch
@@ -168,10 +168,21 @@ impl Writer {
     pub fn append_reserved(&mut self, draft: Draft, payload: &[u8]) -> Result<u64> {
         match self.state {
             State::Open | State::Reserve => {}
-            State::Full => self.use_reserve()?,
+            State::Full => self.go_over_to_reserve()?,
             State::Poisoned(_) => return Err(self.stopped()),
         }
         self.push(draft, payload.len(), |bytes| bytes.extend_from_slice(payload))
+    }
+
+    /// Goes over to the reserve where the disk is full, so that the batch that met it can be closed. What is appended from
+    /// here on goes through [`Writer::append_reserved`]. Nothing happens where the disk is not full.
+    pub fn use_reserve(&mut self) -> Result<()> {
+        if matches!(self.state, State::Full) { self.go_over_to_reserve() } else { Ok(()) }
+    }
+
+    /// True where the disk was full and the reserve is written.
+    pub fn is_in_reserve(&self) -> bool {
+        matches!(self.state, State::Reserve)
     }
 
     /// Closes the open batch with a commit record and gives it to the system. Not durable yet.
@@ -242,6 +253,19 @@ impl Writer {
         let trimmed = self.trim();
         self.poison_on_error(trimmed)?;
         Ok(self.head())
+    }
+
+    /// Like [`Writer::close`], for a journal that nothing is added to any more: its reserve goes as well.
+    pub fn close_for_good(mut self) -> Result<Head> {
+        self.sync()?;
+        let reserve = self.dir.join(RESERVE_NAME);
+        let removed = match self.storage.remove(&reserve) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(JournalError::io("remove", &reserve)(error)),
+            Ok(()) => sync_dir(self.storage.as_ref(), &self.dir),
+        };
+        self.poison_on_error(removed)?;
+        self.close()
     }
 
     /// What the closed batches hold.
@@ -519,7 +543,7 @@ impl Writer {
 
     /// The disk is full: the reserve becomes the next segment. Its blocks are owned already; only
     /// its first page is written and its name changed.
-    fn use_reserve(&mut self) -> Result<()> {
+    fn go_over_to_reserve(&mut self) -> Result<()> {
         let none = |reason| JournalError::NoReserve { dir: self.dir.clone(), reason };
         if !self.options.reserve {
             return Err(none("this journal was opened without one"));

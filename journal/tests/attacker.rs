@@ -243,6 +243,26 @@ fn an_older_copy_of_a_segment_is_found() {
     }
 }
 
+/// A key signs statements too, and neither passes for the other.
+#[test]
+fn a_statement_is_no_seal_and_a_seal_no_statement() {
+    let (key, other) = (key("one"), key("two"));
+    let signature = key.sign_statement(b"a winner");
+    assert!(key.public().signed(b"a winner", &signature));
+    assert!(!key.public().signed(b"a winner.", &signature) && !other.public().signed(b"a winner", &signature));
+    for bit in 0..signature.len() * 8 {
+        let mut changed = signature;
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(!key.public().signed(b"a winner", &changed), "bit {bit}");
+    }
+    let (_, seals) = sealed_days(&key);
+    let bytes = seals[0].encode();
+    let (message, sealed) = bytes.split_at(bytes.len() - signature.len());
+    assert!(!key.public().signed(message, sealed.try_into().expect("a signature")));
+    let forged = [message, &key.sign_statement(message)].concat();
+    assert!(Seal::decode(&forged).is_err());
+}
+
 #[test]
 fn keys_and_seals_survive_their_files() {
     let keep = tempfile::tempdir().expect("a directory");

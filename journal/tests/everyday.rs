@@ -3,7 +3,9 @@
 //! - Every promise of the public types has its plain, undamaged case here.
 //! - Must never: depend on the order of the tests.
 
-use daybook_journal::{Draft, Hash, Journal, JournalError, Options, Writer, flags};
+use daybook_journal::storage::Files;
+use daybook_journal::{Draft, Hash, Journal, JournalError, Options, Writer, flags, verify};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 fn small() -> Options {
@@ -221,4 +223,82 @@ fn options_out_of_range_are_named() {
     let reserved = Draft { kind: 0xFFF0, ..draft(0) };
     assert!(matches!(writer.append(reserved, b""), Err(JournalError::ReservedKind { kind: 0xFFF0 })));
     assert_eq!(writer.append(draft(0), b"").expect("a refused frame poisons nothing"), 0);
+}
+
+/// Bytes of blocks that the files of a journal own.
+fn owned(dir: &std::path::Path) -> u64 {
+    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().metadata().unwrap().blocks() * 512).sum()
+}
+
+/// A process that dies leaves its segment preallocated, and its successor goes on in a new one: the old one gives back
+/// what it does not hold, and nothing of what it holds.
+#[test]
+fn a_segment_that_is_left_behind_owns_no_more_than_it_holds() {
+    const MIB: u64 = 1024 * 1024;
+    let (_keep, dir) = scratch();
+    let options = Options { segment_bytes: 4 * MIB, reserve: true, ..Options::default() };
+    let mut frames = 0;
+    for death in 0..12 {
+        let mut writer = Writer::open_or_create(&dir, options.clone()).expect("opens");
+        assert_eq!((writer.head().frames, writer.recovery().frames_copied), (frames, if death == 0 { 0 } else { 5 }));
+        for number in 0..10 {
+            writer.append(draft(frames), &payload(frames)).expect("appends");
+            frames += 1;
+            match number {
+                4 => writer.sync().expect("syncs"),
+                _ => writer.commit().expect("commits"),
+            }
+        }
+        // Dropped like this it has closed nothing: the system has its bytes.
+    }
+    assert_holds(&Journal::open(&dir).expect("opens"), frames);
+    let segments = std::fs::read_dir(&dir)
+        .unwrap()
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().ends_with(".segment")));
+    assert!(segments.count() >= 12, "each death leaves a segment");
+    let (before, reserve) = (owned(&dir), 4 * MIB);
+    assert!(before < reserve + 5 * MIB, "{before} bytes for {frames} frames, a reserve and one segment");
+    assert!(verify(&dir, None).expect("judges").is_sound());
+
+    let writer = Writer::open(&dir, options).expect("opens");
+    writer.close_for_good().expect("closes");
+    assert!(!dir.join("reserve").exists());
+    assert!(owned(&dir) < MIB, "{} bytes", owned(&dir));
+    assert_holds(&Journal::open(&dir).expect("opens"), frames);
+    assert!(verify(&dir, None).expect("judges").is_sound());
+}
+
+/// P6: what does not fit the room that was set is a full disk: the batch that meets it is kept, in the reserve.
+#[test]
+fn a_room_that_is_used_up_is_a_full_disk() {
+    let (_keep, dir) = scratch();
+    let options = Options { segment_bytes: 64 * 1024, reserve: true, ..Options::default() };
+    let storage = std::sync::Arc::new(Files::with_room(Some(300 * 1024)));
+    let mut writer = Writer::create_on(storage, &dir, options.clone()).expect("creates");
+    let refused = loop {
+        let seq = writer.next_seq();
+        if let Err(error) = writer.append(draft(seq), &payload(seq)).and_then(|_| writer.commit()) {
+            break error;
+        }
+    };
+    assert!(matches!(refused, JournalError::DiskFull { .. }), "{refused}");
+    assert!(!writer.is_in_reserve());
+    let met = writer.next_seq();
+    assert!(writer.head().frames < met, "the batch that met it waits");
+    writer.use_reserve().expect("the reserve is there");
+    writer.sync().expect("the reserve takes the batch");
+    assert_eq!((writer.head().frames, writer.is_in_reserve()), (met, true));
+    assert!(writer.append(draft(met), b"").is_err(), "for exits only");
+    writer.append_reserved(draft(met), &payload(met)).expect("an exit");
+    writer.sync().expect("syncs");
+    assert!(owned(&dir) <= 300 * 1024);
+    drop(writer);
+    assert_holds(&Journal::open(&dir).expect("opens"), met + 1);
+    // With room again it goes on, with a reserve of its own.
+    let mut writer = Writer::open(&dir, options).expect("opens");
+    writer.use_reserve().expect("nothing is full");
+    writer.append(draft(met + 1), &payload(met + 1)).expect("appends");
+    writer.close().expect("closes");
+    assert_holds(&Journal::open(&dir).expect("opens"), met + 2);
+    assert!(dir.join("reserve").exists());
 }

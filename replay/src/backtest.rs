@@ -124,7 +124,12 @@ impl Prepared {
     /// Opens the journals and chooses what is read.
     pub fn open(options: &BacktestOptions) -> Result<Self, ReplayError> {
         let histories = options.journals.iter().map(|path| History::open(path)).collect::<Result<Vec<_>, _>>()?;
-        let selection = select(&histories, &options.symbols, options.interval)?;
+        // A benchmark is heard with the symbols that are traded, whether it is named among them or not.
+        let mut symbols = options.symbols.clone();
+        let benchmark = options.plan.settings.risk_benchmark.iter();
+        symbols
+            .extend(benchmark.filter(|name| !options.symbols.is_empty() && !options.symbols.contains(name)).cloned());
+        let selection = select(&histories, &symbols, options.interval)?;
         let calendar = options.plan.calendar(&selection)?;
         let warmup = match options.warmup {
             Some(bars) => bars,

@@ -14,6 +14,14 @@ pub enum ReplayError {
     /// A model that is missing or does not belong to what names it.
     #[error("{0}")]
     Model(String),
+    /// A winner that is not to be believed.
+    #[error("{}: {what}", file.display())]
+    Winner {
+        /// The file at fault.
+        file: PathBuf,
+        /// What is wrong and what to do.
+        what: String,
+    },
     /// A list of orders that is missing, means nothing, or is not the one a session names.
     #[error("{0}")]
     Orders(String),

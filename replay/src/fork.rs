@@ -20,6 +20,7 @@ use crate::report::{Manifest, Summary};
 use crate::rundir::{describe, refuse_to_replace, remove, replace, sibling};
 use crate::session::{Progress, SessionSink, Snapshotting};
 use crate::told::Told;
+use crate::winner::Trust;
 use daybook_core::strategy::Strategy;
 use daybook_core::{Body, Conclusion, Core, Outbox, Setup};
 use daybook_journal::{Options, Snapshots, Writer};
@@ -39,6 +40,8 @@ pub struct ForkOptions {
     pub candidates: Vec<PathBuf>,
     /// The user's calendar, where there is one.
     pub calendar_file: Option<PathBuf>,
+    /// Whose winners are believed, where a change names a model by its place.
+    pub trust: Trust,
     /// The last frame of the parent that stays.
     pub at: u64,
     /// Parameters and settings that change.
@@ -86,12 +89,13 @@ pub fn fork(
     if options.out.exists() {
         refuse_to_replace(&options.out, options.force)?;
     }
-    let (before, prepared) = prepare(parent, &options.candidates, options.calendar_file.clone())?;
+    let (mut before, prepared) = prepare(parent, &options.candidates, options.calendar_file.clone())?;
     let prepared = match parent.holds_its_inputs() {
         true => prepared.with_session(Some(Recorded::open_until(&parent.path, parent.until)?)),
         false => prepared,
     };
-    let after = before.with(&options.changes, &FIXED).map_err(refuse)?;
+    let changes = before.name_model(&options.changes, &options.trust)?;
+    let after = before.with(&changes, &FIXED).map_err(refuse)?;
     let building = sibling(&options.out, "partial")?;
     remove(&building)?;
     fs::create_dir_all(&building).map_err(ReplayError::file(&building))?;
@@ -295,8 +299,12 @@ pub(crate) fn take_up<S: Sink>(
 ) -> Result<(Core, Told), ReplayError> {
     let first = &stages.first().expect("a fork takes something up").plan;
     let mut source = prepared.told(first)?;
-    let mut core = first.core(&prepared.selection, &prepared.filter, prepared.range)?;
     let mut plans = stages.iter().skip(1).map(|stage| &stage.plan).chain([after]);
+    // Limits that come later look back beyond the fork.
+    let sessions = |plan: &Plan| Ok(plan.portfolio(&prepared.selection)?.map_or(0, |limits| limits.looks_back_at()));
+    let sessions = plans.clone().map(sessions).collect::<Result<Vec<_>, ReplayError>>()?;
+    let core = first.core(&prepared.selection, &prepared.filter, prepared.range)?;
+    let mut core = core.that_remembers(sessions.into_iter().max().unwrap_or(0));
     // Every plan's strategy learns the bars from the first on, whenever its turn comes.
     let setup = |plan: &Plan| plan.setup(&prepared.selection, &prepared.filter, prepared.range);
     let mut waiting: VecDeque<Setup> = plans.clone().map(setup).collect::<Result<_, _>>()?;

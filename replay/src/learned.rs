@@ -3,11 +3,13 @@
 //! - On the command line `model` is a winner's folder, a training's folder or a model file; in the header it is the
 //!   hash, so that nothing of this machine enters a session.
 //! - A run keeps a copy of its model beside its journal: whoever audits it needs nothing else.
-//! - A winner's `metrics.json` and its model must belong together.
+//! - A folder with a `metrics.json` is a winner's: its record must be signed by the key that is believed, and its model must
+//!   be the one of the record. Any model can be tried by its training's folder, or as a file.
 //! - Must never: decide with a file that does not hash to what the header says.
 
 use crate::catalog::Selection;
 use crate::error::ReplayError;
+use crate::winner::{METRICS, Trust, read_winner};
 use daybook_config::{Calendar, Settings};
 use daybook_core::policy::PolicyRunner;
 use daybook_core::strategy::{Parameter, Strategy};
@@ -33,29 +35,19 @@ pub struct Found {
     pub model: Model,
 }
 
-/// The model of a value of `--set model=…` that is a path.
-pub fn open(value: &str) -> Result<Found, ReplayError> {
+/// The model of a value of `--set model=…` that is a path; `trust` says whose winners are believed.
+pub fn open(value: &str, trust: &Trust) -> Result<Found, ReplayError> {
     if value.is_empty() {
         let hint = "give --set model=DIR: a winner's folder, a training's folder, or a model file";
         return Err(ReplayError::Model(hint.to_owned()));
     }
     let place = Path::new(value);
-    let metrics = place.join("metrics.json");
-    if !metrics.exists() {
-        let path = if place.is_dir() { place.join(MODEL_FILE) } else { place.to_owned() };
-        let model = Model::read(&path)?;
-        return Ok(Found { path, model });
+    if place.join(METRICS).exists() {
+        let winner = read_winner(place, trust)?;
+        return Ok(Found { path: winner.path, model: winner.model });
     }
-    let fault = |what: String| ReplayError::Model(format!("{}: {what}; promote a model again", metrics.display()));
-    let text = std::fs::read_to_string(&metrics).map_err(ReplayError::file(&metrics))?;
-    let record: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(error.to_string()))?;
-    let hash = record["model_hash"].as_str().filter(|hash| is_hash(hash));
-    let hash = hash.ok_or_else(|| fault("model_hash is missing or is no hash".to_owned()))?;
-    let path = place.join(format!("{hash}.safetensors"));
+    let path = if place.is_dir() { place.join(MODEL_FILE) } else { place.to_owned() };
     let model = Model::read(&path)?;
-    if model.hash != hash {
-        return Err(fault(format!("it names {hash}, {} is {}", path.display(), model.hash)));
-    }
     Ok(Found { path, model })
 }
 

@@ -40,6 +40,7 @@ pub mod synthetic;
 mod ticks;
 mod told;
 mod trial;
+pub mod winner;
 
 pub use audit::{AuditReport, Difference, audit};
 pub use backtest::{BacktestOptions, BacktestOutcome, Prepared, backtest, like};
@@ -52,8 +53,8 @@ pub use fork::{ForkOptions, Forked, fork};
 pub use history::{HistorySource, Range};
 pub use kite_book::JournalBook;
 pub use kite_market::KiteMarket;
-pub use plan::Plan;
+pub use plan::{Plan, split};
 pub use recorded::{Recorded, RecordedSource};
 pub use rundir::{Conduct, conduct, conduct_prepared, recorded_inputs};
 pub use session::{Progress, Saved, SessionSink, Snapshotting};
-pub use trial::{Trial, trial};
+pub use trial::{Spoken, Trial, trial};

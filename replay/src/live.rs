@@ -14,6 +14,7 @@ mod flight;
 mod official;
 mod orders;
 mod paper;
+mod pen;
 mod pilot;
 mod prints;
 mod recorder;

@@ -7,15 +7,16 @@ use crate::error::ReplayError;
 use crate::history::Range;
 use crate::learned::{self, LEARNED};
 use crate::listed;
+use crate::winner::Trust;
 use daybook_config::settings::{KEYS, Scope};
 use daybook_config::{Calendar, FeeSchedule, Settings, Venue};
-use daybook_core::risk::RiskLimits;
+use daybook_core::risk::{PortfolioLimits, RiskLimits};
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
-use daybook_core::{Core, ExchangeRules, Setup};
+use daybook_core::{Core, CoreError, ExchangeRules, Setup};
 use daybook_vocabulary::{Hash, InputFilter, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Strategy, parameters and settings of a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,29 @@ pub struct Plan {
     pub model_places: Vec<PathBuf>,
 }
 
+/// What `--set` gives to a strategy of that name, and what it sets beside it: a name that the strategy declares is its
+/// parameter, a name of a setting is that setting. What is neither goes to the strategy, which knows its parameters, or,
+/// where it looks like a setting, to the settings, which know their names.
+pub fn split(strategy: &str, set: &[(String, String)]) -> (BTreeMap<String, String>, Vec<(String, String)>) {
+    let declared = match strategy {
+        LEARNED => learned::PARAMETERS,
+        listed::NAME => listed::PARAMETERS,
+        name => strategy::find(name).map_or(&[][..], |entry| entry.parameters),
+    };
+    let mut parameters = BTreeMap::new();
+    let mut settings = Vec::new();
+    for (key, value) in set {
+        let is_declared = declared.iter().any(|parameter| parameter.name == key);
+        let last = |known: &daybook_config::Key| known.name.rsplit('.').next() == Some(key);
+        if !is_declared && (key.contains('.') || KEYS.iter().any(last)) {
+            settings.push((key.clone(), value.clone()));
+        } else {
+            parameters.insert(key.clone(), value.clone());
+        }
+    }
+    (parameters, settings)
+}
+
 /// How a plan is written in a header: canonical JSON, keys sorted.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -39,7 +63,9 @@ struct Written {
 
 impl Plan {
     /// Checks the strategy's name and parameters.
-    pub fn new(name: &str, given: &BTreeMap<String, String>, settings: Settings) -> Result<Self, ReplayError> {
+    pub fn new(name: &str, given: &BTreeMap<String, String>, mut settings: Settings) -> Result<Self, ReplayError> {
+        // A header names no path: what a table says goes into it whole.
+        settings.take_in_tables()?;
         if name == LEARNED {
             return Self::learned(given, settings);
         }
@@ -60,7 +86,7 @@ impl Plan {
         let model = parameters.values()["model"].clone();
         let mut model_places = Vec::new();
         if !learned::is_hash(&model) {
-            let found = learned::open(&model)?;
+            let found = learned::open(&model, &Trust::of(&settings))?;
             let named = BTreeMap::from([("model".to_owned(), found.model.hash)]);
             parameters = Parameters::resolve(LEARNED, learned::PARAMETERS, &named)?;
             model_places.push(found.path);
@@ -80,6 +106,23 @@ impl Plan {
             model_places.push(found.path);
         }
         Ok(Self { strategy: listed::NAME.to_owned(), parameters, settings, model_places })
+    }
+
+    /// Changes of [`Plan::with`] in which a model is named by its hash: one that is named by its place is opened, and the
+    /// place remembered. `trust` says whose winners are believed, which no header does.
+    pub fn name_model(
+        &mut self,
+        changes: &[(String, String)],
+        trust: &Trust,
+    ) -> Result<Vec<(String, String)>, ReplayError> {
+        let mut named = changes.to_vec();
+        let by_place = |(key, value): &&mut (String, String)| key == "model" && !learned::is_hash(value);
+        for (_, value) in named.iter_mut().filter(by_place).filter(|_| self.strategy == LEARNED) {
+            let found = learned::open(value, trust)?;
+            *value = found.model.hash;
+            self.model_places.push(found.path);
+        }
+        Ok(named)
     }
 
     /// The list of orders it trades; nothing for another strategy.
@@ -130,7 +173,10 @@ impl Plan {
     pub fn with(&self, changes: &[(String, String)], fixed: &[&str]) -> Result<Self, String> {
         let mut written: Written = serde_json::from_str(&self.written()).map_err(|error| error.to_string())?;
         for (key, value) in changes {
-            if fixed.contains(&key.as_str()) {
+            let inlined =
+                daybook_config::exposures::inlined(key, Path::new(value)).map_err(|error| error.to_string())?;
+            let (key, value) = inlined.as_ref().map_or((key.as_str(), value), |(key, table)| (*key, table));
+            if fixed.contains(&key) {
                 return Err(format!("what has happened so far depends on {key}; it cannot change on the way"));
             }
             let setting = KEYS.iter().find(|known| known.name == key && known.scope == Scope::Results);
@@ -204,11 +250,20 @@ impl Plan {
         let limits = RiskLimits::of(&self.settings, zone);
         let rules = ExchangeRules::of(&self.settings, &selection.instruments, zone);
         let core = core.with_slippage(self.settings.exchange_slippage).with_risk(limits).with_exchange(rules);
-        let core = core.with_keeper(self.settings.risk_protective_stop);
+        let core = core.with_portfolio(self.portfolio(selection)?).with_keeper(self.settings.risk_protective_stop);
+        let core = match self.settings.exchange_settlement {
+            0 => core,
+            _ => core.with_calendar(self.calendar(selection)?),
+        };
         Ok(match self.settings.live_venue {
             Venue::Simulated => core,
             Venue::Broker => core.with_broker(self.settings.live_reconcile),
         })
+    }
+
+    /// Limits on the portfolio as a whole; nothing where none is set.
+    pub fn portfolio(&self, selection: &Selection) -> Result<Option<PortfolioLimits>, ReplayError> {
+        Ok(PortfolioLimits::of(&self.settings, &selection.instruments).map_err(CoreError::Limits)?)
     }
 
     /// Candles of the input that the warm-up of a bounded range takes: bars of the strategy's timeframe, in candles.
@@ -246,5 +301,33 @@ fn unknown_strategy(name: &str) -> ReplayError {
         name: name.to_owned(),
         nearest: daybook_config::nearest_first(name, names()).first().copied().unwrap_or_default().to_owned(),
         known: names().collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name means one thing: no strategy has a parameter that is called like a setting.
+    #[test]
+    fn names_of_parameters_and_settings_are_apart() {
+        let settings = |name: &str| KEYS.iter().any(|key| key.name == name);
+        let listed = [(LEARNED, learned::PARAMETERS), (listed::NAME, listed::PARAMETERS)];
+        for (strategy, declared) in STRATEGIES.iter().map(|entry| (entry.name, entry.parameters)).chain(listed) {
+            for parameter in declared {
+                assert!(!settings(parameter.name), "{strategy}: {} is a setting too", parameter.name);
+                let set = [(parameter.name.to_owned(), "1".to_owned())];
+                assert_eq!(split(strategy, &set).0.len(), 1, "{strategy}: {}", parameter.name);
+            }
+        }
+    }
+
+    #[test]
+    fn settings_without_a_dot_are_settings() {
+        let pairs = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect::<Vec<_>>();
+        let all = pairs(&["fast", "seed", "risk.leverage", "winner_min_avg_reward", "trailing_stop_r", "fsat"]);
+        let (parameters, settings) = split("sma-cross", &all);
+        assert_eq!(parameters.keys().collect::<Vec<_>>(), ["fast", "fsat"]);
+        assert_eq!(settings, pairs(&["seed", "risk.leverage", "winner_min_avg_reward", "trailing_stop_r"]));
     }
 }

@@ -6,7 +6,7 @@
 use crate::driver::{CHECK_EVERY, Position, Sink, Source};
 use crate::error::ReplayError;
 use daybook_core::{Core, Outbox, Output};
-use daybook_journal::{Draft, Snapshots, Writer};
+use daybook_journal::{Draft, JournalError, Snapshots, Writer};
 use daybook_vocabulary::{Hash, Instrument, Nanos, Payload, PayloadBuffer, SessionHeader};
 use serde::{Deserialize, Serialize};
 
@@ -88,9 +88,22 @@ impl<'a> SessionSink<'a> {
     }
 }
 
+/// What frames are appended to.
+pub(crate) trait Appends {
+    /// Appends a frame.
+    fn put(&mut self, draft: Draft, payload: &[u8]) -> Result<(), JournalError>;
+}
+
+impl Appends for Writer {
+    #[inline]
+    fn put(&mut self, draft: Draft, payload: &[u8]) -> Result<(), JournalError> {
+        self.append(draft, payload).map(drop)
+    }
+}
+
 /// Appends one payload as a frame.
 pub(crate) fn append<P: Payload>(
-    writer: &mut Writer,
+    writer: &mut impl Appends,
     buffer: &mut PayloadBuffer,
     time: Nanos,
     stream: u32,
@@ -99,14 +112,14 @@ pub(crate) fn append<P: Payload>(
     buffer.clear();
     payload.encode(buffer);
     let draft = Draft { time: time.0, kind: P::KIND.number(), schema: P::SCHEMA, flags: 0, stream };
-    writer.append(draft, buffer)?;
+    writer.put(draft, buffer)?;
     Ok(())
 }
 
 /// Appends one output of the core as a frame.
 #[inline]
 pub(crate) fn append_output(
-    writer: &mut Writer,
+    writer: &mut impl Appends,
     buffer: &mut PayloadBuffer,
     time: Nanos,
     output: &Output,
@@ -115,7 +128,7 @@ pub(crate) fn append_output(
     let schema = output.body.encode(buffer);
     let kind = output.body.kind().number();
     let draft = Draft { time: time.0, kind, schema, flags: 0, stream: output.stream.0 };
-    writer.append(draft, buffer)?;
+    writer.put(draft, buffer)?;
     Ok(())
 }
 

@@ -4,10 +4,10 @@ use crossbeam::channel::{Sender, bounded};
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_journal::Journal;
 use daybook_replay::live::{Flight, Flown, PaperOptions, PaperSession, Word};
-use daybook_replay::{Plan, Recorded, audit};
+use daybook_replay::{Plan, Recorded, ReplayError, audit};
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
-    Command, Event, FeedChange, FeedState, Hash, Instrument, InstrumentId, Nanos, Price, Quantity, TradePrint,
+    Command, Event, FeedChange, FeedState, Hash, Instrument, InstrumentId, Nanos, Price, Quantity, TradePrint, Verdict,
 };
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -112,11 +112,16 @@ impl World<'_> {
 
 /// Flies from `from` seconds after the open; how it ended.
 fn fly(run: &Path, from: i64, script: Vec<(i64, Happening)>) -> Flown {
+    fly_under(&options(run), from, script).unwrap()
+}
+
+/// The same under other settings.
+fn fly_under(options: &PaperOptions, from: i64, script: Vec<(i64, Happening)>) -> Result<Flown, ReplayError> {
     let (sender, words) = bounded(1_000);
     let dropped = AtomicU64::new(0);
     let world =
         World { now: Cell::new(open() + from * SECOND), told: Cell::new(0), words: sender, dropped: &dropped, script };
-    let mut session = PaperSession::open(&options(run), world.now.get()).unwrap().expect("a trading day");
+    let mut session = PaperSession::open(options, world.now.get())?.expect("a trading day");
     let mut ear = |_: Nanos, _: &daybook_core::Output| ();
     let mut flight = Flight {
         words: &words,
@@ -128,12 +133,20 @@ fn fly(run: &Path, from: i64, script: Vec<(i64, Happening)>) -> Flown {
         wires: None,
         ear: &mut ear,
     };
-    let flown = flight.fly(&mut session.pilot).unwrap();
+    let flown = flight.fly(&mut session.pilot)?;
     match flown {
-        Flown::Landed => session.end(None).unwrap(),
-        Flown::Stopped { .. } => session.leave().unwrap(),
+        Flown::Landed => session.end(None)?,
+        Flown::Stopped { .. } => session.leave()?,
     };
-    flown
+    Ok(flown)
+}
+
+/// A journal of small segments that may own so much.
+fn in_room(run: &Path, kib: Option<u64>) -> PaperOptions {
+    let mut options = options(run);
+    options.plan.settings.live_segment_kib = 64;
+    options.plan.settings.live_room_kib = kib;
+    options
 }
 
 fn events(run: &Path) -> Vec<Event> {
@@ -190,7 +203,7 @@ fn a_lost_feed_halts_entries_until_it_is_back() {
         (2_300, feed(FeedChange::Connected)),
     ];
     assert_eq!(fly(&run, -60, script), Flown::Landed);
-    let expected = [(Command::Halt, "feed-lost".to_owned()), (Command::Resume, "feed-back".to_owned())];
+    let expected = [(Command::Suspend, "feed-lost".to_owned()), (Command::Restore, "all-clear".to_owned())];
     assert_eq!(commands(&run), expected);
     let notes = events(&run).iter().filter(|event| matches!(event, Event::FeedState(_))).count();
     assert_eq!(notes, 4);
@@ -288,4 +301,49 @@ fn an_operator_kills_and_the_next_start_waits_for_a_resume() {
     assert_eq!(fly(&run, 9_200, vec![(9_300, Happening::Said(Command::Resume))]), Flown::Landed);
     assert!(fills(&run) > before);
     assert_derives(&run);
+}
+
+/// P6: the disk runs full in the middle of a day: entries are halted at once, the reserve takes the rest as far as it goes,
+/// and then the day ends in one line; with room again it is taken up, goes on by itself, and derives whole.
+#[test]
+fn a_full_disk_halts_entries_and_room_gives_them_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("paper");
+    let error = fly_under(&in_room(&run, Some(256)), -60, Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("the disk is full") && error.contains("run the command again"), "{error}");
+    assert_eq!(commands(&run), [(Command::Suspend, "disk-full".to_owned())]);
+    let told = events(&run);
+    let halted = told.iter().position(|event| matches!(event, Event::OperatorCommand(_))).unwrap();
+    let approved = |event: &&Event| matches!(event, Event::OrderIntent(intent) if intent.verdict == Verdict::Approved);
+    let (before, after) = told.split_at(halted);
+    assert!(before.iter().filter(approved).count() > 2, "it traded before");
+    let exits = after.iter().filter(approved).count();
+    assert!(exits <= 2 && after.len() > 200, "{exits} exits of two positions in {} frames", after.len());
+    assert_derives(&run);
+
+    // No room still: refused, and nothing is lost.
+    let refused = fly_under(&in_room(&run, Some(256)), 20_000, Vec::new()).unwrap_err().to_string();
+    assert!(refused.contains("no space left") && refused.contains("free disk space"), "{refused}");
+    assert_eq!(events(&run).len(), told.len());
+    let heard = vec![(20_010, feed(FeedChange::Connected))];
+    assert_eq!(fly_under(&in_room(&run, None), 20_000, heard).unwrap(), Flown::Landed);
+    assert_eq!(commands(&run)[1..], [(Command::Restore, "all-clear".to_owned())]);
+    assert_eq!(events(&run)[..told.len()], told, "what was written is kept");
+    assert_derives(&run);
+    assert!(!run.join("journal/reserve").exists(), "a session that is over wants no reserve");
+}
+
+/// A halt of the operator outlasts a full disk.
+#[test]
+fn room_does_not_take_back_what_the_operator_halted() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("paper");
+    let halted = vec![(30, Happening::Said(Command::Halt))];
+    assert!(fly_under(&in_room(&run, Some(256)), -60, halted).is_err());
+    let before = fills(&run);
+    let heard = vec![(20_010, feed(FeedChange::Connected))];
+    assert_eq!(fly_under(&in_room(&run, None), 20_000, heard).unwrap(), Flown::Landed);
+    let expected = [(Command::Halt, "operator"), (Command::Suspend, "disk-full"), (Command::Restore, "all-clear")];
+    assert_eq!(commands(&run), expected.map(|(command, source)| (command, source.to_owned())));
+    assert_eq!(fills(&run), before, "halted all the same");
 }

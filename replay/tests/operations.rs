@@ -5,6 +5,7 @@ mod recorded;
 use daybook_journal::{Journal, Snapshots, Writer};
 use daybook_replay::live::{Heard, PaperOptions, PaperSession, Recorder, Saver, Stage, WarmUp};
 use daybook_replay::status::{DayStage, status};
+use daybook_replay::winner::Trust;
 use daybook_replay::{
     BacktestOptions, ForkOptions, Prepared, Recorded, ReplayError, Saved, Snapshotting, audit, backtest, compare,
     explain, fork, like, recorded_inputs,
@@ -207,6 +208,7 @@ fn a_live_session_is_forked() {
         let options = ForkOptions {
             candidates: Vec::new(),
             calendar_file: None,
+            trust: Trust::default(),
             at,
             changes,
             out: out.clone(),
@@ -251,6 +253,7 @@ fn a_live_session_is_forked() {
     let options = ForkOptions {
         candidates: vec![session],
         calendar_file: None,
+        trust: Trust::default(),
         at: again.journal.head().frames / 2,
         changes: vec![("slow".to_owned(), "7".to_owned())],
         out: out.clone(),

@@ -6,12 +6,13 @@ use super::Verdict;
 use crate::cli::{Cli, Evaluate, Format};
 use crate::learning::data::{Data, Wanted};
 use crate::learning::record::{TrainingJournal, told};
+use crate::learning::reliability;
 use crate::output;
 use daybook_inference::tensors::write_whole;
 use daybook_inference::{Model, timeframes_of};
+use daybook_replay::winner::WinnerRecord;
 use daybook_train::evaluate::{Comparison, Measures};
 use daybook_train::memory::Span;
-use daybook_train::winner::WinnerRecord;
 use daybook_vocabulary::{Date, Evaluation, Event, Hash, ModelNumber};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -158,4 +159,5 @@ pub fn print(evaluated: &Evaluated) {
     row(&evaluated.comparison.model);
     evaluated.comparison.others.iter().for_each(row);
     output::line(&evaluated.comparison.verdict);
+    reliability::print(&evaluated.comparison.calibration);
 }

@@ -3,6 +3,7 @@
 use super::{Verdict, compare};
 use crate::cli::{Cli, Fork, Format};
 use crate::output::{self, Stopwatch, line};
+use daybook_replay::winner::Trust;
 use daybook_replay::{ForkOptions, Recorded, fork, recorded_inputs};
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ pub fn run(cli: &Cli, arguments: &Fork) -> Verdict {
     let options = ForkOptions {
         candidates,
         chart_trades: settings.report_chart_trades as usize,
+        trust: Trust::of(&settings),
         calendar_file: settings.calendar_file,
         at: arguments.at,
         changes: arguments.set.clone(),

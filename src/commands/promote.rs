@@ -3,9 +3,9 @@
 use super::Verdict;
 use super::evaluate::{EVALUATION, Evaluated};
 use crate::cli::{Cli, Format, Promote};
-use crate::learning::record::TrainingJournal;
+use crate::learning::record::{TrainingJournal, told};
 use crate::output;
-use daybook_train::winner::{Promoted, WinnerRecord, promote};
+use daybook_replay::winner::{Promoted, Trust, WinnerRecord, promote};
 use daybook_vocabulary::{Event, Hash, ModelNumber, Promotion};
 use std::error::Error;
 use std::process::ExitCode;
@@ -33,13 +33,32 @@ pub fn promoted(cli: &Cli, arguments: &Promote) -> Result<Promoted, Box<dyn Erro
         .map_err(|error| format!("{}: {error}; run `daybook evaluate` first", place.display()))?;
     let evaluated: Evaluated = serde_json::from_str(&text)
         .map_err(|error| format!("{}: {error}; run `daybook evaluate` again", place.display()))?;
+    refuse_what_was_not_measured(arguments, &evaluated)?;
     let model = arguments.model.join(daybook_replay::learned::MODEL_FILE);
-    let settings = super::settings(cli, Vec::new())?.settings;
-    let winner = arguments.winner.clone().or(settings.learn_winner);
+    let settings = super::settings(cli, arguments.set.clone())?.settings;
+    let winner = arguments.winner.clone().or_else(|| settings.learn_winner.clone());
     let winner = winner.ok_or("give --winner DIR, or the setting learn.winner")?;
-    let promoted = promote(&model, evaluated.record, &winner)?;
+    let (key, trust) = (super::backtest::seal_key(&settings)?, Trust::of(&settings));
+    let promoted = promote(&model, evaluated.record, &winner, (&key, &trust))?;
     journal(arguments, &promoted)?;
     Ok(promoted)
+}
+
+/// A signature is only worth what is signed: the file must say what the training's journal says was measured last.
+fn refuse_what_was_not_measured(arguments: &Promote, evaluated: &Evaluated) -> Result<(), Box<dyn Error>> {
+    let place = arguments.model.join(EVALUATION);
+    let record = &evaluated.record;
+    let journaled = told(&arguments.model)?.evaluations.pop();
+    let same = journaled.is_some_and(|one| {
+        one.steps == record.steps
+            && one.model.to_string() == record.model_hash
+            && one.comparison.as_ref() == Some(&evaluated.comparison)
+    });
+    if same && evaluated.comparison.model.avg_reward == record.avg_reward {
+        return Ok(());
+    }
+    let what = "it is not what the training's journal says was measured last; run `daybook evaluate` again";
+    Err(format!("{}: {what}", place.display()).into())
 }
 
 fn journal(arguments: &Promote, promoted: &Promoted) -> Result<(), Box<dyn Error>> {

@@ -16,13 +16,13 @@ use daybook_adapters::kite::messages::Message;
 use daybook_adapters::kite::ticker::{FeedEvent, FeedLimits};
 use daybook_adapters::kite::ticks::{Mode as Detail, Token};
 use daybook_adapters::kite::{BlockingKite, KiteError};
-use daybook_core::{Conclusion, Output};
+use daybook_core::{Conclusion, Core, Output};
 use daybook_replay::live::{
     Flight, Flown, OfficialReport, PaperOptions, PaperSession, Prints, QUEUE_WORDS, Stage, Wires, Word,
     compare_with_official,
 };
 use daybook_vocabulary::time::{MINUTE, SECOND};
-use daybook_vocabulary::{FeedChange, FeedState, Instrument, Nanos};
+use daybook_vocabulary::{FeedChange, FeedState, Instrument, InstrumentId, Nanos};
 use gates::Ready;
 use mode::Mode;
 use serde::Serialize;
@@ -194,7 +194,8 @@ fn fly(
         wires: wires.as_ref(),
         ear: &mut ear,
     };
-    let flown = flight.fly(&mut paper.pilot)?;
+    let flown = flight.fly(&mut paper.pilot);
+    let flown = flown.map_err(|error| format!("{error}; {}", open_risk(paper.pilot.recorder().core())))?;
     drop(streaming);
     drop(wires);
     let flat = !matches!(flown, Flown::Stopped { flat: false });
@@ -203,6 +204,21 @@ fn fly(
     let dropped = dropped.load(Ordering::Relaxed);
     let so_far = Ended { flat, resumed_frames, dropped, official, session: run.display().to_string(), ..said.told() };
     land(paper, over, so_far, seal)
+}
+
+/// What is held and what protects it, for whoever reads that the daemon had to end (P6).
+fn open_risk(core: &Core) -> String {
+    let of = |(id, instrument): (usize, &Instrument)| {
+        let (id, held) = (InstrumentId(id as u32), core.book(InstrumentId(id as u32)).position.quantity);
+        let stop = core.working_orders().find(|(of, order)| *of == id && order.reduces && order.stop.is_some());
+        let stop = match stop.and_then(|(_, order)| order.stop) {
+            Some(stop) => format!("a stop at {stop} works"),
+            None => "NO STOP works".to_owned(),
+        };
+        (!held.is_zero()).then(|| format!("{held} {}, {stop}", instrument.symbol))
+    };
+    let held: Vec<String> = core.instruments().iter().enumerate().filter_map(of).collect();
+    if held.is_empty() { "nothing is held".to_owned() } else { format!("held: {}", held.join("; ")) }
 }
 
 /// Ends the session, or leaves it to be taken up again; says what came of it.

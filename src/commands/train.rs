@@ -15,13 +15,13 @@ use crate::output;
 use daybook_features::spec::{FEATURE_SPEC_VERSION, Scaler as Fitted};
 use daybook_features::{FEATURES, feature_spec_hash};
 use daybook_inference::{Model, ModelFacts, Scaler, timeframes_of};
+use daybook_replay::winner::{Promoted, Trust};
 use daybook_train::batch_size;
 use daybook_train::device::Backend;
 use daybook_train::memory::{Epsilon, Memory, MemoryError, Span, TrainingSet};
 use daybook_train::network::{Example, Learner};
 use daybook_train::run::{Ended, RunPlan, Saved, Watcher, run as run_training};
 use daybook_train::thermal::{Heat, Sensor};
-use daybook_train::winner::Promoted;
 use daybook_train::{Dataset, Host, StepRecord, TrainError, TrainSettings, Trainer};
 use daybook_vocabulary::{Date, Event, Hash, TrainingStarted};
 use indicatif::ProgressBar;
@@ -42,6 +42,9 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
     let good = told.ended.is_none_or(|ended| ended == "finished") && told.promotion.is_none_or(|one| one.promoted);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
+
+/// What confidence is, as the model's record says.
+const CONFIDENCE: &str = "softmax of q 1";
 
 /// What a training came to, as `--format json` prints it.
 #[derive(Default, Serialize)]
@@ -82,7 +85,8 @@ fn go(cli: &Cli, arguments: &Train) -> Result<Outcome, Box<dyn Error>> {
     std::fs::create_dir_all(&arguments.out).map_err(|error| format!("{}: {error}", arguments.out.display()))?;
     let host =
         Host { binary: output::binary_hash()?.to_string(), processor: sensor::processor(), device: choice.device };
-    let explore = arguments.explore.as_ref().map(|path| daybook_replay::learned::open(&path.to_string_lossy()));
+    let trust = Trust::of(&resolved);
+    let explore = arguments.explore.as_ref().map(|path| daybook_replay::learned::open(&path.to_string_lossy(), &trust));
     let explore = explore.transpose()?.map(|found| (Arc::new(found.model), found.path));
     let explored = explore.as_ref().map_or_else(|| "random".to_owned(), |(model, _)| model.hash.clone());
     let one = &choice.settings;
@@ -173,8 +177,8 @@ fn after(cli: &Cli, arguments: &Train, choice: &Choice, told: &mut Outcome) -> R
     if arguments.phase < Phase::Promote {
         return Ok(());
     }
-    let (model, winner) = (arguments.out.clone(), choice.winner.clone());
-    let promoted = promote::promoted(cli, &crate::cli::Promote { model, winner })?;
+    let (model, winner, set) = (arguments.out.clone(), choice.winner.clone(), arguments.set.clone());
+    let promoted = promote::promoted(cli, &crate::cli::Promote { model, winner, set })?;
     promote::print(&promoted);
     told.promotion = Some(promoted);
     Ok(())
@@ -231,6 +235,7 @@ fn facts_of(choice: &Choice, data: &Data, memory: &Memory, training: Span, explo
         ("training".to_owned(), training.to_string()),
         ("settings".to_owned(), data.plan.hash().to_string()),
         ("exploration".to_owned(), explored),
+        ("confidence".to_owned(), CONFIDENCE.to_owned()),
     ]);
     for (index, content) in data.content().into_iter().enumerate() {
         lineage.insert(format!("journal.{}", index + 1), content);
@@ -390,8 +395,10 @@ pub fn write_report(
         ("model".to_owned(), model.hash.clone()),
         ("steps".to_owned(), model.facts.steps.to_string()),
         ("symbols".to_owned(), model.facts.symbols.join(", ")),
-        ("seed".to_owned(), model.facts.seed.to_string()),
     ];
+    // The settings in the lineage name the seed too; a file from before they were recorded does not.
+    let seed = ("seed".to_owned(), model.facts.seed.to_string());
+    facts.extend(Some(seed).filter(|(key, _)| !model.facts.lineage.contains_key(key)));
     facts.extend(model.facts.lineage.clone());
     let text = page::page("Training", &facts, &told(folder)?, comparison);
     Ok(daybook_inference::tensors::write_whole(&folder.join("report.html"), text.as_bytes())?)

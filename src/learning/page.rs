@@ -4,6 +4,7 @@
 //! - Curves are drawn from the training's journal, thinned to what a screen can show.
 
 use super::record::Told;
+use super::reliability;
 use daybook_train::evaluate::{Comparison, Measures};
 use daybook_vocabulary::TrainingStep;
 use std::fmt::Write as _;
@@ -52,13 +53,14 @@ pub fn page(title: &str, facts: &[(String, String)], told: &Told, comparison: Op
     let mix: Vec<Curve> =
         mix.map(|(action, (name, colour))| curve(name, colour, &|step| share(step, action))).collect();
     chart(&mut html, "Action mix of the greedy policy", &mix);
-    let held = told.evaluations.iter().map(|(step, reward)| (*step as f64, *reward)).collect::<Vec<_>>();
+    let held = told.evaluations.iter().map(|one| (one.steps as f64, one.avg_reward)).collect::<Vec<_>>();
     if !held.is_empty() {
         let curve = Curve { name: "average reward", colour: blue, points: held };
         chart(&mut html, "Held-out average reward, R a trade", &[curve]);
     }
     if let Some(comparison) = comparison {
         table(&mut html, comparison);
+        reliability::section(&mut html, &comparison.calibration);
     }
     html.push_str("</html>\n");
     html
@@ -155,6 +157,6 @@ fn table(html: &mut String, comparison: &Comparison) {
     html.push_str("</table></div>");
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -4,6 +4,7 @@
 //! - A training taken up again begins a run at its checkpoint; of a step recorded twice the later one counts.
 
 use daybook_journal::{Draft, Journal, Options, Writer, flags};
+use daybook_train::evaluate::Comparison;
 use daybook_train::run::Saved;
 use daybook_train::{StepRecord, TrainError};
 use daybook_vocabulary::{CheckpointWritten, Event, Hash, ModelNumber, PayloadBuffer, Ratio, TrainingStep};
@@ -22,8 +23,21 @@ pub struct TrainingJournal {
 pub struct Told {
     /// Steps, in order, each once.
     pub steps: BTreeMap<u64, TrainingStep>,
-    /// Evaluations: steps and average reward.
-    pub evaluations: Vec<(u64, f64)>,
+    /// Evaluations, in order.
+    pub evaluations: Vec<Measured>,
+}
+
+/// An evaluation as the journal tells it.
+#[derive(Debug)]
+pub struct Measured {
+    /// Steps the model was trained for.
+    pub steps: u64,
+    /// The model.
+    pub model: Hash,
+    /// Its average reward.
+    pub avg_reward: f64,
+    /// Everything that was measured; none where another version wrote it.
+    pub comparison: Option<Comparison>,
 }
 
 impl TrainingJournal {
@@ -84,7 +98,12 @@ pub fn told(folder: &Path) -> Result<Told, Box<dyn Error>> {
     while let Some(frame) = cursor.next()? {
         match Event::decode(frame.kind, frame.schema, frame.payload)? {
             Event::TrainingStep(step) => drop(told.steps.insert(step.step, step)),
-            Event::Evaluation(one) => told.evaluations.push((one.steps, f64::from(one.avg_reward.value()))),
+            Event::Evaluation(one) => told.evaluations.push(Measured {
+                steps: one.steps,
+                model: one.model,
+                avg_reward: f64::from(one.avg_reward.value()),
+                comparison: serde_json::from_str(&one.report).ok(),
+            }),
             _ => {}
         }
     }

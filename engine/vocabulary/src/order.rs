@@ -310,6 +310,26 @@ words!(
         Unprotected = "unprotected",
         /// A kind of order that the closing auction does not take, or not any more.
         NotInAuction = "not-in-auction",
+        /// An entry in the benchmark, which is heard and never traded.
+        NotTraded = "not-traded",
+        /// Sectors are limited, and nobody said which one the instrument is of.
+        NoSector = "no-sector",
+        /// It could take one sector above its share of the equity.
+        Sector = "sector",
+        /// Exposures to factors are limited, and a loading of the instrument, or of one that is held, is not known.
+        NoLoading = "no-loading",
+        /// The portfolio would load too much, or too little, on a factor.
+        FactorExposure = "factor-exposure",
+        /// Too few past sessions of the instrument, or of one that is held, to work risk or beta out.
+        NoHistory = "no-history",
+        /// The benchmark did not trade in all of the past sessions, or did not move in any.
+        NoBenchmark = "no-benchmark",
+        /// The portfolio's beta would be too high or too low.
+        Beta = "beta",
+        /// The value at risk would be too large.
+        ValueAtRisk = "value-at-risk",
+        /// The mean of the losses beyond the value at risk would be too large.
+        ExpectedShortfall = "expected-shortfall",
     }
 );
 

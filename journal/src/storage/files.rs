@@ -1,6 +1,7 @@
 //! The real file system.
 //!
 //! - `create` and growth reserve blocks, so that a later write inside the file cannot run out of space.
+//! - A room may be set for what lies in a directory: what does not fit is a full disk, as the system would say it.
 //! - The lock is advisory (`flock`): it keeps two daybooks apart, not other programs.
 //! - Must never: map bytes beyond the committed end of a file that a writer may still trim.
 
@@ -9,14 +10,15 @@ use rustix::fs::{FallocateFlags, FlockOperation};
 use std::any::Any;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The file system of the machine.
 #[derive(Debug)]
 pub struct Files {
     started: Instant,
+    room: Option<u64>,
 }
 
 impl Files {
@@ -24,12 +26,39 @@ impl Files {
     #[expect(clippy::new_without_default, reason = "it reads the clock")]
     #[expect(clippy::disallowed_methods, reason = "paces the sync of the high-water file; nothing that is recorded")]
     pub fn new() -> Files {
-        Files { started: Instant::now() }
+        Files { started: Instant::now(), room: None }
+    }
+
+    /// The same, where the files of one directory may own so many bytes of blocks together: what goes beyond is refused
+    /// as a full disk is. None: what the disk has.
+    pub fn with_room(room: Option<u64>) -> Files {
+        Files { room, ..Files::new() }
     }
 }
 
+/// An open file, and how much the files of its directory may own.
 #[derive(Debug)]
-struct OpenFile(File);
+struct OpenFile {
+    file: File,
+    room: Option<(PathBuf, u64)>,
+}
+
+impl OpenFile {
+    fn new(file: File, path: &Path, room: Option<u64>) -> OpenFile {
+        let room = room.and_then(|room| Some((path.parent()?.to_owned(), room)));
+        OpenFile { file, room }
+    }
+
+    /// Errs as a full disk does where so many bytes more do not fit.
+    fn fits(&self, more: u64) -> io::Result<()> {
+        let Some((dir, room)) = &self.room else { return Ok(()) };
+        let mut owned = 0;
+        for entry in std::fs::read_dir(dir)? {
+            owned += entry?.metadata()?.blocks() * 512;
+        }
+        if owned + more > *room { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
 
 impl Storage for Files {
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
@@ -51,13 +80,15 @@ impl Storage for Files {
 
     fn open(&self, path: &Path, write: bool) -> io::Result<Box<dyn StorageFile>> {
         let file = OpenOptions::new().read(true).write(write).open(path)?;
-        Ok(Box::new(OpenFile(file)))
+        Ok(Box::new(OpenFile::new(file, path, self.room)))
     }
 
     fn create(&self, path: &Path, len: u64) -> io::Result<Box<dyn StorageFile>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-        reserve(&file, 0, len)?;
-        Ok(Box::new(OpenFile(file)))
+        let file = OpenFile::new(file, path, self.room);
+        file.fits(len)?;
+        reserve(&file.file, 0, len)?;
+        Ok(Box::new(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -97,27 +128,41 @@ impl Storage for Files {
 
 impl StorageFile for OpenFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(bytes, offset)
+        self.file.read_exact_at(bytes, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let now = self.0.metadata()?.len();
+        let now = self.file.metadata()?.len();
         if len > now {
-            return reserve(&self.0, now, len - now);
+            self.fits(len - now)?;
+            return reserve(&self.file, now, len - now);
         }
-        self.0.set_len(len)
+        self.file.set_len(len)
+    }
+
+    fn release(&self, from: u64) -> io::Result<()> {
+        let len = self.file.metadata()?.len();
+        if from >= len {
+            return Ok(());
+        }
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.file, flags, from, len - from) {
+            // They are zeros all the same.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+            other => Ok(other?),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn map(&self, offset: u64, len: usize) -> io::Result<Window> {
@@ -125,7 +170,7 @@ impl StorageFile for OpenFile {
             return Ok(Window::empty());
         }
         // A view beyond the end would raise a signal instead of an error.
-        if self.0.metadata()?.len() < offset + len as u64 {
+        if self.file.metadata()?.len() < offset + len as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // SAFETY: a map is undefined behaviour when its bytes change under it, and a signal when
@@ -135,7 +180,7 @@ impl StorageFile for OpenFile {
         // zeroes (zeros are read as zeros: the checksum of each frame is computed over the very
         // bytes handed out, and fails). Deleting the file keeps the map alive. What remains is
         // another program rewriting or cutting a journal in use, which no reader can prevent.
-        let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(len).map(&self.0)? };
+        let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(len).map(&self.file)? };
         Ok(Window::mapped(map))
     }
 }

@@ -1,4 +1,4 @@
-//! Replay memory, the training of the network, its evaluation and promotion.
+//! Replay memory, the training of the network, and its evaluation.
 //!
 //! - Training moves parameters; what decides is `daybook-inference` over the file that training wrote.
 //! - Everything random comes from [`Random`] and the seed of the run: two runs of one seed give the same weights on
@@ -7,6 +7,7 @@
 //! - Must never: reach a broker, or read a clock for anything but progress.
 
 pub mod batch_size;
+pub mod calibration;
 mod checkpoint;
 mod dataset;
 pub mod device;
@@ -22,7 +23,6 @@ mod student;
 pub mod synthetic;
 pub mod thermal;
 mod trainer;
-pub mod winner;
 
 pub use checkpoint::{Host, Machine, Resumed};
 pub use dataset::{Dataset, Outcome};

@@ -20,17 +20,18 @@ use crate::report::Manifest;
 use crate::rundir::{remove, sibling};
 use daybook_config::{Calendar, ProtectiveStop, Settings, Venue, calendar::Day};
 use daybook_core::DIGEST_EVERY;
+use daybook_journal::storage::Files;
 use daybook_journal::{Head, Journal, Options, SealKey, Writer};
+use daybook_vocabulary::time::MINUTE;
 use daybook_vocabulary::{
     Command, Date, Event, Hash, InputFilter, Instrument, Interval, Kind, Label, Nanos, OperatorCommand, SessionHeader,
     SessionMode, TakenUp,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What follows the close of a session is less than this.
 const LAST_FRAMES: u64 = 16_384;
-/// Bytes of a segment of a session's journal.
-const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What a session is told once.
 #[derive(Debug, Clone)]
@@ -90,11 +91,12 @@ impl PaperSession {
         if !is_ended(&recorded)? {
             return Ok(false);
         }
-        let mut writer = Writer::open(&journal, layout())?;
+        // Nothing is added any more but the seal: no reserve is wanted.
+        let mut writer = Writer::open(&journal, Options { segment_bytes: 64 * 1024, ..Options::default() })?;
         if let Some(key) = seal.filter(|_| recorded.journal.seals().is_empty()) {
             writer.seal(key)?;
         }
-        writer.close()?;
+        writer.close_for_good()?;
         Manifest::write(run, &[]).map_err(|error| ReplayError::Report(error.to_string()))?;
         Ok(true)
     }
@@ -127,8 +129,10 @@ impl PaperSession {
         }
         let header = Recorded::open(&journal)?.header;
         // A state is of the program that began the session, or of none.
-        if options.plan.settings.snapshot_every > 0 && header.binary == options.binary {
-            recorder.keep_snapshots(Saver::new(&run, &header, options.plan.settings.snapshot_keep as usize));
+        let settings = &options.plan.settings;
+        if settings.snapshot_every > 0 && settings.live_snapshot_every > 0 && header.binary == options.binary {
+            let saver = Saver::new(&run, &header, settings.snapshot_keep as usize);
+            recorder.keep_snapshots(saver.every(settings.live_snapshot_every, MINUTE));
         }
         let closed = begun && is_closed(&Recorded::open(&journal)?, date)?;
         let pilot = Pilot::new(recorder, course, now)?;
@@ -174,8 +178,13 @@ impl PaperSession {
 }
 
 /// A reserve for the day the disk is full, and segments of a size that a day fills some of.
-fn layout() -> Options {
-    Options { segment_bytes: SEGMENT_BYTES, ..Options::live() }
+fn layout(settings: &Settings) -> Options {
+    Options { segment_bytes: u64::from(settings.live_segment_kib) * 1024, ..Options::live() }
+}
+
+/// The disk, or as much of it as the session may take.
+fn room(settings: &Settings) -> Arc<Files> {
+    Arc::new(Files::with_room(settings.live_room_kib.map(|room| room.saturating_mul(1024))))
 }
 
 /// True where the session of a date was closed: one of the last things that happen to it.
@@ -264,13 +273,15 @@ fn write_header(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) 
         let copy = options.run.join(crate::learned::MODEL_FILE);
         std::fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
     }
-    let writer = Writer::open_or_create(journal, layout())?;
+    let settings = &options.plan.settings;
+    let writer = Writer::open_or_create_on(room(settings), journal, layout(settings))?;
     Recorder::begin(journal.to_owned(), writer, &header, &options.instruments, now, core)
 }
 
 fn take_up(options: &PaperOptions, journal: &Path, date: Date) -> Result<(Recorder, u64), ReplayError> {
     // The lock first: a second daemon stops here. What a crash left is mended by opening.
-    let writer = Writer::open(journal, layout())?;
+    let settings = &options.plan.settings;
+    let writer = Writer::open_on(room(settings), journal, layout(settings))?;
     let recorded = Recorded::open(journal)?;
     let begun = options.calendar.date_of(Nanos(recorded.journal.frame(0)?.frame().time));
     if begun != date {
@@ -307,7 +318,7 @@ fn halted_by(recorded: &Recorded) -> Result<Option<Label>, ReplayError> {
     while let Some(frame) = cursor.next()? {
         if frame.kind == Kind::OperatorCommand.number()
             && let Event::OperatorCommand(said) = decode(&recorded.path, frame)?
-            && said.command != Command::Arm
+            && matches!(said.command, Command::Halt | Command::Kill | Command::Resume)
         {
             last = Some(said);
         }

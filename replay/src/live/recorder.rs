@@ -5,6 +5,7 @@
 //!   step is written then. Anything else that differs stops the restart: another program, other settings, other data.
 //! - Must never: hand on an output whose frame was not appended, or step time back.
 
+use super::pen::Pen;
 use super::snapshots::{Saver, newest};
 use crate::audit::AuditSink;
 use crate::driver::{Sink, Source};
@@ -107,7 +108,7 @@ impl Heard {
 
 /// Journals a live session and folds it.
 pub struct Recorder {
-    writer: Writer,
+    writer: Pen,
     core: Core,
     out: Outbox,
     buffer: PayloadBuffer,
@@ -124,13 +125,13 @@ impl Recorder {
     /// Begins a session: its header, then the instruments it trades, by id.
     pub fn begin(
         path: PathBuf,
-        mut writer: Writer,
+        writer: Writer,
         header: &SessionHeader,
         instruments: &[Instrument],
         begins: Nanos,
         core: Core,
     ) -> Result<Self, ReplayError> {
-        let mut buffer = PayloadBuffer::new();
+        let (mut writer, mut buffer) = (Pen::new(writer), PayloadBuffer::new());
         append(&mut writer, &mut buffer, begins, NO_STREAM.0, header)?;
         for (id, instrument) in instruments.iter().enumerate() {
             append(&mut writer, &mut buffer, begins, id as u32, instrument)?;
@@ -157,6 +158,7 @@ impl Recorder {
             let mut core = new_core()?;
             // A state that does not fit is a cache that is out of date: the journal leads there as well.
             if core.load(&saved.core).is_ok() {
+                tracing::info!(seq, frames = recorded.until, "taken up from a state on the way");
                 return Self::resume_at(recorded, writer, core, seq);
             }
         }
@@ -191,7 +193,7 @@ impl Recorder {
             }
         }
         let owed = check.owed(&recorded.path)?;
-        let path = recorded.path.clone();
+        let (path, writer) = (recorded.path.clone(), Pen::new(writer));
         let mut recorder = Self { writer, core, out, buffer: PayloadBuffer::new(), path, now, session, saver: None };
         owed.iter().try_for_each(|output| recorder.append(output))?;
         recorder.writer.sync()?;
@@ -269,6 +271,11 @@ impl Recorder {
         Ok(self.writer.commit_durable(items)?)
     }
 
+    /// True once the disk was full: what is written lies in the reserve, which is for what takes no new risk (P6).
+    pub fn is_on_reserve(&self) -> bool {
+        self.writer.on_reserve()
+    }
+
     /// The core, to look at.
     pub const fn core(&self) -> &Core {
         &self.core
@@ -292,7 +299,7 @@ impl Recorder {
         if let Some(key) = seal {
             self.writer.seal(key)?;
         }
-        Ok(self.writer.close()?)
+        Ok(self.writer.close_for_good()?)
     }
 
     fn write_outputs(&mut self) -> Result<(), ReplayError> {

@@ -19,8 +19,8 @@ use daybook_config::{Calendar, Reconcile, Settings};
 use daybook_journal::SealKey;
 use daybook_journal::storage::free_bytes;
 use daybook_replay::live::{PaperSession, WarmUp};
-use daybook_replay::{Plan, Selection, learned};
-use daybook_train::winner::require_winner;
+use daybook_replay::winner::{Trust, require_winner};
+use daybook_replay::{Plan, Selection, learned, split};
 use daybook_vocabulary::{Instrument, Price, Quantity};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -182,8 +182,7 @@ fn settings(cli: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Bo
 
 fn strategy(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let settings = ready.settings.clone().ok_or("no settings")?;
-    let parameters: BTreeMap<String, String> =
-        arguments.set.iter().filter(|(key, _)| !key.contains('.')).cloned().collect();
+    let (parameters, _) = split(&arguments.strategy, &arguments.set);
     let plan = Plan::new(&arguments.strategy, &parameters, settings)?;
     let values: Vec<String> = plan.parameters.values().iter().map(|(key, value)| format!("{key}={value}")).collect();
     let says = format!("{} {}", plan.strategy, values.join(" "));
@@ -208,7 +207,8 @@ fn kill_switch(_: &Cli, arguments: &Trade, _: &mut Ready) -> Result<Found, Box<d
     }
 }
 
-/// RL-22: a model trades at a broker only as a winner that is whole and earned enough. On paper it may try itself.
+/// RL-22: a model trades at a broker only as a winner that is whole, signed and earned enough, and there is no falling back
+/// to paper. A rehearsal is of that and fails likewise; on paper any model that is what it says it is may try itself.
 fn winner(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let (Some(plan), Some(settings)) = (&ready.plan, &ready.settings) else { return Err("no strategy".into()) };
     if plan.strategy != learned::LEARNED {
@@ -217,9 +217,11 @@ fn winner(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dy
     let given = arguments.set.iter().rev().find(|(key, _)| key == "model").map(|(_, value)| value.as_str());
     let folder = Path::new(given.unwrap_or_default());
     let least = settings.winner_min_avg_reward.0 as f64 / 1e8;
-    match require_winner(folder, least) {
-        Ok((record, _)) => Ok(Found::Ok(format!("earned {} R a trade on the range held out", record.avg_reward))),
-        Err(error) if ready.mode == Mode::Paper => {
+    match require_winner(folder, least, &Trust::of(settings)) {
+        Ok(winner) => {
+            Ok(Found::Ok(format!("signed; earned {} R a trade on the range held out", winner.record.avg_reward)))
+        }
+        Err(error) if ready.mode == Mode::Paper && !arguments.dry_run => {
             Ok(Found::Noted(format!("{error}; on paper it may try itself, at a broker it is refused")))
         }
         Err(error) => Err(format!("{error}; at a broker only a promoted winner trades (`daybook promote`)").into()),

@@ -13,8 +13,8 @@ use crate::input::SessionHours;
 use crate::ledger::Ledger;
 use crate::orders::{Order, OrderRequest};
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
-use crate::risk::gate::{self, Case, Risk, free_margin};
-use crate::risk::{Lock, RiskLimits, TradingHours, guard_price};
+use crate::risk::gate::{self, Case, Refusal, Risk, free_margin, kept_margin};
+use crate::risk::{Lock, Portfolio, PortfolioLimits, RiskLimits, TradingHours, guard_price};
 use crate::rules::AuctionHours;
 use daybook_config::BuyingPower;
 use daybook_vocabulary::decimal::SCALE;
@@ -24,16 +24,64 @@ use daybook_vocabulary::{
     OrderType, Side,
 };
 
+/// Why a fill may not open what it would open.
+#[derive(Clone, Copy)]
+pub(super) struct Denied {
+    pub(super) reason: Label,
+    /// The numbers, where it was a limit.
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl Denied {
+    pub(super) fn for_want_of(reason: &str) -> Self {
+        Self { reason: Label::new(reason), refusal: None }
+    }
+}
+
 impl Core {
     /// The same core under limits. Like the setup they are not state: a restored core is told again.
     pub fn with_risk(mut self, limits: RiskLimits) -> Self {
-        self.limited = limits.is_any();
-        self.judges_fills = self.limited || self.rules.buying_power != BuyingPower::Held;
+        if let Some(peak) = limits.equity_peak {
+            self.state.risk.peak = self.state.risk.peak.max(peak);
+        }
         self.limits = limits;
+        self.begin_limits();
+        self
+    }
+
+    /// The same core under limits on the portfolio as a whole, which may be none; they are no state either. What past
+    /// sessions were like stays known.
+    pub fn with_portfolio(mut self, limits: Option<PortfolioLimits>) -> Self {
+        match (limits, &mut self.portfolio) {
+            (Some(limits), known) => {
+                known.get_or_insert_with(|| Box::new(Portfolio::new(self.setup.instruments.len()))).limit(limits);
+            }
+            (None, Some(known)) => known.limits = None,
+            (None, None) => {}
+        }
+        self.begin_limits();
+        self
+    }
+
+    /// The same core, which keeps so many past sessions for limits that a later setup may have. They are no part of its
+    /// state before that.
+    pub fn that_remembers(mut self, sessions: usize) -> Self {
+        if sessions > 0 {
+            let count = self.setup.instruments.len();
+            self.portfolio.get_or_insert_with(|| Box::new(Portfolio::new(count))).keep(sessions);
+        }
+        self
+    }
+
+    fn begin_limits(&mut self) {
+        let of_portfolio = self.portfolio.as_ref().and_then(|portfolio| portfolio.limits.as_ref());
+        self.untraded = of_portfolio.and_then(|limits| limits.benchmark);
+        self.limited = self.limits.is_any() || of_portfolio.is_some();
+        self.prepares = self.sees_slices || self.untraded.is_some();
+        self.heed();
         if self.limited {
             self.state.risk.begin(&self.state.books);
         }
-        self
     }
 
     /// What the limits remember.
@@ -52,6 +100,7 @@ impl Core {
             book: &self.state.books[id.index()],
             ledger: &self.state.ledger,
             closed,
+            kept: self.kept(),
             risk: if judged { Some(self.risk_of(id)) } else { None },
         }
     }
@@ -64,6 +113,7 @@ impl Core {
             instrument,
             hours: self.hours(),
             now: self.state.now,
+            portfolio: self.portfolio.as_deref(),
         }
     }
 
@@ -98,12 +148,12 @@ impl Core {
     }
 
     /// Why the limits do not let a fill open what it would open; what it closes always may.
-    pub(super) fn limits_refuse(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Label> {
+    pub(super) fn limits_refuse(&self, trade: &Trade, order: &Order, fees: Money) -> Option<Denied> {
         let book = &self.state.books[trade.id.index()];
         let closing = book.position.closing(order.side, trade.quantity);
         if self.rules.buying_power != BuyingPower::Held {
             if !self.covers(trade, order.side, closing, fees) {
-                return Some(Label::new("insufficient-cash"));
+                return Some(Denied::for_want_of("insufficient-cash"));
             }
             if !self.limited && self.state.risk.locks.is_empty() {
                 return None;
@@ -113,26 +163,32 @@ impl Core {
             return None;
         }
         if order.reduces {
-            return Some(Label::new("reduce-only"));
+            return Some(Denied::for_want_of("reduce-only"));
         }
         let (needed, freed) = Ledger::need(&book.position, order.side, trade.quantity, trade.price);
         let ledger = &self.state.ledger;
         let payable = match self.limits.margin_pct {
             _ if self.rules.buying_power != BuyingPower::Held => true,
-            None => needed + fees <= ledger.free() + order.reserved + freed,
+            None => {
+                let kept = self.kept();
+                let freed = if kept.settles && order.side == Side::Sell { Money::ZERO } else { freed };
+                needed + fees <= ledger.free() - kept.all() + order.reserved + freed
+            }
             Some(percent) => {
                 // What the order held back becomes the position's.
                 let gone = book.last.times(closing) + order.reserved;
-                crate::risk::percent_up(needed, percent) + fees <= free_margin(ledger, &self.state.risk, percent, gone)
+                let free = free_margin(ledger, &self.state.risk, percent, gone) - self.kept().buffer;
+                crate::risk::percent_up(needed, percent) + fees <= free
             }
         };
         if !payable {
-            return Some(Label::new(if self.limits.margin_pct.is_some() { "margin" } else { "insufficient-cash" }));
+            let reason = if self.limits.margin_pct.is_some() { "margin" } else { "insufficient-cash" };
+            return Some(Denied::for_want_of(reason));
         }
         let request = OrderRequest::market(order.side, trade.quantity, "");
         let case = self.case(trade.id, &request, false);
         let refusal = gate::judge_fill(&case, &self.risk_of(trade.id), trade.quantity, trade.price).err()?;
-        Some(Label::new(refusal.verdict.word()))
+        Some(Denied { reason: Label::new(refusal.verdict.word()), refusal: Some(refusal) })
     }
 
     /// A session begins: its losses count from here, and the locks of the last one are released.
@@ -206,7 +262,15 @@ impl Core {
                 reached.then(|| (most.into(), percent_of(fall, risk.peak)))
             }
             LimitKind::Margin => {
-                let free = free_margin(&self.state.ledger, risk, limits.margin_pct?, self.state.ledger.reserved);
+                let free = match (limits.maintenance_pct, limits.short_maintenance_pct) {
+                    (None, None) => {
+                        free_margin(&self.state.ledger, risk, limits.margin_pct?, self.state.ledger.reserved)
+                    }
+                    (longs, shorts) => {
+                        let longs = longs.or(limits.margin_pct)?;
+                        kept_margin(&self.state.ledger, risk, longs, shorts.unwrap_or(longs))
+                    }
+                };
                 (free < Money::ZERO).then(|| (Measure(0), free.into()))
             }
             LimitKind::HardTradingEnd => {
@@ -217,7 +281,7 @@ impl Core {
                 late.then(|| (self.time_of_day(end), self.time_of_day(self.state.now)))
             }
             // Tripped where they are met, not looked for here.
-            LimitKind::KillSwitch | LimitKind::Reconciliation => None,
+            LimitKind::KillSwitch | LimitKind::Reconciliation | LimitKind::Suspended => None,
         }
     }
 
@@ -249,23 +313,35 @@ impl Core {
                     broker.armed = true;
                 }
             }
+            Command::Suspend => {
+                let (allowed, observed) = (Measure(0), Measure::count(1));
+                if !self.state.risk.is_locked_by(LimitKind::Suspended) {
+                    self.trip(Lock { limit: LimitKind::Suspended, session: None, allowed, observed }, false, out);
+                }
+            }
+            Command::Restore => self.release(session, out, |lock| lock.limit == LimitKind::Suspended),
             Command::Resume => {
                 if let Some(broker) = &mut self.state.broker {
                     broker.purse.forgives = true;
                     broker.refusals.clear();
                 }
-                let (released, kept) = self.state.risk.locks.iter().partition(|lock| lock.session.is_none());
-                let released: Vec<Lock> = released;
-                self.state.risk.locks = kept;
-                // The fall that was met is forgiven: the next one is counted from here.
-                self.state.risk.peak = self.state.ledger.equity();
-                if self.state.risk.locks.is_empty() {
-                    self.state.risk.flattening = None;
+                // A fall that was met and is forgiven: the next one is counted from here.
+                if self.state.risk.is_locked_by(LimitKind::Drawdown) {
+                    self.state.risk.peak = self.state.ledger.equity();
                 }
-                for lock in released {
-                    self.say_moved(session, &lock, LimitChange::Released, false, out);
-                }
+                self.release(session, out, |lock| lock.session.is_none() && lock.limit != LimitKind::Suspended);
             }
+        }
+    }
+
+    fn release(&mut self, session: Date, out: &mut Outbox, is_released: impl Fn(&Lock) -> bool) {
+        let (released, kept): (Vec<Lock>, _) = self.state.risk.locks.iter().partition(|lock| is_released(lock));
+        self.state.risk.locks = kept;
+        if self.state.risk.locks.is_empty() {
+            self.state.risk.flattening = None;
+        }
+        for lock in released {
+            self.say_moved(session, &lock, LimitChange::Released, false, out);
         }
     }
 

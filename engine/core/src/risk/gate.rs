@@ -6,14 +6,17 @@
 //!   target that close the same position both pass. Caps count what works as filled.
 //! - A pure function: judging changes nothing, and the same account gives the same verdict.
 
+use super::exposure;
 use super::limits::{RiskLimits, TradingHours, above_percent, percent_up};
+use super::portfolio::Portfolio;
 use super::state::{RiskState, deviation, worst_quantity};
+use crate::funds::Kept;
 use crate::ledger::{Book, Ledger};
 use crate::orders::OrderRequest;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
-    Instrument, InstrumentId, Measure, Money, Nanos, OrderType, Price, Quantity, TimeInForce, Verdict,
+    Instrument, InstrumentId, Measure, Money, Nanos, OrderType, Price, Quantity, Side, TimeInForce, Verdict,
 };
 
 /// The largest quantity an order or a position may reach: a quarter of the range, so that sums stay inside it.
@@ -28,6 +31,8 @@ pub(crate) struct Case<'a> {
     pub ledger: &'a Ledger,
     /// The session has no time left, so that an order for the day could never work.
     pub closed: bool,
+    /// Cash that may not buy.
+    pub kept: Kept,
     /// Where limits are set.
     pub risk: Option<Risk<'a>>,
 }
@@ -41,6 +46,8 @@ pub(crate) struct Risk<'a> {
     pub instrument: InstrumentId,
     pub hours: TradingHours,
     pub now: Nanos,
+    /// Where limits on the portfolio as a whole are set.
+    pub portfolio: Option<&'a Portfolio>,
 }
 
 /// Why an order was refused, with the numbers.
@@ -52,13 +59,20 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn new(verdict: Verdict, limit: impl Into<Measure>, observed: impl Into<Measure>) -> Self {
+    pub(super) fn new(verdict: Verdict, limit: impl Into<Measure>, observed: impl Into<Measure>) -> Self {
         Self { verdict, limit: limit.into(), observed: observed.into() }
     }
 }
 
+impl From<Verdict> for Refusal {
+    /// A reason that has no numbers.
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, limit: Measure(0), observed: Measure(0) }
+    }
+}
+
 /// What a check answers.
-type Answer = Result<(), Refusal>;
+pub(super) type Answer = Result<(), Refusal>;
 
 /// The checks of the limits, in their order, each with the verdict it gives. All of them concern entries only; before
 /// them stand the checks of the order itself, after them what pays for it: cash, or margin.
@@ -78,6 +92,16 @@ pub const CHECKS: &[(Verdict, Check)] = &[
     (Verdict::NetExposure, Check(net_exposure)),
     (Verdict::Leverage, Check(leverage)),
     (Verdict::OrderRate, Check(order_rate)),
+    (Verdict::NotTraded, Check(exposure::not_traded)),
+    (Verdict::NoSector, Check(exposure::no_sector)),
+    (Verdict::Sector, Check(exposure::sector)),
+    (Verdict::NoLoading, Check(exposure::no_loading)),
+    (Verdict::FactorExposure, Check(exposure::factor_exposure)),
+    (Verdict::NoHistory, Check(exposure::no_history)),
+    (Verdict::NoBenchmark, Check(exposure::no_benchmark)),
+    (Verdict::Beta, Check(exposure::beta)),
+    (Verdict::ValueAtRisk, Check(exposure::value_at_risk)),
+    (Verdict::ExpectedShortfall, Check(exposure::expected_shortfall)),
 ];
 
 /// One check of the list.
@@ -112,6 +136,11 @@ pub(crate) fn judge_fill(case: &Case<'_>, risk: &Risk<'_>, quantity: Quantity, p
     for check in [position_quantity, position_value, concentration, open_trades, gross_exposure, net_exposure, leverage]
     {
         check(&entry)?;
+    }
+    if risk.portfolio.is_some() {
+        for check in exposure::AT_FILL {
+            check(&entry)?;
+        }
     }
     Ok(())
 }
@@ -151,10 +180,14 @@ fn paid_for(case: &Case<'_>, price: Price) -> Result<Money, Refusal> {
         return Ok(needed);
     }
     let (verdict, free) = match case.risk.and_then(|risk| Some((risk, risk.limits.margin_pct?))) {
-        None => (Verdict::InsufficientCash, ledger.free() + freed),
+        None => {
+            let freed = if case.kept.settles && request.side == Side::Sell { Money::ZERO } else { freed };
+            (Verdict::InsufficientCash, ledger.free() - case.kept.all() + freed)
+        }
         Some((risk, percent)) => {
             let closing = book.position.closing(request.side, request.quantity);
-            (Verdict::Margin, free_margin(ledger, risk.state, percent, book.last.times(closing)))
+            let free = free_margin(ledger, risk.state, percent, book.last.times(closing));
+            (Verdict::Margin, free - case.kept.buffer)
         }
     };
     let wanted =
@@ -172,19 +205,31 @@ pub(crate) fn free_margin(
     ledger.equity() - percent_up(state.gross + ledger.reserved - leaving, percent)
 }
 
+/// Equity above what longs and shorts must keep, each by its own percentage.
+pub(crate) fn kept_margin(
+    ledger: &Ledger,
+    state: &RiskState,
+    longs: daybook_vocabulary::Ratio,
+    shorts: daybook_vocabulary::Ratio,
+) -> Money {
+    // The sum of both sides and their difference.
+    let (long, short) = (Money((state.gross + ledger.marked).0 / 2), Money((state.gross - ledger.marked).0 / 2));
+    ledger.equity() - percent_up(long, longs) - percent_up(short, shorts)
+}
+
 /// An order that opens something, and what the checks have in common.
-struct Entry<'a> {
-    case: &'a Case<'a>,
-    risk: &'a Risk<'a>,
+pub(super) struct Entry<'a> {
+    pub(super) case: &'a Case<'a>,
+    pub(super) risk: &'a Risk<'a>,
     quantity: Quantity,
     /// The price it is judged at.
     price: Price,
     /// What it would open at that price, positive.
-    opened: Money,
+    pub(super) opened: Money,
     /// What it closes on the way there, at the last price, positive.
-    closed: Money,
+    pub(super) closed: Money,
     /// It is filling now: what else works is judged when it fills.
-    filling: bool,
+    pub(super) filling: bool,
 }
 
 impl<'a> Entry<'a> {

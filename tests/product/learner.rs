@@ -3,19 +3,11 @@
 //! - A small made-up market and a small network; none needs network, accounts or data from outside.
 //! - Source rows: RL-03, RL-15, RL-20, RL-21, RL-22, RL-24, TS-05, TS-07, TS-08, TS-09.
 
-use daybook_config::Calendar;
+use crate::desk::{Desk, quarter_hours};
 use daybook_inference::Model;
 use daybook_inference::tensors::TensorFile;
-use daybook_journal::{Options, Writer};
-use daybook_replay::synthetic::{self, Market};
-use daybook_vocabulary::{Interval, Price};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-struct Desk {
-    dir: tempfile::TempDir,
-}
+use std::path::Path;
 
 const TRAIN: &[&str] = &[
     "train",
@@ -38,71 +30,24 @@ const TRAIN: &[&str] = &[
     "--no-thermal",
 ];
 
-impl Desk {
-    fn new() -> Self {
-        let desk = Self { dir: tempfile::tempdir().expect("a temporary directory") };
-        let market = Market {
-            seed: 5,
-            symbols: [("ALFA", 500), ("BETA", 90)]
-                .map(|(symbol, price)| (symbol.to_owned(), Price::from_units(price)))
-                .into(),
-            tick: Price(5_000_000),
-            interval: Interval::minutes(15),
-            from: "2024-01-01".parse().expect("a date"),
-            to: "2024-03-28".parse().expect("a date"),
-        };
-        let mut writer = Writer::create(&desk.path("m"), Options::default()).expect("a new journal");
-        synthetic::write(&market, &Calendar::nse(), &mut writer).expect("a market");
-        writer.close().expect("a whole journal");
-        desk
-    }
+/// A market of a quarter of a year in the journal `m`.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.market("m", &quarter_hours("2024-03-28"));
+    desk
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Runs the binary in this directory, away from the settings of whoever runs the tests.
-    fn daybook(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_daybook"))
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("HOME", self.dir.path())
-            .output()
-            .expect("the binary runs")
-    }
-
-    fn works(&self, arguments: &[&str]) -> String {
-        let output = self.daybook(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn train(&self, more: &[&str]) -> String {
-        self.works(&[TRAIN, more].concat())
-    }
-
-    fn fails(&self, arguments: &[&str], says: &[&str]) {
-        let output = self.daybook(arguments);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(matches!(output.status.code(), Some(1 | 2)), "{arguments:?}: {stderr}");
-        for text in says {
-            assert!(stderr.contains(text), "{arguments:?} should say {text:?}, says: {stderr}");
-        }
-    }
-
-    fn bytes(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.path(name)).expect("a file")
-    }
+fn train(desk: &Desk, more: &[&str]) -> String {
+    desk.works(&[TRAIN, more].concat())
 }
 
 /// The whole way of a model: two sittings equal one, the winner trades, and the audit derives every decision again.
 #[test]
 fn a_model_is_trained_promoted_traded_and_audited() {
-    let desk = Desk::new();
-    desk.train(&["--steps", "6", "--threads", "2", "--out", "whole"]);
-    desk.train(&["--steps", "3", "--threads", "2", "--out", "broken"]);
-    let again = desk.train(&["--steps", "6", "--threads", "2", "--out", "broken"]);
+    let desk = desk();
+    train(&desk, &["--steps", "6", "--threads", "2", "--out", "whole"]);
+    train(&desk, &["--steps", "3", "--threads", "2", "--out", "broken"]);
+    let again = train(&desk, &["--steps", "6", "--threads", "2", "--out", "broken"]);
     assert!(again.contains("going on from step 3"), "{again}");
     assert!(desk.bytes("broken/checkpoint.safetensors") == desk.bytes("whole/checkpoint.safetensors"), "TS-05");
     let page = String::from_utf8(desk.bytes("whole/report.html")).expect("text");
@@ -135,6 +80,7 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     let evaluated: Value = serde_json::from_str(&text).expect("one JSON object");
     assert!(evaluated["comparison"]["others"].as_array().is_some_and(|others| others.len() == 4));
     assert_eq!(evaluated["uses"], 1);
+    is_measured_by_its_confidence(&desk, &evaluated);
     desk.works(&["promote", "--model", "whole", "--winner", "winner"]);
     assert_eq!(desk.daybook(&["promote", "--model", "whole", "--winner", "winner"]).status.code(), Some(1), "RL-21");
 
@@ -174,13 +120,94 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     desk.fails(&[&trade[..], &["--set", "model=elsewhere", "--out", "other"]].concat(), &["content hash", &hash]);
 }
 
+/// RL-24: what confidence is stands in the model's record; how often it was right, and what right means, in evaluation,
+/// journal and report.
+fn is_measured_by_its_confidence(desk: &Desk, evaluated: &Value) {
+    let [words, entries] = evaluated["comparison"]["calibration"].as_array().expect("tables").as_slice() else {
+        panic!("{evaluated}")
+    };
+    let decisions: u64 =
+        evaluated["comparison"]["model"]["actions"].as_array().into_iter().flatten().filter_map(Value::as_u64).sum();
+    for (table, at_most) in
+        [(words, decisions), (entries, evaluated["comparison"]["model"]["trades"].as_u64().unwrap_or(0))]
+    {
+        let bins = table["bins"].as_array().expect("bins");
+        let judged: u64 = bins.iter().filter_map(|bin| bin["count"].as_u64()).sum();
+        assert!(
+            judged > at_most / 2 && judged <= at_most && table["count"] == judged,
+            "{judged} of {at_most}: {table}"
+        );
+        assert!(table["right_means"].as_str().is_some_and(|text| text.contains("charges")), "{table}");
+        for bin in bins {
+            let [low, high, mean, right] =
+                ["low", "high", "confidence", "right"].map(|key| bin[key].as_f64().expect(key));
+            assert!(low > 0.333 && low <= mean && mean <= high && high <= 1.0 && (0.0..=1.0).contains(&right), "{bin}");
+        }
+    }
+    assert_eq!(words["right"].as_f64().map(|share| (0.05..0.95).contains(&share)), Some(true), "{words}");
+    let told = desk.works(&["journal", "cat", "whole/journal", "--kind", "evaluation", "--format", "json"]);
+    assert!(told.contains("expected_error") && told.contains("right_means"), "{told}");
+    assert!(desk.text("whole/report.html").contains("how often it is right"));
+    let model = Model::read(&desk.path("whole/model.safetensors")).expect("a model");
+    assert_eq!(model.facts.lineage["confidence"], "softmax of q 1");
+}
+
+/// RL-21, RL-22: what is signed is what the training's journal says was measured; a record that was changed afterwards
+/// decides nowhere, while any model can still be tried by its own name.
+#[test]
+fn only_what_was_measured_is_signed() {
+    let desk = desk();
+    train(&desk, &["--steps", "2", "--threads", "1", "--out", "model"]);
+    desk.works(&["evaluate", "--model", "model", "--journal", "m"]);
+    let promote = ["promote", "--model", "model", "--winner", "winner"];
+    let good = String::from_utf8(desk.bytes("model/evaluation.json")).expect("text");
+    let evaluated: Value = serde_json::from_str(&good).expect("JSON");
+    let earned = format!("\"avg_reward\": {}", evaluated["record"]["avg_reward"]);
+    let better = "\"avg_reward\": 9.5";
+    for changed in
+        [good.replacen(&earned, better, 1), good.replace(&earned, better), good.replace("\"mae_r\"", "\"x\"")]
+    {
+        assert_ne!(changed, good);
+        std::fs::write(desk.path("model/evaluation.json"), changed).expect("written");
+        desk.fails(&promote, &["model/evaluation.json", "daybook evaluate"]);
+    }
+    assert!(!desk.path("winner").exists());
+    std::fs::write(desk.path("model/evaluation.json"), &good).expect("written");
+    desk.works(&promote);
+    let metrics = String::from_utf8(desk.bytes("winner/metrics.json")).expect("text");
+    assert!(metrics.contains(&earned) && metrics.contains("\"signature\""), "{metrics}");
+    std::fs::write(desk.path("winner/metrics.json"), metrics.replace(&earned, better)).expect("written");
+    let trade = |model: &str| {
+        let set = format!("model={model}");
+        let range = ["--from", "2024-03-01", "--to", "2024-03-05", "--out", "run", "--set", &set];
+        let words = [&["backtest", "--journal", "m", "--strategy", "learned"][..], &range].concat();
+        words.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let [changed, own] = ["winner", "model"].map(trade);
+    fn words(of: &[String]) -> Vec<&str> {
+        of.iter().map(String::as_str).collect()
+    }
+    desk.fails(&words(&changed), &["winner/metrics.json", "changed after the promotion"]);
+    desk.fails(&promote, &["winner/metrics.json", "changed after the promotion"]);
+    desk.works(&words(&own));
+    // A fork may take another model; a winner is believed there like everywhere.
+    let frames = desk.works(&["journal", "cat", "run", "--kind", "decision", "--format", "json", "--limit", "9"]);
+    let at: Value = serde_json::from_str(frames.lines().last().expect("a decision")).expect("JSON");
+    let at = at["seq"].as_u64().expect("a number").to_string();
+    let fork = ["fork", "run", "--at", &at, "--out", "forked", "--set", "model=winner"];
+    desk.fails(&fork, &["winner/metrics.json", "changed after the promotion"]);
+    std::fs::write(desk.path("winner/metrics.json"), metrics).expect("written");
+    desk.works(&fork);
+    assert!(desk.works(&["audit", "forked"]).starts_with("equal"));
+}
+
 /// Phases: what one leaves the next uses; without it, or where it is damaged, the same is made again.
 #[test]
 fn phases_use_what_earlier_ones_left() {
-    let desk = Desk::new();
+    let desk = desk();
     let phase = |phase: &str| {
         let flags = ["--steps", "3", "--threads", "1", "--winner", "winner", "--out", "model", "--phase", phase];
-        desk.train(&flags)
+        train(&desk, &flags)
     };
     let says = |text: &str, words: &[&str]| {
         words.iter().for_each(|word| assert!(text.contains(word), "{word:?} is not in: {text}"));
@@ -213,7 +240,7 @@ fn phases_use_what_earlier_ones_left() {
         "--format",
         "json",
     ];
-    let told: Value = serde_json::from_str(&desk.train(&all)).expect("one JSON object and nothing else");
+    let told: Value = serde_json::from_str(&train(&desk, &all)).expect("one JSON object and nothing else");
     assert_eq!(
         (&told["ended"], &told["steps"], &told["promotion"]["promoted"]),
         (&"finished".into(), &3.into(), &true.into())
@@ -229,20 +256,17 @@ fn phases_use_what_earlier_ones_left() {
     std::fs::remove_dir_all(desk.path("model/memory")).expect("removed");
     says(&phase("train"), &["going on from step 3"]);
     // Another question is another memory.
-    assert!(
-        !desk
-            .train(&["--steps", "3", "--reward", "closed-r", "--phase", "populate-train", "--out", "model"])
-            .contains("taken")
-    );
+    let other = ["--steps", "3", "--reward", "closed-r", "--phase", "populate-train", "--out", "model"];
+    assert!(!train(&desk, &other).contains("taken"));
 }
 
 /// RL-15: a memory explores around a model from the seed: at ε 1 it is that of random actions, at ε 0 the model's own
 /// trades, and between them it is the same for the same seed.
 #[test]
 fn exploring_follows_the_model_or_chance_from_the_seed() {
-    let desk = Desk::new();
+    let desk = desk();
     let memory = |out: &str, more: &[&str]| {
-        desk.train(&[&["--steps", "1", "--threads", "1", "--out", out], more].concat());
+        train(&desk, &[&["--steps", "1", "--threads", "1", "--out", out], more].concat());
         Model::read(&desk.path(out).join("model.safetensors")).expect("a model").facts.lineage
     };
     let random = memory("first", &["--seed", "4"]);
@@ -258,7 +282,7 @@ fn exploring_follows_the_model_or_chance_from_the_seed() {
     assert!(one["memory"] != other["memory"] && one["memory"] != random["memory"]);
 
     let greedy = ["--explore", "first", "--epsilon-start", "0", "--epsilon-end", "0", "--phase", "backtrace-train"];
-    let told = desk.train(&[&greedy[..], &["--steps", "1", "--out", "greedy"]].concat());
+    let told = train(&desk, &[&greedy[..], &["--steps", "1", "--out", "greedy"]].concat());
     let trade =
         ["backtest", "--journal", "m", "--strategy", "learned", "--set", "model=first", "--profile", "realistic"];
     let range = ["--from", "2024-02-01", "--to", "2024-02-29", "--out", "run", "--format", "json"];
@@ -270,7 +294,7 @@ fn exploring_follows_the_model_or_chance_from_the_seed() {
 /// RL-03: every default is a setting, a flag is stronger, what changes a weight is recorded, and what is missing is named.
 #[test]
 fn defaults_are_settings_and_are_recorded() {
-    let desk = Desk::new();
+    let desk = desk();
     let shown = desk.works(&["config", "show"]);
     for key in ["learn.timeframes", "learn.lookbacks", "learn.holdout", "learn.reward", "learn.device", "learn.winner"]
     {
@@ -303,7 +327,7 @@ fn defaults_are_settings_and_are_recorded() {
 /// planted signal and does not on the same market shuffled. `daybook controls` does it with more seeds and steps.
 #[test]
 fn a_planted_signal_is_found_and_a_shuffled_one_is_not() {
-    let desk = Desk::new();
+    let desk = desk();
     let told = desk.works(&["controls", "--seeds", "1", "--steps", "200", "--threads", "1", "--format", "json"]);
     let told: Value = serde_json::from_str(&told).expect("one JSON object");
     let [planted, shuffled] = told["markets"].as_array().expect("a list").as_slice() else { panic!("{told}") };
@@ -317,7 +341,7 @@ fn a_planted_signal_is_found_and_a_shuffled_one_is_not() {
 /// What cannot work is said before any work is done, in one line, with what to do.
 #[test]
 fn bad_input_is_refused_at_once() {
-    let desk = Desk::new();
+    let desk = desk();
     let with = |flag: &str, value: &str| -> Vec<String> {
         let mut arguments: Vec<String> = TRAIN.iter().map(|part| (*part).to_owned()).collect();
         match arguments.iter().position(|part| part == flag) {
@@ -329,9 +353,7 @@ fn bad_input_is_refused_at_once() {
     };
     for (flag, value, says) in [
         ("--to", "2024-03-05", "held out"),
-        ("--holdout", "2024-03-28..2024-03-01", "after"),
         ("--timeframes", "15m:7", "from 8 to 4096"),
-        ("--timeframes", "7x:20", "7x"),
         ("--timeframes", "5m:20", "5m"),
         ("--batch-size", "0", "--batch-size"),
         ("--lr", "-1", "--lr"),
@@ -340,12 +362,19 @@ fn bad_input_is_refused_at_once() {
         ("--timeframes", "15m:4000", "features"),
         ("--device", "cuda", if cfg!(feature = "cuda") { "card" } else { "--features cuda" }),
         ("--micro-batch", "some", "auto"),
-        ("--reward", "other", "marked-r"),
         ("--phase", "promote", "learn.winner"),
     ] {
         let arguments = with(flag, value);
         desk.fails(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[says]);
         assert!(!Path::new(&desk.path("bad/model.safetensors")).exists());
+    }
+    for (flag, value, says) in [
+        ("--holdout", "2024-03-28..2024-03-01", "after"),
+        ("--timeframes", "7x:20", "7x"),
+        ("--reward", "other", "marked-r"),
+    ] {
+        let arguments = with(flag, value);
+        desk.misused(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[says]);
     }
     // Too little history: January is all there is, and it is the month that features are anchored in.
     let bare = ["train", "--journal", "m", "--steps", "2", "--out", "bad"];

@@ -1,23 +1,33 @@
 //! A folder with a market of some days, and a simulated broker that plays it: what tests of the broker's commands need.
 
+use crate::desk::Desk;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_daybook");
 pub const SYMBOLS: [&str; 2] = ["ALPHA", "BETA"];
 
-/// A folder with a market of some days in it.
-pub struct World {
-    pub dir: tempfile::TempDir,
+/// A desk with a market of some days in the journal `market`; its commands print JSON.
+pub struct World(Desk);
+
+impl Deref for World {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.0
+    }
 }
 
 impl World {
     pub fn new(days: &[&str]) -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
+        Self::of(&SYMBOLS, days)
+    }
+
+    pub fn of(symbols: &[&str], days: &[&str]) -> Self {
+        let world = Self(Desk::new());
         let mut text = String::from("Symbol,Date,Open,High,Low,Close,Volume\n");
-        for (number, symbol) in SYMBOLS.into_iter().enumerate() {
+        for (number, symbol) in symbols.iter().enumerate() {
             for (day, date) in days.iter().enumerate() {
                 for bar in 0..75usize {
                     let minute = 9 * 60 + 15 + bar * 5;
@@ -36,59 +46,59 @@ impl World {
                 }
             }
         }
-        std::fs::write(world.path("candles.csv"), text).unwrap();
+        world.write("candles.csv", text);
         world.done(&["ingest", "candles.csv", "--market", "nse", "--interval", "5m", "--journal", "market"]);
         world
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
-        command.args(arguments).args(["--format", "json"]).current_dir(self.dir.path());
-        command.env("HOME", self.dir.path()).env_remove("XDG_CONFIG_HOME");
-        command
+        self.0.command(&[arguments, &["--format", "json"]].concat())
     }
 
     /// Runs a command; its exit code, what it printed as JSON, and what it said on stderr.
     pub fn run(&self, arguments: &[&str]) -> (Option<i32>, Value, String) {
-        let output = self.command(arguments).output().unwrap();
+        self.run_with(arguments, &[])
+    }
+
+    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Value, String) {
+        let output = self.command(arguments).envs(variables.iter().copied()).output().unwrap();
         let printed = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
         (output.status.code(), printed, String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     pub fn done(&self, arguments: &[&str]) -> Value {
-        let (code, printed, errors) = self.run(arguments);
-        assert_eq!(code, Some(0), "{arguments:?}: {errors}");
-        printed
+        self.json(arguments)
     }
 }
 
 /// A simulated broker that ends with the test.
 pub struct Broker {
-    pub process: Child,
+    process: Child,
+    /// What it printed when it began.
+    pub begun: Value,
     pub url: String,
 }
 
 impl Broker {
+    /// One that plays a world's market, on a port that is free, with a book of its own.
     pub fn start(world: &World, arguments: &[&str]) -> Self {
         let common = ["simulate", "--journal", "market", "--port", "0", "--fresh"];
-        let arguments: Vec<&str> = common.iter().chain(arguments).copied().collect();
-        let mut process = world.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Self::begin(world.command(&[&common[..], arguments].concat()))
+    }
+
+    /// Starts `simulate --format json …` and waits until it listens.
+    pub fn begin(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let begun: Value = serde_json::from_str(&line).unwrap();
-        Self { process, url: begun["url"].as_str().unwrap().to_owned() }
+        let begun: Value = serde_json::from_str(&line).expect("one JSON object");
+        Self { process, url: begun["url"].as_str().unwrap().to_owned(), begun }
     }
-}
 
-impl Broker {
     /// Where nobody listens.
     pub fn nobody() -> Self {
         let process = Command::new("true").spawn().unwrap();
-        Self { process, url: "http://127.0.0.1:1".to_owned() }
+        Self { process, begun: Value::Null, url: "http://127.0.0.1:1".to_owned() }
     }
 }
 

@@ -2,76 +2,21 @@
 //!
 //! - Every test works in a directory of its own, on a small made-up market; none needs network or data from outside.
 
-use daybook_config::Calendar;
-use daybook_journal::{Options, Writer};
-use daybook_replay::synthetic::{self, Market};
-use daybook_vocabulary::{Interval, Nanos, Price};
+use crate::desk::{Desk, five_minutes};
+use daybook_vocabulary::{Nanos, Price};
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
-struct Desk {
-    dir: tempfile::TempDir,
+/// A market of two symbols in the journal `m`.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.market("m", &five_minutes(&["ALFA", "BETA"], "2024-01-01", "2024-01-31"));
+    desk
 }
 
-impl Desk {
-    /// A directory with a market of two symbols in the journal `m`.
-    fn new() -> Self {
-        let desk = Self { dir: tempfile::tempdir().expect("a temporary directory") };
-        let market = Market {
-            seed: 11,
-            symbols: ["ALFA", "BETA"].map(|symbol| (symbol.to_owned(), Price::from_units(500))).into(),
-            tick: Price(5_000_000),
-            interval: Interval::minutes(5),
-            from: "2024-01-01".parse().unwrap(),
-            to: "2024-01-31".parse().unwrap(),
-        };
-        let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
-        let mut writer = Writer::create(&desk.path("m"), options).expect("a new journal");
-        synthetic::write(&market, &Calendar::nse(), &mut writer).expect("a market");
-        writer.close().expect("a whole journal");
-        desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Runs the binary in this directory, away from the settings of whoever runs the tests.
-    fn daybook(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_daybook"))
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("HOME", self.dir.path())
-            .output()
-            .expect("the binary runs")
-    }
-
-    fn answers(&self, arguments: &[&str], code: i32) -> Value {
-        let output = self.daybook(&[arguments, &["--format", "json"]].concat());
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("one JSON object")
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        self.answers(arguments, 0)
-    }
-
-    fn fails(&self, arguments: &[&str], says: &[&str]) {
-        let output = self.daybook(arguments);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
-        for text in says {
-            assert!(stderr.contains(text), "{arguments:?} should say {text:?}, says: {stderr}");
-        }
-    }
-
-    fn backtest(&self, out: &str, more: &[&str]) -> Value {
-        let cross = ["--strategy", "sma-cross", "--set", "fast=5", "--set", "slow=20", "--set", "quantity=10"];
-        self.json(&[&["backtest", "--journal", "m", "--out", out][..], &cross, more].concat())
-    }
+fn backtest(desk: &Desk, out: &str, more: &[&str]) -> Value {
+    let cross = ["--strategy", "sma-cross", "--set", "fast=5", "--set", "slow=20", "--set", "quantity=10"];
+    desk.json(&[&["backtest", "--journal", "m", "--out", out][..], &cross, more].concat())
 }
 
 /// A decimal text in units of 1e-8.
@@ -91,8 +36,8 @@ fn is_above(bars: &[Value], fast: usize) -> bool {
 
 #[test]
 fn every_order_follows_from_the_candles_it_is_explained_by() {
-    let desk = Desk::new();
-    let summary = desk.backtest("run", &["--costs", "zerodha-intraday"]);
+    let desk = desk();
+    let summary = backtest(&desk, "run", &["--costs", "zerodha-intraday"]);
     let orders = summary["orders"].as_u64().unwrap();
     assert!(orders > 40, "a test without orders proves nothing: {summary}");
     let (mut entries, mut exits) = (0, 0);
@@ -130,8 +75,8 @@ fn every_order_follows_from_the_candles_it_is_explained_by() {
 
 #[test]
 fn it_is_the_same_with_an_index_without_one_and_with_a_false_one() {
-    let desk = Desk::new();
-    desk.backtest("run", &[]);
+    let desk = desk();
+    backtest(&desk, "run", &[]);
     let first = desk.json(&["explain", "run", "7"]);
     let cache = desk.path("run/journal/cache");
     assert!(cache.join("index").is_dir(), "the first time leaves an index");
@@ -141,7 +86,7 @@ fn it_is_the_same_with_an_index_without_one_and_with_a_false_one() {
     assert_eq!(desk.json(&["explain", "run", "7"]), first, "a cache that cannot be written is done without");
     fs::remove_file(&cache).unwrap();
     // The index of another run: nothing in it is believed.
-    desk.backtest("other", &["--set", "fast=3"]);
+    backtest(&desk, "other", &["--set", "fast=3"]);
     desk.json(&["explain", "other", "7"]);
     fs::rename(desk.path("other/journal/cache"), &cache).unwrap();
     assert_eq!(desk.json(&["explain", "run", "7"]), first);
@@ -154,8 +99,8 @@ fn it_is_the_same_with_an_index_without_one_and_with_a_false_one() {
 
 #[test]
 fn a_refused_order_is_explained_and_an_unknown_one_is_not() {
-    let desk = Desk::new();
-    let summary = desk.backtest("run", &["--cash", "100"]);
+    let desk = desk();
+    let summary = backtest(&desk, "run", &["--cash", "100"]);
     let told = desk.json(&["explain", "run", "1"]);
     assert_eq!((&told["intent"]["verdict"], &told["state"]), (&"insufficient-cash".into(), &"refused".into()));
     assert_eq!(told["steps"], Value::Array(Vec::new()));
@@ -168,7 +113,7 @@ fn a_refused_order_is_explained_and_an_unknown_one_is_not() {
     for unknown in [0, orders + 1, u64::MAX] {
         desk.fails(&["explain", "run", &unknown.to_string()], &[&unknown.to_string(), &range]);
     }
-    desk.backtest("none", &["--set", "slow=5000"]);
+    backtest(&desk, "none", &["--set", "slow=5000"]);
     desk.fails(&["explain", "none", "1"], &["no order at all"]);
     desk.fails(&["explain", "m", "1"], &["not of a session"]);
 }
@@ -176,7 +121,7 @@ fn a_refused_order_is_explained_and_an_unknown_one_is_not() {
 /// RL-17: an order of a policy is explained by its decision, and its round trip by what it is measured by.
 #[test]
 fn an_order_of_a_policy_is_explained_by_its_decision() {
-    let desk = Desk::new();
+    let desk = desk();
     let set = ["--strategy", "policy-momentum", "--set", "risk.capital_per_ticker=20000"];
     let arguments = [&["backtest", "--journal", "m", "--out", "run"][..], &set].concat();
     let summary = desk.json(&arguments);
@@ -199,15 +144,15 @@ fn an_order_of_a_policy_is_explained_by_its_decision() {
 
 #[test]
 fn bars_built_in_the_session_and_a_bounded_range_are_told_as_the_strategy_saw_them() {
-    let desk = Desk::new();
-    desk.backtest("half", &["--set", "engine.timeframe=30m"]);
+    let desk = desk();
+    backtest(&desk, "half", &["--set", "engine.timeframe=30m"]);
     let told = desk.json(&["explain", "half", "2", "--candles", "20"]);
     let bars = told["seen"]["bars"].as_array().unwrap();
     assert_eq!((&told["seen"]["kind"], &told["seen"]["interval"]), (&"bar".into(), &"30m".into()));
     assert_eq!(told["intent"]["reason"], if is_above(bars, 5) { "cross-up" } else { "cross-down" });
     assert_eq!(bars.last().unwrap()["candle"]["close"], told["candle"]["candle"]["close"]);
 
-    desk.backtest("late", &["--from", "2024-01-16"]);
+    backtest(&desk, "late", &["--from", "2024-01-16"]);
     let told = desk.json(&["explain", "late", "1", "--candles", "100000"]);
     let from: Nanos = "2024-01-15T18:30:00Z".parse().unwrap();
     let before = |bar: &&Value| time(&bar["candle"]["open_time"]) < from;
@@ -221,9 +166,9 @@ fn bars_built_in_the_session_and_a_bounded_range_are_told_as_the_strategy_saw_th
 
 #[test]
 fn runs_of_the_same_thing_are_equal_whatever_their_journals() {
-    let desk = Desk::new();
-    let summary = desk.backtest("one", &["--costs", "zerodha-intraday"]);
-    desk.backtest("two", &["--costs", "zerodha-intraday"]);
+    let desk = desk();
+    let summary = backtest(&desk, "one", &["--costs", "zerodha-intraday"]);
+    backtest(&desk, "two", &["--costs", "zerodha-intraday"]);
     let found = desk.json(&["compare", "one", "two"]);
     assert_eq!((&found["verdict"], &found["first_decision"]), (&"equal".into(), &Value::Null));
     for (table, events) in [("orders", "orders"), ("fills", "fills"), ("trades", "trades")] {
@@ -237,7 +182,7 @@ fn runs_of_the_same_thing_are_equal_whatever_their_journals() {
     assert_eq!(raw(&found["left"]["equity"]), raw(&summary["final_equity"]));
 
     // One symbol less: those of the other are equal, though every order has another number in its session.
-    desk.backtest("alfa", &["--costs", "zerodha-intraday", "--symbols", "ALFA"]);
+    backtest(&desk, "alfa", &["--costs", "zerodha-intraday", "--symbols", "ALFA"]);
     let found = desk.answers(&["compare", "one", "alfa"], 1);
     assert_eq!((&found["orders"]["different"], &found["orders"]["right_only"]), (&0.into(), &0.into()));
     assert_eq!(found["orders"]["equal"], found["right"]["orders"]);
@@ -246,9 +191,9 @@ fn runs_of_the_same_thing_are_equal_whatever_their_journals() {
 
 #[test]
 fn the_first_decision_that_differs_is_found_and_so_is_what_it_cost() {
-    let desk = Desk::new();
-    let plain = desk.backtest("plain", &[]);
-    let dear = desk.backtest("dear", &["--costs", "bps:10"]);
+    let desk = desk();
+    let plain = backtest(&desk, "plain", &[]);
+    let dear = backtest(&desk, "dear", &["--costs", "bps:10"]);
     let found = desk.answers(&["compare", "plain", "dear"], 1);
     // Charges change no decision: every fill differs in them and in nothing else.
     assert_eq!((&found["first_decision"], &found["orders"]["different"]), (&Value::Null, &0.into()));
@@ -258,7 +203,7 @@ fn the_first_decision_that_differs_is_found_and_so_is_what_it_cost() {
     assert_eq!(raw(&found["fees_delta"]), raw(&dear["fees_total"]));
     assert_eq!(raw(&found["pnl_delta"]), -raw(&dear["fees_total"]));
 
-    desk.backtest("fast", &["--set", "fast=3"]);
+    backtest(&desk, "fast", &["--set", "fast=3"]);
     let found = desk.answers(&["compare", "plain", "fast", "--limit", "100000"], 1);
     let [left, right] = ["plain", "fast"].map(|run| fs::read_to_string(desk.path(run).join("orders.csv")).unwrap());
     assert_eq!(found["settings"][0], serde_json::json!({"name": "fast", "left": "5", "right": "3"}));
@@ -299,8 +244,8 @@ fn intents(desk: &Desk, run: &str) -> Vec<u64> {
 
 #[test]
 fn a_fork_that_changes_nothing_is_equal_wherever_it_is_taken_up() {
-    let desk = Desk::new();
-    desk.backtest("run", &["--costs", "zerodha-intraday", "--set", "engine.timeframe=15m"]);
+    let desk = desk();
+    backtest(&desk, "run", &["--costs", "zerodha-intraday", "--set", "engine.timeframe=15m"]);
     let orders = intents(&desk, "run");
     assert!(orders.len() > 20);
     let frames = desk.json(&["journal", "stat", "run"])["frames"].as_u64().unwrap();
@@ -323,9 +268,9 @@ fn a_fork_that_changes_nothing_is_equal_wherever_it_is_taken_up() {
 
 #[test]
 fn a_fork_keeps_what_was_and_decides_anew_from_there_on() {
-    let desk = Desk::new();
-    desk.backtest("run", &["--costs", "bps:5"]);
-    desk.backtest("other", &["--costs", "bps:5", "--set", "fast=3"]);
+    let desk = desk();
+    backtest(&desk, "run", &["--costs", "bps:5"]);
+    backtest(&desk, "other", &["--costs", "bps:5", "--set", "fast=3"]);
     let orders = intents(&desk, "run");
     let at = orders[orders.len() / 2].to_string();
     let forked = desk.json(&["fork", "run", "--at", &at, "--set", "fast=3", "--out", "fork", "--limit", "100000"]);
@@ -393,8 +338,8 @@ fn assert_same_story(desk: &Desk, run: &str, fork: &str, context: &str) {
 
 #[test]
 fn a_fork_is_forked_like_a_run() {
-    let desk = Desk::new();
-    desk.backtest("run", &["--costs", "bps:5"]);
+    let desk = desk();
+    backtest(&desk, "run", &["--costs", "bps:5"]);
     let orders = intents(&desk, "run");
     let first = desk.json(&["fork", "run", "--at", &orders[20].to_string(), "--set", "fast=3", "--out", "fork"]);
     let own = intents(&desk, "fork");
@@ -424,8 +369,8 @@ fn a_fork_is_forked_like_a_run() {
 /// A limit that the run did not have is a setting like every other.
 #[test]
 fn a_fork_may_set_a_limit() {
-    let desk = Desk::new();
-    desk.backtest("run", &[]);
+    let desk = desk();
+    backtest(&desk, "run", &[]);
     let orders = intents(&desk, "run");
     let at = orders[5].to_string();
     let forked = desk.json(&["fork", "run", "--at", &at, "--set", "risk.max_order_value=100", "--out", "capped"]);
@@ -439,8 +384,8 @@ fn a_fork_may_set_a_limit() {
 
 #[test]
 fn a_fork_may_change_costs_and_not_what_the_past_depends_on() {
-    let desk = Desk::new();
-    desk.backtest("run", &[]);
+    let desk = desk();
+    backtest(&desk, "run", &[]);
     let orders = intents(&desk, "run");
     let at = orders[5].to_string();
     let forked = desk.json(&["fork", "run", "--at", &at, "--set", "costs=bps:10", "--out", "dear"]);

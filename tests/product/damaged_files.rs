@@ -3,13 +3,13 @@
 //! - Parquet, Arrow and CSV, each with flipped bits and cut at many lengths, from a seed that every failure names.
 //! - Whatever was read, the journal it went into is sound.
 
+use crate::desk::Desk;
 use daybook_features::columns::{CandleRow, CandleTable, Format};
 use daybook_replay::synthetic::SplitMix64;
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::{Candle, Interval, Price, Quantity};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 const TRIALS: u64 = 24;
 
@@ -58,27 +58,22 @@ fn csv(path: &Path) {
     fs::write(path, text).unwrap();
 }
 
-fn daybook(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_daybook"))
-        .args(arguments)
-        .current_dir(directory)
-        .env_clear()
-        .env("HOME", directory)
-        .output()
-        .expect("the binary runs");
+/// Its exit code and what it says.
+fn daybook(desk: &Desk, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = desk.daybook(arguments);
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[test]
 fn any_damage_is_read_or_refused_and_never_crashes() {
-    let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| directory.path().join(name);
+    let desk = Desk::new();
+    let at = |name: &str| desk.path(name);
     columns(&at("ALFA_5m.parquet"), Format::Parquet);
     columns(&at("ALFA_5m.arrow"), Format::Arrow);
     csv(&at("ALFA_5m.csv"));
     for name in ["ALFA_5m.parquet", "ALFA_5m.arrow", "ALFA_5m.csv"] {
         let sound = fs::read(at(name)).unwrap();
-        let (code, stderr) = daybook(directory.path(), &["ingest", name, "--market", "nse", "--journal", "sound"]);
+        let (code, stderr) = daybook(&desk, &["ingest", name, "--market", "nse", "--journal", "sound"]);
         assert_eq!(code, Some(0), "{name} undamaged: {stderr}");
         fs::remove_dir_all(at("sound")).unwrap();
         let (mut read, mut refused) = (0, 0);
@@ -95,12 +90,12 @@ fn any_damage_is_read_or_refused_and_never_crashes() {
                 }
             }
             fs::write(at(name), &damaged).unwrap();
-            let (code, stderr) = daybook(directory.path(), &["ingest", name, "--market", "nse", "--journal", "j"]);
+            let (code, stderr) = daybook(&desk, &["ingest", name, "--market", "nse", "--journal", "j"]);
             assert!(!stderr.contains("panicked"), "{name} seed={seed}: {stderr}");
             match code {
                 Some(0) => {
                     read += 1;
-                    let (code, stderr) = daybook(directory.path(), &["verify", "j"]);
+                    let (code, stderr) = daybook(&desk, &["verify", "j"]);
                     assert_eq!(code, Some(0), "{name} seed={seed}: {stderr}");
                 }
                 Some(1) => {

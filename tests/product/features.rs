@@ -3,48 +3,21 @@
 //! - Works on a small made-up market in a directory of its own.
 //! - Source rows: SQ-13, RL-10, RL-11, BT-45 (a table of features carries when each row was known).
 
-use daybook_config::Calendar;
+use crate::desk::{Desk, quarter_hours};
 use daybook_features::columns::{Cell, ColumnReader};
-use daybook_journal::{Options, Writer};
-use daybook_replay::synthetic::{self, Market};
-use daybook_vocabulary::{Hash, Interval, Price};
+use daybook_vocabulary::{Hash, Interval};
 use serde_json::Value;
-use std::path::Path;
-use std::process::{Command, Output};
 
-fn market(dir: &Path) {
-    let market = Market {
-        seed: 5,
-        symbols: [("ALFA", 500), ("BETA", 90)]
-            .map(|(symbol, price)| (symbol.to_owned(), Price::from_units(price)))
-            .into(),
-        tick: Price(5_000_000),
-        interval: Interval::minutes(15),
-        from: "2024-01-01".parse().unwrap(),
-        to: "2024-03-15".parse().unwrap(),
-    };
-    let mut writer = Writer::create(&dir.join("m"), Options::default()).expect("a new journal");
-    synthetic::write(&market, &Calendar::nse(), &mut writer).expect("a market");
-    writer.close().expect("a whole journal");
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.market("m", &quarter_hours("2024-03-15"));
+    desk
 }
 
-fn features(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_daybook"))
-        .args(["features", "--format", "json"])
-        .args(arguments)
-        .current_dir(dir)
-        .env_clear()
-        .env("HOME", dir)
-        .output()
-        .expect("the binary runs")
-}
-
-fn table(dir: &Path, out: &str, arguments: &[&str]) -> (Value, Vec<String>) {
-    let output = features(dir, &[&["--journal", "m", "--out", out], arguments].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let summary: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+fn table(desk: &Desk, out: &str, arguments: &[&str]) -> (Value, Vec<String>) {
+    let summary = desk.json(&[&["features", "--journal", "m", "--out", out], arguments].concat());
     let hash: Hash = summary["blake3"].as_str().unwrap().parse().unwrap();
-    let mut reader = ColumnReader::open(&dir.join(out), &hash).unwrap();
+    let mut reader = ColumnReader::open(&desk.path(out), &hash).unwrap();
     let columns = reader.columns().len();
     let mut rows = Vec::new();
     while let Some(group) = reader.next_group().unwrap() {
@@ -63,27 +36,25 @@ fn table(dir: &Path, out: &str, arguments: &[&str]) -> (Value, Vec<String>) {
 
 #[test]
 fn a_table_does_not_depend_on_where_its_range_begins() {
-    let dir = tempfile::tempdir().unwrap();
-    market(dir.path());
+    let desk = desk();
     for (chosen, warm) in [(&["--spec", "v1"][..], 700), (&["--indicators", "rsi(14),macd(12,26,9),vwap"], 2_597)] {
-        let (summary, whole) = table(dir.path(), "whole.parquet", chosen);
+        let (summary, whole) = table(&desk, "whole.parquet", chosen);
         let (_, part) =
-            table(dir.path(), "part.parquet", &[chosen, &["--from", "2024-03-04", "--to", "2024-03-06"]].concat());
+            table(&desk, "part.parquet", &[chosen, &["--from", "2024-03-04", "--to", "2024-03-06"]].concat());
         assert_eq!(part.len(), 3 * 25 * 2, "three sessions of 25 bars of two symbols");
         let at = whole.iter().position(|row| row == &part[0]).expect("the same first row");
         assert_eq!(whole[at..at + part.len()], part);
         assert!(summary["complete_rows"].as_u64().unwrap() > warm, "{summary}");
-        let (again, _) = table(dir.path(), "again.parquet", chosen);
+        let (again, _) = table(&desk, "again.parquet", chosen);
         assert_eq!(again["blake3"], summary["blake3"]);
     }
-    let (summary, _) = table(dir.path(), "beta.arrow", &["--spec", "v1", "--symbols", "BETA", "--from", "2024-02-01"]);
+    let (summary, _) = table(&desk, "beta.arrow", &["--spec", "v1", "--symbols", "BETA", "--from", "2024-02-01"]);
     assert_eq!(summary["rows"], summary["complete_rows"], "January is the anchor's month: February is complete");
 }
 
 #[test]
 fn what_is_wrong_is_said_in_one_line() {
-    let dir = tempfile::tempdir().unwrap();
-    market(dir.path());
+    let desk = desk();
     let rsi = ["--indicators", "rsi(14)"];
     let cases: &[(&[&str], &str)] = &[
         (&["--journal", "m", "--out", "x.parquet"], "say what to compute: --spec v1, or --indicators"),
@@ -98,7 +69,7 @@ fn what_is_wrong_is_said_in_one_line() {
         (&["--out", "x.parquet", rsi[0], rsi[1]], "--journal and --out are needed"),
     ];
     for (arguments, says) in cases {
-        let output = features(dir.path(), arguments);
+        let output = desk.daybook(&[&["features"], *arguments].concat());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert!(
@@ -106,7 +77,6 @@ fn what_is_wrong_is_said_in_one_line() {
             "{arguments:?} should say {says:?}, says: {stderr}"
         );
     }
-    let help = features(dir.path(), &["--indicators", "help"]);
-    assert!(String::from_utf8_lossy(&help.stdout).contains("macd([fast = 12"));
-    assert!(!dir.path().join("x.parquet").exists(), "a refused table leaves no file");
+    assert!(desk.works(&["features", "--indicators", "help"]).contains("macd([fast = 12"));
+    assert!(!desk.path("x.parquet").exists(), "a refused table leaves no file");
 }

@@ -1,85 +1,45 @@
 //! `journal archive` as a user does it: a sealed journal moves, its head and seals stay, and everyone who wants its
 //! frames is told where they are.
 
+use crate::desk::{Desk, five_minutes};
 use daybook_config::Calendar;
 use daybook_journal::{Options, SealKey, Writer};
-use daybook_replay::synthetic::{self, Market};
-use daybook_vocabulary::{Interval, Price};
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
-struct Desk {
-    dir: tempfile::TempDir,
+/// A sealed market `m5` and `run`, a sealed run on it.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    let mut writer = desk.market_writer("m5", &market(), &Calendar::nse());
+    writer.seal(&SealKey::load_or_create(&desk.path("keys/seal.key")).expect("a key")).expect("seals");
+    writer.close().expect("a whole journal");
+    desk.json(&["backtest", "--journal", "m5", "--strategy", "sma-cross", "--out", "run", "--seal"]);
+    desk
 }
 
-impl Desk {
-    /// A sealed market `m5` and `run`, a sealed run on it.
-    fn new() -> Self {
-        let desk = Self { dir: tempfile::tempdir().expect("a temporary directory") };
-        desk.market(true);
-        desk.json(&["backtest", "--journal", "m5", "--strategy", "sma-cross", "--out", "run", "--seal"]);
-        desk
-    }
+fn market() -> daybook_replay::synthetic::Market {
+    five_minutes(&["AAA"], "2024-01-01", "2024-01-05")
+}
 
-    fn market(&self, seal: bool) {
-        let market = Market {
-            seed: 11,
-            symbols: vec![("AAA".to_owned(), Price::from_units(500))],
-            tick: Price(5_000_000),
-            interval: Interval::minutes(5),
-            from: "2024-01-01".parse().unwrap(),
-            to: "2024-01-05".parse().unwrap(),
-        };
-        let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
-        let mut writer = Writer::create(&self.path(if seal { "m5" } else { "bare" }), options).expect("a new journal");
-        synthetic::write(&market, &Calendar::nse(), &mut writer).expect("a market");
-        if seal {
-            writer.seal(&SealKey::load_or_create(&self.path("keys/seal.key")).expect("a key")).expect("seals");
-        }
-        writer.close().expect("a whole journal");
+/// Exit 1: what is wrong may be the verdict, on stdout.
+fn finds(desk: &Desk, arguments: &[&str], says: &[&str]) {
+    let output = desk.daybook(arguments);
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+    for wanted in says {
+        assert!(text.contains(wanted), "{arguments:?} should say {wanted:?}, says: {text}");
     }
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn daybook(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_daybook"))
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("HOME", self.dir.path())
-            .output()
-            .expect("the binary runs")
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.daybook(&[arguments, &["--format", "json"]].concat());
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("one JSON object")
-    }
-
-    fn fails(&self, arguments: &[&str], says: &[&str]) {
-        let output = self.daybook(arguments);
-        let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
-        for wanted in says {
-            assert!(text.contains(wanted), "{arguments:?} should say {wanted:?}, says: {text}");
-        }
-    }
-
-    fn copy_of(&self, name: &str) -> String {
-        let id = self.json(&["journal", "stat", name])["id"].as_str().expect("an id").to_owned();
-        format!("old/{name}.{}", &id[..16])
-    }
+fn copy_of(desk: &Desk, name: &str) -> String {
+    let id = desk.json(&["journal", "stat", name])["id"].as_str().expect("an id").to_owned();
+    format!("old/{name}.{}", &id[..16])
 }
 
 #[test]
 fn a_journal_of_history_moves_and_its_head_and_seals_stay() {
-    let desk = Desk::new();
-    let (copy, before) = (desk.copy_of("m5"), desk.json(&["journal", "stat", "m5"]));
+    let desk = desk();
+    let (copy, before) = (copy_of(&desk, "m5"), desk.json(&["journal", "stat", "m5"]));
     let audited = desk.json(&["audit", "run"]);
     let moved = desk.json(&["journal", "archive", "m5", "--to", "old", "--public-key", "keys/seal.pub"]);
     assert_eq!(moved["verdict"], "archived");
@@ -102,13 +62,13 @@ fn a_journal_of_history_moves_and_its_head_and_seals_stay() {
     assert_eq!(desk.json(&["journal", "stat", &copy])["content"], before["content"]);
 
     // A run on it is not at a loss: by id it finds the copy, and says how to name it.
-    desk.fails(&["audit", "run"], &["m5 is archived", "--journal DIR"]);
+    finds(&desk, &["audit", "run"], &["m5 is archived", "--journal DIR"]);
     assert_eq!(desk.json(&["audit", "run", "--journal", &copy]), audited);
-    desk.fails(&["explain", "run", "1"], &["m5 is archived", "--journal DIR"]);
+    finds(&desk, &["explain", "run", "1"], &["m5 is archived", "--journal DIR"]);
     desk.json(&["explain", "run", "1", "--journal", &copy]);
     let on_stub = ["backtest", "--journal", "m5", "--strategy", "sma-cross", "--out", "run2"];
-    desk.fails(&on_stub, &["m5 is archived", "give that directory instead", &copy]);
-    desk.fails(&["journal", "cat", "m5"], &["m5 is archived"]);
+    finds(&desk, &on_stub, &["m5 is archived", "give that directory instead", &copy]);
+    finds(&desk, &["journal", "cat", "m5"], &["m5 is archived"]);
 
     // Back by hand.
     fs::remove_dir_all(desk.path("m5")).unwrap();
@@ -119,10 +79,10 @@ fn a_journal_of_history_moves_and_its_head_and_seals_stay() {
 
 #[test]
 fn a_run_keeps_its_other_files_and_its_manifest_still_holds() {
-    let desk = Desk::new();
+    let desk = desk();
     let content = desk.json(&["journal", "stat", "run"])["content"].clone();
-    let copy = desk.copy_of("run");
-    desk.fails(&["journal", "archive", "run", "--to", "run/old"], &["lies inside of it"]);
+    let copy = copy_of(&desk, "run");
+    finds(&desk, &["journal", "archive", "run", "--to", "run/old"], &["lies inside of it"]);
     desk.json(&["journal", "archive", "run", "--to", "old"]);
     assert!(desk.path("run/report.html").exists() && !desk.path("run/journal/0000000000.segment").exists());
     let verdict = desk.json(&["verify", "run"]);
@@ -130,7 +90,7 @@ fn a_run_keeps_its_other_files_and_its_manifest_still_holds() {
     assert!(verdict["reason"].as_str().unwrap().contains(content.as_str().unwrap()), "{verdict}");
     assert_eq!(desk.json(&["journal", "stat", "run"])["content"], content);
     assert_eq!(desk.json(&["audit", &copy, "--journal", "m5"])["verdict"], "equal");
-    desk.fails(&["audit", "run"], &["is archived", "give that directory instead"]);
+    finds(&desk, &["audit", "run"], &["is archived", "give that directory instead"]);
 
     for name in ["run/summary.json", "run/journal/archived", "run/journal/000000.seal", "run/manifest.json"] {
         let good = fs::read(desk.path(name)).unwrap();
@@ -139,7 +99,7 @@ fn a_run_keeps_its_other_files_and_its_manifest_still_holds() {
             bad[at] ^= 1;
             fs::write(desk.path(name), bad).unwrap();
             let file = name.rsplit('/').next().unwrap();
-            desk.fails(&["verify", "run"], &["damaged", file]);
+            finds(&desk, &["verify", "run"], &["damaged", file]);
         }
         fs::write(desk.path(name), good).unwrap();
     }
@@ -151,9 +111,9 @@ fn a_run_keeps_its_other_files_and_its_manifest_still_holds() {
 
 #[test]
 fn bad_input_is_one_clear_line_with_what_to_do() {
-    let desk = Desk::new();
-    desk.market(false);
-    let archive = |path: &str, to: &str, says: &[&str]| desk.fails(&["journal", "archive", path, "--to", to], says);
+    let desk = desk();
+    desk.market("bare", &market());
+    let archive = |path: &str, to: &str, says: &[&str]| finds(&desk, &["journal", "archive", path, "--to", to], says);
     archive("bare", "old", &["bears no seal", "seal it first", "the same command again"]);
     archive("nothing", "old", &["there is no journal at nothing"]);
     archive("m5", "m5/old", &["lies inside of it"]);
@@ -161,7 +121,7 @@ fn bad_input_is_one_clear_line_with_what_to_do() {
     archive("m5", "file", &["is a file; choose a directory"]);
     archive("m5", "file/old", &["file"]);
     let keyed = |key: &str, says: &[&str]| {
-        desk.fails(&["journal", "archive", "m5", "--to", "old", "--public-key", key], says);
+        finds(&desk, &["journal", "archive", "m5", "--to", "old", "--public-key", key], says);
     };
     keyed("none.pub", &["cannot read none.pub"]);
     SealKey::load_or_create(&desk.path("other/seal.key")).unwrap();

@@ -1,9 +1,7 @@
 //! What stops `trade` before it begins: each gate, in one clear line, before the broker is asked for anything; and what
 //! nobody may read afterwards.
 
-mod broker_world;
-
-use broker_world::{Broker, World};
+use crate::broker_world::{Broker, World};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -53,7 +51,7 @@ fn a_rehearsal_lists_every_gate_and_begins_nothing() {
     // What is warmed up is no note any more; what ends too early blocks, and what needs it is not asked.
     let (_, printed, _) = world.run(&trade("preflight", &broker, &["--journal", "market"]));
     assert!(verdicts(&printed).contains(&("warm-up".to_owned(), "ok".to_owned())), "{printed}");
-    std::fs::write(world.path(".killswitch"), "").unwrap();
+    world.write(".killswitch", "");
     let (code, printed, _) = world.run(&trade("trade", &broker, &["--dry-run", "--set", "fast=0"]));
     let found = verdicts(&printed);
     let of = |name: &str| found.iter().find(|(gate, _)| gate == name).map(|(_, verdict)| verdict.as_str());
@@ -83,8 +81,8 @@ fn what_is_wrong_at_home_is_said_before_anyone_is_asked() {
     let learned = ["--strategy", "learned", "--set", "model=winner", "--arm"];
     refused_live(&learned, &["winner", "No such file"]);
     std::fs::create_dir(world.path("winner")).unwrap();
-    std::fs::write(world.path("winner/metrics.json"), "{}").unwrap();
-    refused_live(&learned, &["winner/metrics.json", "promote a model again"]);
+    world.write("winner/metrics.json", "{}");
+    refused_live(&learned, &["winner/metrics.json", "promote the model again"]);
 }
 
 /// Wrong credentials, and a real broker without any: one line that says what to set.
@@ -137,6 +135,7 @@ fn no_secret_of_a_day_on_paper_can_be_read_anywhere() {
             }
         }
         let lines = String::from_utf8(output.stderr).unwrap();
+        assert!(!lines.contains('\u{1b}'), "no colours where nobody watches: {lines}");
         if format == "json" {
             let parsed = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("one JSON object a line"));
             assert!(parsed.filter(|line| line["level"].is_string()).count() > 10, "{lines}");

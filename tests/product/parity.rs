@@ -1,54 +1,44 @@
 //! The parity profiles against what the packages themselves did: fills and cash, order by order, through the real binary.
 //!
-//! - `tests/parity` holds made-up bars (225 candles of five minutes, three days), lists of orders on them, and the fills
+//! - `parity/` holds made-up bars (225 candles of five minutes, three days), lists of orders on them, and the fills
 //!   that backtrader 1.9.78.123 and vectorbt 1.2.0 gave for those lists, charges 0.03 % of each fill. They are frozen:
 //!   no test needs either package.
 //! - vectorbt has no orders that rest but the stop and the target of a position; those and market orders are compared.
 //! - BT-27, BT-28: fill bar, order sequence, exits' first bar and buying power each change a fill here.
 
+use crate::desk::Desk;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-struct Desk {
-    dir: tempfile::TempDir,
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.works(&[
+        "ingest",
+        &frozen("bars.csv"),
+        "--journal",
+        "m",
+        "--market",
+        "nse",
+        "--symbol",
+        "X",
+        "--interval",
+        "5m",
+    ]);
+    desk
 }
 
-impl Desk {
-    fn new() -> Self {
-        let desk = Self { dir: tempfile::tempdir().expect("a temporary directory") };
-        let bars = frozen("bars.csv");
-        desk.daybook(&["ingest", &bars, "--journal", "m", "--market", "nse", "--symbol", "X", "--interval", "5m"]);
-        desk
-    }
-
-    /// Runs the binary away from the settings of whoever runs the tests.
-    fn daybook(&self, arguments: &[&str]) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_daybook"))
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env_clear()
-            .env("HOME", self.dir.path())
-            .output()
-            .expect("the binary runs");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// Fills and cash of a list under a profile.
-    fn trade(&self, profile: &str, list: &str, cash: &str, more: &[&str]) -> (Vec<Fill>, f64) {
-        let run = self.dir.path().join("r");
-        let file = format!("file={}", frozen(list));
-        let arguments = ["backtest", "--journal", "m", "--strategy", "orders", "--set", &file, "--out", "r", "--force"];
-        let settings = ["--profile", profile, "--cash", cash, "--costs", "bps:3"];
-        self.daybook(&[&arguments[..], &settings, more].concat());
-        assert!(self.daybook(&["audit", "r", "--format", "json"]).contains("\"verdict\":\"equal\""));
-        (fills(&run.join("fills.csv")), last_cash(&run))
-    }
+/// Fills and cash of a list under a profile.
+fn trade(desk: &Desk, profile: &str, list: &str, cash: &str, more: &[&str]) -> (Vec<Fill>, f64) {
+    let file = format!("file={}", frozen(list));
+    let arguments = ["backtest", "--journal", "m", "--strategy", "orders", "--set", &file, "--out", "r", "--force"];
+    let settings = ["--profile", profile, "--cash", cash, "--costs", "bps:3"];
+    desk.works(&[&arguments[..], &settings, more].concat());
+    assert_eq!(desk.json(&["audit", "r"])["verdict"], "equal");
+    (fills(&desk.path("r/fills.csv")), last_cash(&desk.path("r")))
 }
 
 fn frozen(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity").join(name).display().to_string()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/product/parity").join(name).display().to_string()
 }
 
 /// Time, side, quantity, price.
@@ -79,7 +69,7 @@ fn last_cash(run: &Path) -> f64 {
 
 /// The package's fills and cash.
 fn theirs(name: &str) -> (Vec<Fill>, f64) {
-    let path = PathBuf::from(frozen(name));
+    let path = Path::new(&frozen(name)).to_owned();
     let text = fs::read_to_string(&path).expect("frozen fills");
     let cash = text.lines().find_map(|line| line.strip_prefix("# cash ")).expect("their cash");
     (fills(&path), cash.parse().expect("a number"))
@@ -101,29 +91,29 @@ fn assert_equal(name: &str, (ours, our_cash): (Vec<Fill>, f64)) {
 /// Market, limit, stop, stop-limit and bracket orders on both sides, several of them working at a time.
 #[test]
 fn bt_28_the_profile_backtrader_fills_as_backtrader_does() {
-    let desk = Desk::new();
-    assert_equal("backtrader-orders.csv", desk.trade("backtrader", "orders.csv", "1000000", &[]));
-    assert_equal("backtrader-brackets.csv", desk.trade("backtrader", "brackets.csv", "1000000", &[]));
+    let desk = desk();
+    assert_equal("backtrader-orders.csv", trade(&desk, "backtrader", "orders.csv", "1000000", &[]));
+    assert_equal("backtrader-brackets.csv", trade(&desk, "backtrader", "brackets.csv", "1000000", &[]));
 }
 
 /// Orders that the purse does not cover: refused when submitted, or at the fill; shorts bring in cash.
 #[test]
 fn bt_28_the_profile_backtrader_asks_for_cash_as_backtrader_does() {
-    assert_equal("backtrader-short-of-cash.csv", Desk::new().trade("backtrader", "orders.csv", "2600", &[]));
+    assert_equal("backtrader-short-of-cash.csv", trade(&desk(), "backtrader", "orders.csv", "2600", &[]));
 }
 
 /// Market orders at the close of their own bar, cut down to the cash there is; positions with a stop and a target.
 #[test]
 fn bt_28_the_profile_vectorbt_fills_as_vectorbt_does() {
-    let desk = Desk::new();
-    assert_equal("vectorbt-market.csv", desk.trade("vectorbt", "market-orders.csv", "2600", &[]));
-    assert_equal("vectorbt-brackets.csv", desk.trade("vectorbt", "entries.csv", "1000000", &[]));
+    let desk = desk();
+    assert_equal("vectorbt-market.csv", trade(&desk, "vectorbt", "market-orders.csv", "2600", &[]));
+    assert_equal("vectorbt-brackets.csv", trade(&desk, "vectorbt", "entries.csv", "1000000", &[]));
 }
 
 /// BT-27: every choice that a profile makes changes fills; with our own in its place they are no longer the package's.
 #[test]
 fn bt_27_every_choice_of_a_profile_matters() {
-    let desk = Desk::new();
+    let desk = desk();
     for (profile, list, cash, package, choice) in [
         ("backtrader", "brackets.csv", "1000000", "backtrader-brackets.csv", "exchange.exits_from=fill"),
         ("backtrader", "orders.csv", "1000000", "backtrader-orders.csv", "exchange.sequence=path"),
@@ -133,7 +123,7 @@ fn bt_27_every_choice_of_a_profile_matters() {
         ("vectorbt", "entries.csv", "1000000", "vectorbt-brackets.csv", "exchange.fill_bar=close"),
         ("vectorbt", "entries.csv", "1000000", "vectorbt-brackets.csv", "exchange.off_tick=round"),
     ] {
-        let (ours, _) = desk.trade(profile, list, cash, &["--set", choice]);
+        let (ours, _) = trade(&desk, profile, list, cash, &["--set", choice]);
         assert_ne!(ours, theirs(package).0, "{profile} with {choice} on {list}");
     }
 }

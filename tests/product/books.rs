@@ -3,11 +3,10 @@
 //!
 //! - Files are made here; every test works in a directory of its own.
 
+use crate::desk::Desk;
 use daybook_features::columns::{Cell, Column, ColumnType, ColumnWriter, Format};
 use daybook_vocabulary::Nanos;
-use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -19,28 +18,6 @@ struct Snapshot {
     bid: f64,
     ask: f64,
     shares: i64,
-}
-
-fn daybook(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_daybook"))
-        .args(arguments)
-        .current_dir(dir)
-        .env_clear()
-        .env("HOME", dir)
-        .output()
-        .expect("the binary runs")
-}
-
-fn works(dir: &Path, arguments: &[&str]) -> String {
-    let output = daybook(dir, arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn fails(dir: &Path, arguments: &[&str], says: &str) {
-    let output = daybook(dir, arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && stderr.contains(says), "{arguments:?} should say {says:?}, says: {stderr}");
 }
 
 /// 2025-06-02, the exchange's clock.
@@ -91,24 +68,21 @@ fn morning() -> Vec<Snapshot> {
 
 #[test]
 fn orders_walk_the_levels_of_an_ingested_book() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    write_books(&dir.join("X_books.parquet"), &morning(), false);
-    let said = works(dir, &["ingest", "X_books.parquet", "--journal", "j", "--market", "nse", "--format", "json"]);
-    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let desk = Desk::new();
+    write_books(&desk.path("X_books.parquet"), &morning(), false);
+    let said = desk.json(&["ingest", "X_books.parquet", "--journal", "j", "--market", "nse"]);
     assert_eq!((&said["rows"], &said["kept"], &said["duplicates"]), (&62.into(), &60.into(), &1.into()));
     assert_eq!(said["quarantined"]["outside_session"], 1);
-    let again = works(dir, &["ingest", "X_books.parquet", "--journal", "j", "--market", "nse", "--format", "json"]);
-    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    let again = desk.json(&["ingest", "X_books.parquet", "--journal", "j", "--market", "nse"]);
     assert_eq!((&again["unchanged"], &again["content"]), (&true.into(), &said["content"]));
 
     // 100 shares where 40 stand on a level: three levels, each at its price; then a limit that takes what it allows.
     let list = "time,symbol,side,quantity,type,limit\n\
                 2025-06-02T09:17:00+05:30,X,BUY,100,,\n2025-06-02T09:20:00+05:30,X,SELL,100,limit,100.2\n";
-    fs::write(dir.join("list.csv"), list).unwrap();
+    desk.write("list.csv", list);
     let run = ["backtest", "--journal", "j", "--strategy", "orders", "--set", "file=list.csv", "--interval", "1m"];
-    works(dir, &[&run[..], &["--profile", "realistic", "--costs", "zerodha-intraday", "--out", "r"]].concat());
-    let legs = fs::read_to_string(dir.join("r/legs.csv")).unwrap();
+    desk.works(&[&run[..], &["--profile", "realistic", "--costs", "zerodha-intraday", "--out", "r"]].concat());
+    let legs = desk.text("r/legs.csv");
     let columns: Vec<&str> = legs.lines().next().unwrap().split(',').collect();
     let place = |name: &str| columns.iter().position(|column| *column == name).unwrap();
     let wanted = ["side", "quantity", "price", "reference_price", "model"].map(place);
@@ -129,31 +103,30 @@ fn orders_walk_the_levels_of_an_ingested_book() {
             ["SELL", "15", "100.2", "100.5", "depth"],
         ]
     );
-    assert!(works(dir, &["audit", "r", "--format", "json"]).contains("\"verdict\":\"equal\""));
-    let why = works(dir, &["explain", "r", "1", "--format", "json"]);
+    assert!(desk.works(&["audit", "r", "--format", "json"]).contains("\"verdict\":\"equal\""));
+    let why = desk.works(&["explain", "r", "1", "--format", "json"]);
     assert!(why.contains("\"depth\""), "an order on books is explained by the book: {why}");
 }
 
 #[test]
 fn what_is_no_book_is_refused_and_says_why() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    write_books(&dir.join("X_wrong.parquet"), &morning(), true);
-    fails(dir, &["ingest", "X_wrong.parquet", "--journal", "j"], "the columns do not hold what their names say");
+    let desk = Desk::new();
+    write_books(&desk.path("X_wrong.parquet"), &morning(), true);
+    desk.fails(&["ingest", "X_wrong.parquet", "--journal", "j"], &["the columns do not hold what their names say"]);
     let columns = ["local_ts", "side", "price", "qty"]
         .map(|name| Column::new(name, if name == "local_ts" { ColumnType::Timestamp } else { ColumnType::F64 }));
-    let mut writer = ColumnWriter::create(&dir.join("deltas.parquet"), &columns, Format::Parquet).unwrap();
+    let mut writer = ColumnWriter::create(&desk.path("deltas.parquet"), &columns, Format::Parquet).unwrap();
     writer.append(&[Cell::Time(at(OPEN)), Cell::F64(1.0), Cell::F64(100.0), Cell::F64(5.0)]).unwrap();
     writer.finish().unwrap();
-    fails(dir, &["ingest", "deltas.parquet", "--journal", "j", "--symbol", "X"], "one at a time");
-    fs::write(dir.join("X_5m.csv"), "time,open,high,low,close,volume\n2025-06-02T09:15:00+05:30,1,1,1,1,1\n").unwrap();
-    write_books(&dir.join("X_books.parquet"), &morning(), false);
-    fails(dir, &["ingest", "X_books.parquet", "X_5m.csv", "--journal", "j"], "two commands");
+    desk.fails(&["ingest", "deltas.parquet", "--journal", "j", "--symbol", "X"], &["one at a time"]);
+    desk.write("X_5m.csv", "time,open,high,low,close,volume\n2025-06-02T09:15:00+05:30,1,1,1,1,1\n");
+    write_books(&desk.path("X_books.parquet"), &morning(), false);
+    desk.fails(&["ingest", "X_books.parquet", "X_5m.csv", "--journal", "j"], &["two commands"]);
     // A damaged file is refused, never a crash.
-    let whole = fs::read(dir.join("X_books.parquet")).unwrap();
+    let whole = desk.bytes("X_books.parquet");
     for cut in [0, 3, 50, whole.len() / 2, whole.len() - 1] {
-        fs::write(dir.join("X_cut.parquet"), &whole[..cut]).unwrap();
-        let output = daybook(dir, &["ingest", "X_cut.parquet", "--journal", "j"]);
+        desk.write("X_cut.parquet", &whole[..cut]);
+        let output = desk.daybook(&["ingest", "X_cut.parquet", "--journal", "j"]);
         assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

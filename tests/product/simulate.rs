@@ -2,58 +2,29 @@
 //!
 //! - Every test has a directory and a port of its own; none needs network or data from outside.
 
+use crate::broker_world::Broker;
+use crate::desk::{Desk, five_minutes};
 use daybook_adapters::kite_wire::sign;
-use daybook_config::Calendar;
-use daybook_journal::{Options, Writer};
-use daybook_replay::synthetic::{self, Market};
-use daybook_vocabulary::{Interval, Price};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-struct Server {
-    child: Child,
-    begun: Value,
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.market("m", &five_minutes(&["RELIANCE"], "2025-06-02", "2025-06-06"));
+    desk
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["simulate", "--journal", "m", "--format", "json"], more].concat()
 }
 
-fn market(path: &Path) {
-    let market = Market {
-        seed: 3,
-        symbols: vec![("RELIANCE".to_owned(), Price::from_units(500))],
-        tick: Price(5_000_000),
-        interval: Interval::minutes(5),
-        from: "2025-06-02".parse().unwrap(),
-        to: "2025-06-06".parse().unwrap(),
-    };
-    let mut writer = Writer::create(path, Options::session()).unwrap();
-    synthetic::write(&market, &Calendar::nse(), &mut writer).unwrap();
-    writer.close().unwrap();
+fn start(desk: &Desk, more: &[&str]) -> Broker {
+    Broker::begin(desk.command(&arguments(more)))
 }
 
-fn command(dir: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_daybook"));
-    command.args(["simulate", "--journal", "m", "--format", "json"]).args(more).current_dir(dir).env_clear();
-    command
-}
-
-fn start(dir: &Path, more: &[&str]) -> Server {
-    let mut child = command(dir, more).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    Server { child, begun: serde_json::from_str(&line).expect("one JSON object") }
-}
-
-fn fails(dir: &Path, more: &[&str], says: &str) {
-    let output = command(dir, more).output().unwrap();
+fn fails(desk: &Desk, more: &[&str], says: &str) {
+    let output = desk.daybook(&arguments(more));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && stderr.contains(says), "{more:?} should say {says:?}, says: {stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
@@ -77,7 +48,7 @@ fn body_of(text: &str) -> Value {
     serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
-impl Server {
+impl Broker {
     fn port(&self) -> u16 {
         self.begun["port"].as_u64().unwrap() as u16
     }
@@ -102,39 +73,35 @@ impl Server {
 
 #[test]
 fn killed_and_started_again_it_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
-    market(&dir.path().join("m"));
+    let desk = desk();
     let arguments = ["--date", "2025-06-04", "--speed", "600", "--port", "0", "--book", "book"];
-    let server = start(dir.path(), &arguments);
+    let server = start(&desk, &arguments);
     assert_eq!((server.begun["resumed"].as_bool(), server.begun["instruments"].as_u64()), (Some(false), Some(2)));
     assert_eq!(server.begun["time"], "2025-06-04 09:00:00");
     while server.time().as_str() < "2025-06-04T09:20:00" {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    fails(dir.path(), &arguments, "is being written by another process");
+    fails(&desk, &arguments, "is being written by another process");
     // Dropped, it is killed.
     drop(server);
-    let server = start(dir.path(), &arguments);
+    let server = start(&desk, &arguments);
     assert_eq!(server.begun["resumed"], true);
     // The book learns every ten virtual seconds how far time has come.
     let resumed = server.begun["time"].as_str().unwrap();
     assert!(resumed > "2025-06-04 09:19:45", "{resumed}");
     drop(server);
-    let verified =
-        Command::new(env!("CARGO_BIN_EXE_daybook")).args(["verify", "book"]).current_dir(dir.path()).output();
-    assert!(verified.unwrap().status.success(), "the book is a journal like any other");
-    let fresh = start(dir.path(), &[&arguments[..], &["--fresh", "--start", "10:30"]].concat());
+    assert_eq!(desk.json(&["verify", "book"])["verdict"], "sound", "the book is a journal like any other");
+    let fresh = start(&desk, &[&arguments[..], &["--fresh", "--start", "10:30"]].concat());
     assert_eq!((fresh.begun["resumed"].as_bool(), &fresh.begun["time"]), (Some(false), &"2025-06-04 10:30:00".into()));
 }
 
 /// RL-28: killed in the middle of orders, it has every order it acknowledged, once, and its positions are their trades.
 #[test]
 fn an_order_that_was_acknowledged_survives_a_kill() {
-    let dir = tempfile::tempdir().unwrap();
-    market(&dir.path().join("m"));
+    let desk = desk();
     let arguments = ["--date", "2025-06-04", "--start", "09:20", "--speed", "10", "--port", "0", "--no-limits"];
     let arguments = [&arguments[..], &["--book", "book"]].concat();
-    let mut server = start(dir.path(), &arguments);
+    let mut server = start(&desk, &arguments);
     let token = server.token();
     let mut acknowledged = Vec::new();
     for round in 0..3 {
@@ -160,7 +127,7 @@ fn an_order_that_was_acknowledged_survives_a_kill() {
         let taken = client.join().unwrap();
         assert!(taken.len() > 3, "round {round}: it was in the middle of orders");
         acknowledged.extend(taken);
-        server = start(dir.path(), &arguments);
+        server = start(&desk, &arguments);
     }
     let read = |path: &str| body_of(&ask(server.port(), &format!("GET {path}"), &token, "").unwrap())["data"].clone();
     let rows = read("/orders");
@@ -179,23 +146,20 @@ fn an_order_that_was_acknowledged_survives_a_kill() {
 
 #[test]
 fn what_cannot_be_played_is_one_clear_line() {
-    let dir = tempfile::tempdir().unwrap();
-    market(&dir.path().join("m"));
-    fails(dir.path(), &["--date", "2025-06-08", "--port", "0"], "the market is closed on 2025-06-08");
-    fails(dir.path(), &["--date", "2025-06-20", "--port", "0"], "it holds 2025-06-02 to 2025-06-06");
-    fails(dir.path(), &["--date", "2025-06-04", "--port", "0", "--book", "m"], "is no book of the simulated broker");
-    let server = start(dir.path(), &["--date", "2025-06-04", "--port", "0"]);
-    assert!(dir.path().join("daybook-simulate").is_dir(), "a book has a place of its own");
+    let desk = desk();
+    fails(&desk, &["--date", "2025-06-08", "--port", "0"], "the market is closed on 2025-06-08");
+    fails(&desk, &["--date", "2025-06-20", "--port", "0"], "it holds 2025-06-02 to 2025-06-06");
+    fails(&desk, &["--date", "2025-06-04", "--port", "0", "--book", "m"], "is no book of the simulated broker");
+    let server = start(&desk, &["--date", "2025-06-04", "--port", "0"]);
+    assert!(desk.path("daybook-simulate").is_dir(), "a book has a place of its own");
     let port = server.begun["port"].to_string();
-    fails(dir.path(), &["--date", "2025-06-04", "--port", &port], &format!("port {port} is in use"));
+    fails(&desk, &["--date", "2025-06-04", "--port", &port], &format!("port {port} is in use"));
     for (wrong, says) in [
         (["--fault", "rain"], "token-death"),
         (["--speed", "0"], "speed"),
         (["--start", "25:00"], "time of day"),
         (["--postback", "ftp://x"], "http://HOST:PORT"),
     ] {
-        let output = command(dir.path(), &[&["--date", "2025-06-04"][..], &wrong].concat()).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains(says), "{wrong:?}");
+        desk.misused(&arguments(&[&["--date", "2025-06-04"][..], &wrong].concat()), &[says]);
     }
 }

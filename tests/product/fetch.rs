@@ -2,91 +2,21 @@
 //!
 //! - Every test has a directory and ports of its own; none needs network or data from outside.
 
+use crate::broker_world::{Broker, World};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_daybook");
 const SYMBOLS: [&str; 6] = ["ALPHA", "BETA", "DELTA", "EPSILON", "GAMMA", "ZETA"];
 const DAYS: [&str; 4] = ["2025-06-05", "2025-06-06", "2025-06-09", "2025-06-10"];
 
-/// A folder with a market of some days in it.
-struct World {
-    dir: tempfile::TempDir,
+fn world() -> World {
+    World::of(&SYMBOLS, &DAYS)
 }
 
-impl World {
-    fn new() -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
-        let mut text = String::from("Symbol,Date,Open,High,Low,Close,Volume\n");
-        for (number, symbol) in (0..).zip(SYMBOLS) {
-            for date in DAYS {
-                for bar in 0..75 {
-                    let minute = 9 * 60 + 15 + bar * 5;
-                    let open = 100 + number * 50 + (bar * 7) % 13;
-                    let (high, low, close) = (open + 2, open - 1, open + 1);
-                    let (hours, minutes, volume) = (minute / 60, minute % 60, 100 + bar);
-                    text +=
-                        &format!("{symbol},{date} {hours:02}:{minutes:02}:00,{open},{high},{low},{close},{volume}\n");
-                }
-            }
-        }
-        std::fs::write(world.path("candles.csv"), text).unwrap();
-        world.done(&["ingest", "candles.csv", "--market", "nse", "--interval", "5m", "--journal", "market"], &[]);
-        world
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
-        command.args(arguments).args(["--format", "json"]).current_dir(self.dir.path());
-        command.env("HOME", self.dir.path()).env_remove("XDG_CONFIG_HOME");
-        command
-    }
-
-    /// Runs a command; its exit code, what it printed as JSON, and what it said on stderr.
-    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Value, String) {
-        let output = self.command(arguments).envs(variables.iter().copied()).output().unwrap();
-        let printed = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        (output.status.code(), printed, String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-
-    fn done(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Value {
-        let (code, printed, errors) = self.run(arguments, variables);
-        assert_eq!(code, Some(0), "{arguments:?}: {errors}");
-        printed
-    }
-}
-
-/// A simulated broker that ends with the test.
-struct Broker {
-    process: Child,
-    url: String,
-}
-
-impl Broker {
-    fn start(world: &World, more: &[&str]) -> Self {
-        let mut arguments = vec!["simulate", "--journal", "market", "--port", "0", "--fresh", "--date", "2025-06-10"];
-        arguments.extend(more);
-        let mut process = world.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let begun: Value = serde_json::from_str(&line).unwrap();
-        Self { process, url: begun["url"].as_str().unwrap().to_owned() }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn start(world: &World, more: &[&str]) -> Broker {
+    Broker::start(world, &[&["--date", "2025-06-10"], more].concat())
 }
 
 /// Whoever publishes lists: robots may read them, and the list is what it is set to; none: an error of the server.
@@ -123,12 +53,13 @@ fn covered(report: &Value) -> Vec<&str> {
 /// RL-05: today's list is downloaded once a day and kept; one that cannot be had leaves the last one in force, and says so.
 #[test]
 fn an_index_is_downloaded_kept_and_done_without() {
-    let world = World::new();
-    let broker = Broker::start(&world, &["--speed", "60"]);
+    let world = world();
+    let broker = start(&world, &["--speed", "60"]);
     let (url, list) = publisher();
     let variables = [("DAYBOOK_INDEX_URL", url.as_str()), ("DAYBOOK_FROM_DATES", "5m:2025-06-09,1d:2025-06-05")];
     let fetch = |journal: &'static str| {
-        world.run(&["fetch", "--broker-url", &broker.url, "--index", "letters", "--journal", journal], &variables)
+        let arguments = ["fetch", "--broker-url", &broker.url, "--index", "letters", "--journal", journal];
+        world.run_with(&arguments, &variables)
     };
     // Nobody knows that index, and its list cannot be had.
     let (code, _, errors) = fetch("one");
@@ -162,12 +93,12 @@ fn an_index_is_downloaded_kept_and_done_without() {
 /// The flags that every command has: the last of two that oppose each other wins.
 #[test]
 fn flags_and_dates_that_are_missing() {
-    let world = World::new();
-    let broker = Broker::start(&world, &["--speed", "60"]);
+    let world = world();
+    let broker = start(&world, &["--speed", "60"]);
     let base = ["fetch", "--broker-url", &broker.url, "--symbols", "BETA", "--to", "2025-06-09", "--journal"];
     let run = |journal: &str, more: &[&str]| {
         let arguments: Vec<&str> = base.iter().copied().chain([journal]).chain(more.iter().copied()).collect();
-        world.run(&arguments, &[])
+        world.run(&arguments)
     };
     let (code, _, errors) = run("none", &[]);
     assert!(
@@ -182,32 +113,29 @@ fn flags_and_dates_that_are_missing() {
     let (code, _, errors) =
         run("unknown", &[&from[..], &["--force-refresh-token", "--no-force-refresh-token"]].concat());
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    let (code, _, errors) = world.run(
-        &[
-            "fetch",
-            "--broker-url",
-            &broker.url,
-            "--index",
-            "nifty51",
-            "--to",
-            "2025-06-09",
-            "--journal",
-            "x",
-            "--from",
-            "2025-06-05",
-        ],
-        &[],
-    );
+    let (code, _, errors) = world.run(&[
+        "fetch",
+        "--broker-url",
+        &broker.url,
+        "--index",
+        "nifty51",
+        "--to",
+        "2025-06-09",
+        "--journal",
+        "x",
+        "--from",
+        "2025-06-05",
+    ]);
     assert!(code == Some(1) && errors.contains("nifty51") && errors.contains("nifty50"), "{errors}");
 }
 
 /// SQ-30: whatever goes wrong, the command is run again until it is done, and then the journal is that of a clean run.
 #[test]
 fn every_fault_ends_with_the_content_of_a_clean_run() {
-    let world = World::new();
+    let world = world();
     let clean = {
-        let broker = Broker::start(&world, &["--speed", "600"]);
-        world.done(&fetch_of(&broker.url, "clean"), &[])
+        let broker = start(&world, &["--speed", "600"]);
+        world.done(&fetch_of(&broker.url, "clean"))
     };
     assert_eq!(clean["ingest"]["kept"], 3 * 3 * 75);
     for (number, faults) in [
@@ -225,12 +153,12 @@ fn every_fault_ends_with_the_content_of_a_clean_run() {
         // Counted for one half of them, drawn for the other.
         arguments.truncate(if number % 2 == 0 { 2 } else { 4 });
         faults.iter().for_each(|fault| arguments.extend(["--fault", fault]));
-        let broker = Broker::start(&world, &arguments);
+        let broker = start(&world, &arguments);
         let journal = format!("hist-{number}");
         let mut runs = 0;
         let report = loop {
             runs += 1;
-            let (code, report, errors) = world.run(&fetch_of(&broker.url, &journal), &[]);
+            let (code, report, errors) = world.run(&fetch_of(&broker.url, &journal));
             if code == Some(0) {
                 break report;
             }

@@ -1,0 +1,285 @@
+//! The winner: the model that may trade, and the signed record of what it earned on the range that was held out.
+//!
+//! ```text
+//! WINNER/
+//!   metrics.json                  avg_reward, evaluated_at, steps, model_hash; signer, signature
+//!   MODEL_HASH.safetensors        the model, never changed
+//! ```
+//!
+//! - `metrics.json` is renamed into place after its model is there and synced: a crash leaves the old winner or the new.
+//! - A model replaces a winner only when its average reward is strictly better; the first valid one is taken.
+//! - Promotion signs the record with the sealing key. Whoever cannot sign cannot change a number of it, put it beside
+//!   another model, or make one up; whoever holds the key can. An older winner that was signed once is still signed: a
+//!   record says what a model earned, not that it is the latest.
+//! - A winner that is missing, invalid, unsigned, changed, signed by somebody else, without its model or below a gate is
+//!   an error that names the file and says what to do.
+//! - Must never: promote a model on the evaluation of another one, or believe the key that a record brings itself.
+
+use crate::catalog::hex;
+use crate::error::ReplayError;
+use daybook_config::Settings;
+use daybook_inference::tensors::write_whole;
+use daybook_inference::{Model, ModelError};
+use daybook_journal::{Hash, PublicKey, SIGNATURE_BYTES, SealKey};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What `metrics.json` says of its model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WinnerRecord {
+    /// Average reward on the range that was held out, in R a trade.
+    pub avg_reward: f64,
+    /// When it was evaluated, RFC 3339.
+    pub evaluated_at: String,
+    /// Steps it was trained for.
+    pub steps: u64,
+    /// Content hash of the model file.
+    pub model_hash: String,
+}
+
+/// Who signed a record, and the signature; hexadecimal, beside the record's own fields.
+#[derive(Deserialize)]
+struct Signed {
+    signer: Option<String>,
+    signature: Option<String>,
+}
+
+/// A record as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    record: &'a WinnerRecord,
+    signer: String,
+    signature: String,
+}
+
+/// What became of a candidate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promoted {
+    /// Was it promoted?
+    pub promoted: bool,
+    /// Why, or why not.
+    pub reason: String,
+    /// The candidate's record.
+    pub candidate: WinnerRecord,
+    /// The winner before.
+    pub previous: Option<WinnerRecord>,
+}
+
+/// A winner that is whole: what it earned, and its model.
+#[derive(Debug)]
+pub struct Winner {
+    /// The record, as it was signed.
+    pub record: WinnerRecord,
+    /// The model file.
+    pub path: PathBuf,
+    /// The model, which hashes to what the record says.
+    pub model: Model,
+}
+
+/// Where the key lies that a winner's signature is checked by. It is never taken from the record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trust {
+    /// A public key's file, where somebody else promotes.
+    pub public: Option<PathBuf>,
+    /// The sealing key's file, where the same person promotes and trades.
+    pub sealing: Option<PathBuf>,
+}
+
+/// Name of the record in a winner's folder.
+pub const METRICS: &str = "metrics.json";
+const PREAMBLE: &[u8] = b"daybook winner 1\n";
+const AGAIN: &str = "remove it and promote the model again (`daybook promote`)";
+
+impl Trust {
+    /// What the settings say: `learn.winner_key`, else the sealing key.
+    pub fn of(settings: &Settings) -> Self {
+        Self { public: settings.learn_winner_key.clone(), sealing: settings.seal_key_file.clone() }
+    }
+
+    /// The key that is believed. No key is made here: one that is made now has signed nothing.
+    pub fn key(&self) -> Result<PublicKey, ReplayError> {
+        const HINT: &str =
+            "promote the model here, or name the public key of who did with the setting learn.winner_key";
+        if let Some(path) = &self.public {
+            return Ok(PublicKey::load(path)?);
+        }
+        match &self.sealing {
+            Some(path) if path.exists() => Ok(SealKey::load_or_create(path)?.public()),
+            Some(path) => {
+                let what = format!("a winner's signature cannot be checked without the sealing key: {HINT}");
+                Err(fault(path, what))
+            }
+            None => Err(ReplayError::Model(format!(
+                "a winner's signature cannot be checked: neither XDG_CONFIG_HOME nor HOME says where the sealing key is; {HINT}"
+            ))),
+        }
+    }
+}
+
+impl WinnerRecord {
+    /// The bytes that are signed: a preamble, the reward's 64 bits and the steps (little-endian), then model hash and
+    /// time of the evaluation, each behind its length.
+    fn statement(&self) -> Vec<u8> {
+        let mut bytes = PREAMBLE.to_vec();
+        bytes.extend(self.avg_reward.to_bits().to_le_bytes());
+        bytes.extend(self.steps.to_le_bytes());
+        for text in [&self.model_hash, &self.evaluated_at] {
+            bytes.extend((text.len() as u64).to_le_bytes());
+            bytes.extend(text.as_bytes());
+        }
+        bytes
+    }
+
+    /// The text of a `metrics.json` signed with a key. What is signed is the record as it will be read back.
+    fn signed_text(&self, key: &SealKey) -> String {
+        let plain = serde_json::to_string(self).expect("plain data becomes JSON");
+        let read: Self = serde_json::from_str(&plain).expect("what was just written reads back");
+        let written = Written {
+            record: self,
+            signer: key.public().to_string(),
+            signature: hex(&key.sign_statement(&read.statement())),
+        };
+        let mut text = serde_json::to_string_pretty(&written).expect("plain data becomes JSON");
+        text.push('\n');
+        text
+    }
+
+    /// Reads the record of a winner's folder: complete, possible, and signed by the key that is believed.
+    pub fn read(folder: &Path, trust: &Trust) -> Result<Self, ReplayError> {
+        let path = folder.join(METRICS);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(fault(&path, "there is no winner: promote a model (`daybook promote`)"));
+            }
+            Err(error) => return Err(fault(&path, format!("the winner's record cannot be read: {error}"))),
+        };
+        let refuse = |what: String| fault(&path, format!("{what}; {AGAIN}"));
+        let unread = |error: serde_json::Error| refuse(format!("the winner's record does not parse: {error}"));
+        let record: Self = serde_json::from_str(&text).map_err(unread)?;
+        let signed: Signed = serde_json::from_str(&text).map_err(unread)?;
+        let hash = &record.model_hash;
+        if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(refuse(format!("model_hash {hash:?} is not 64 hexadecimal digits")));
+        }
+        if !record.avg_reward.is_finite() {
+            return Err(refuse("avg_reward is not a number".to_owned()));
+        }
+        record.check(&signed, trust, &path)?;
+        Ok(record)
+    }
+
+    fn check(&self, signed: &Signed, trust: &Trust, path: &Path) -> Result<(), ReplayError> {
+        let refuse = |what: &str| fault(path, format!("{what}; {AGAIN}"));
+        let (Some(signer), Some(signature)) = (&signed.signer, &signed.signature) else {
+            return Err(refuse("the winner's record is not signed"));
+        };
+        let trusted = trust.key()?;
+        if *signer != trusted.to_string() {
+            let what = format!(
+                "the winner's record is signed by the key {signer}, believed is {trusted}: promote the model here, or name \
+                 the public key of who did with the setting learn.winner_key"
+            );
+            return Err(fault(path, what));
+        }
+        match signature_of(signature) {
+            Some(signature) if trusted.signed(&self.statement(), &signature) => Ok(()),
+            _ => Err(refuse("its signature does not hold: the winner's record was changed after the promotion")),
+        }
+    }
+
+    /// The file of the model it names.
+    pub fn model_file(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.safetensors", self.model_hash))
+    }
+}
+
+/// The winner of a folder: its record and its model, which hashes to what the record says.
+pub fn read_winner(folder: &Path, trust: &Trust) -> Result<Winner, ReplayError> {
+    let record = WinnerRecord::read(folder, trust)?;
+    let path = record.model_file(folder);
+    if !path.exists() {
+        let what = format!("the model that {METRICS} names is not there: put it back, or promote it again");
+        return Err(fault(&path, what));
+    }
+    let model = Model::read(&path)?;
+    if model.hash != record.model_hash {
+        let (recorded, found) = (record.model_hash, model.hash);
+        return Err(ModelError::Tampered { file: path, recorded, found }.into());
+    }
+    Ok(Winner { record, path, model })
+}
+
+/// The winner, if it may trade: RL-22's gate.
+pub fn require_winner(folder: &Path, least: f64, trust: &Trust) -> Result<Winner, ReplayError> {
+    let winner = read_winner(folder, trust)?;
+    // Written so that a threshold that is no number refuses too.
+    if winner.record.avg_reward >= least {
+        return Ok(winner);
+    }
+    let what = format!(
+        "the winner earned {} R a trade on the range held out, {least} are asked for (winner_min_avg_reward): train on",
+        winner.record.avg_reward
+    );
+    Err(fault(&folder.join(METRICS), what))
+}
+
+/// Makes the model the winner if it is strictly better than the one there, or if there is none; signs its record with
+/// `key`, which must be the one that is believed. The winner before must be whole: nobody knows else what there is to beat.
+pub fn promote(
+    model: &Path,
+    candidate: WinnerRecord,
+    folder: &Path,
+    (key, trust): (&SealKey, &Trust),
+) -> Result<Promoted, ReplayError> {
+    let own = Model::read(model)?;
+    if own.hash != candidate.model_hash {
+        let what =
+            format!("the evaluation is of {}, the model is {}: evaluate it again", candidate.model_hash, own.hash);
+        return Err(fault(model, what));
+    }
+    if !candidate.avg_reward.is_finite() {
+        return Err(fault(model, "its average reward is not a number: evaluate it again"));
+    }
+    let trusted = trust.key()?;
+    if trusted != key.public() {
+        let what = format!(
+            "this would be signed by the key {}, but {trusted} is believed: take learn.winner_key out, or promote where its \
+             key is",
+            key.public()
+        );
+        return Err(fault(folder, what));
+    }
+    let previous = match folder.join(METRICS).exists() {
+        true => Some(read_winner(folder, trust)?.record),
+        false => None,
+    };
+    let (promoted, reason) = match &previous {
+        None => (true, "there was no winner before".to_owned()),
+        Some(before) if candidate.avg_reward > before.avg_reward => {
+            (true, format!("{} R a trade is strictly better than {}", candidate.avg_reward, before.avg_reward))
+        }
+        Some(before) => {
+            (false, format!("{} R a trade is not strictly better than {}", candidate.avg_reward, before.avg_reward))
+        }
+    };
+    if promoted {
+        std::fs::create_dir_all(folder).map_err(ReplayError::file(folder))?;
+        let bytes = std::fs::read(model).map_err(ReplayError::file(model))?;
+        write_whole(&candidate.model_file(folder), &bytes)?;
+        write_whole(&folder.join(METRICS), candidate.signed_text(key).as_bytes())?;
+    }
+    Ok(Promoted { promoted, reason, candidate, previous })
+}
+
+fn fault(file: &Path, what: impl Into<String>) -> ReplayError {
+    ReplayError::Winner { file: file.to_owned(), what: what.into() }
+}
+
+/// A signature from its digits: as many as two hashes have.
+fn signature_of(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
+    let (first, second) = text.split_at_checked(64)?;
+    let [first, second] = [Hash::from_hex(first)?.0, Hash::from_hex(second)?.0];
+    [first, second].concat().try_into().ok()
+}
