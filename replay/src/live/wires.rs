@@ -41,7 +41,7 @@ const HURRY: i64 = SECOND;
 /// for so long,
 const HURRY_FOR: i64 = 90 * SECOND;
 /// and in the world's time no more often than this, however fast a simulated broker's time runs.
-const BREATH: Duration = Duration::from_millis(20);
+const BREATH: Duration = Duration::from_millis(5);
 /// The wires look at whether they are to end this often, in the world's time.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -198,7 +198,8 @@ impl Poll {
             let every = if now.0 < self.hurry.load(Ordering::Relaxed) { HURRY } else { self.every };
             let due = looked.map_or(now, |looked| looked + every);
             if now < due {
-                let wait = desk.outside(due - now).clamp(BREATH, LOOK_EVERY);
+                let wait = desk.outside(due - now).min(LOOK_EVERY);
+                let wait = if every == HURRY { wait.max(BREATH) } else { wait };
                 match nudged.recv_timeout(wait) {
                     Ok(()) => {}
                     Err(RecvTimeoutError::Timeout) => continue,
