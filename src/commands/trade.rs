@@ -189,6 +189,7 @@ fn fly(
         dropped: &dropped,
         now: &|| kite.now(),
         wait: &|nanos| kite.kite().outside(nanos.min(MINUTE)).min(longest),
+        outside: &|nanos| kite.kite().outside(nanos),
         kill_switch: &|| switches.iter().any(|file| file.exists()),
         said: &|| super::operator::take(run),
         wires: wires.as_ref(),
