@@ -416,7 +416,7 @@ impl Core {
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
             if squares_off {
-                self.left_over(id, out);
+                self.left_over(id, &session, out);
             }
             // At a broker the day's orders end by its word.
             if !self.state.books[index].working.is_empty() && !self.brokered {
