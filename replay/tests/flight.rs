@@ -203,7 +203,7 @@ fn a_lost_feed_halts_entries_until_it_is_back() {
         (2_300, feed(FeedChange::Connected)),
     ];
     assert_eq!(fly(&run, -60, script), Flown::Landed);
-    let expected = [(Command::Halt, "feed-lost".to_owned()), (Command::Resume, "feed-back".to_owned())];
+    let expected = [(Command::Suspend, "feed-lost".to_owned()), (Command::Restore, "all-clear".to_owned())];
     assert_eq!(commands(&run), expected);
     let notes = events(&run).iter().filter(|event| matches!(event, Event::FeedState(_))).count();
     assert_eq!(notes, 4);
@@ -311,7 +311,7 @@ fn a_full_disk_halts_entries_and_room_gives_them_back() {
     let run = dir.path().join("paper");
     let error = fly_under(&in_room(&run, Some(256)), -60, Vec::new()).unwrap_err().to_string();
     assert!(error.contains("the disk is full") && error.contains("run the command again"), "{error}");
-    assert_eq!(commands(&run), [(Command::Halt, "disk-full".to_owned())]);
+    assert_eq!(commands(&run), [(Command::Suspend, "disk-full".to_owned())]);
     let told = events(&run);
     let halted = told.iter().position(|event| matches!(event, Event::OperatorCommand(_))).unwrap();
     let approved = |event: &&Event| matches!(event, Event::OrderIntent(intent) if intent.verdict == Verdict::Approved);
@@ -325,9 +325,9 @@ fn a_full_disk_halts_entries_and_room_gives_them_back() {
     let refused = fly_under(&in_room(&run, Some(256)), 20_000, Vec::new()).unwrap_err().to_string();
     assert!(refused.contains("no space left") && refused.contains("free disk space"), "{refused}");
     assert_eq!(events(&run).len(), told.len());
-    assert_eq!(fly_under(&in_room(&run, None), 20_000, Vec::new()).unwrap(), Flown::Landed);
-    let said = commands(&run);
-    assert_eq!(said[1], (Command::Resume, "disk-room".to_owned()));
+    let heard = vec![(20_010, feed(FeedChange::Connected))];
+    assert_eq!(fly_under(&in_room(&run, None), 20_000, heard).unwrap(), Flown::Landed);
+    assert_eq!(commands(&run)[1..], [(Command::Restore, "all-clear".to_owned())]);
     assert_eq!(events(&run)[..told.len()], told, "what was written is kept");
     assert_derives(&run);
     assert!(!run.join("journal/reserve").exists(), "a session that is over wants no reserve");
@@ -340,6 +340,10 @@ fn room_does_not_take_back_what_the_operator_halted() {
     let run = dir.path().join("paper");
     let halted = vec![(30, Happening::Said(Command::Halt))];
     assert!(fly_under(&in_room(&run, Some(256)), -60, halted).is_err());
-    assert_eq!(fly_under(&in_room(&run, None), 20_000, Vec::new()).unwrap(), Flown::Landed);
-    assert_eq!(commands(&run), [(Command::Halt, "operator".to_owned())]);
+    let before = fills(&run);
+    let heard = vec![(20_010, feed(FeedChange::Connected))];
+    assert_eq!(fly_under(&in_room(&run, None), 20_000, heard).unwrap(), Flown::Landed);
+    let expected = [(Command::Halt, "operator"), (Command::Suspend, "disk-full"), (Command::Restore, "all-clear")];
+    assert_eq!(commands(&run), expected.map(|(command, source)| (command, source.to_owned())));
+    assert_eq!(fills(&run), before, "halted all the same");
 }

@@ -452,6 +452,46 @@ fn a_lock_survives_a_restart_and_not_its_session() {
     assert!(std::env::var("DAYBOOK_SEED").is_ok() || tried > 10, "{tried}");
 }
 
+/// BT-38: the feed's lock is the feed's: it comes and goes without touching a drawdown's, nor the peak that it is counted
+/// from; a resume releases the drawdown and leaves the feed's lock; a halt and a resume forgive no fall.
+#[test]
+fn each_lock_is_released_by_its_own_word_only() {
+    let mut tried = 0;
+    for seed in worlds::seeds(60) {
+        let world = World::lasting(seed, 4);
+        let limits = RiskLimits { max_drawdown_pct: Some("0.01".parse().unwrap()), ..RiskLimits::default() };
+        let mut core = world.core(world.scripted()).with_risk(limits);
+        for (number, step) in world.steps.iter().enumerate() {
+            worlds::step(&mut core, step).unwrap();
+            let peak = core.risk().peak;
+            if !core.risk().is_locked_by(LimitKind::Drawdown) {
+                // Now and then only: a halt cancels what would enter.
+                if number % 40 == 39 {
+                    command(&mut core, &world, number, Command::Halt);
+                    command(&mut core, &world, number, Command::Resume);
+                    assert_eq!(core.risk().peak, peak, "DAYBOOK_SEED={seed}: no drawdown, nothing to forgive");
+                }
+                continue;
+            }
+            let locks = |core: &Core| core.risk().locks.iter().map(|lock| lock.limit).collect::<Vec<_>>();
+            for (word, expected) in [
+                (Command::Suspend, &[LimitKind::Drawdown, LimitKind::Suspended][..]),
+                (Command::Restore, &[LimitKind::Drawdown]),
+                (Command::Suspend, &[LimitKind::Drawdown, LimitKind::Suspended]),
+            ] {
+                command(&mut core, &world, number, word);
+                assert_eq!((locks(&core), core.risk().peak), (expected.to_vec(), peak), "DAYBOOK_SEED={seed}");
+            }
+            command(&mut core, &world, number, Command::Resume);
+            let now = core.ledger().equity();
+            assert_eq!((locks(&core), core.risk().peak), (vec![LimitKind::Suspended], now), "DAYBOOK_SEED={seed}");
+            tried += 1;
+            break;
+        }
+    }
+    assert!(std::env::var("DAYBOOK_SEED").is_ok() || tried > 5, "{tried}");
+}
+
 /// A refusal's numbers: what is met is above what is allowed, for every limit that counts.
 #[test]
 fn a_refusal_names_what_was_met() {

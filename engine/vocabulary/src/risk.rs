@@ -44,6 +44,8 @@ words!(
         HardTradingEnd = "hard-trading-end",
         /// The broker's books differ from ours.
         Reconciliation = "reconciliation",
+        /// The daemon keeps entries back by itself, while its feed is away or its disk is full.
+        Suspended = "suspended",
     }
 );
 
@@ -83,10 +85,15 @@ words!(
         Kill = "kill",
         /// Allow no entry until [`Command::Resume`]; positions stay.
         Halt = "halt",
-        /// Allow entries again; a limit of the session that tripped stays.
+        /// Allow entries again; a limit of the session that tripped stays, and so does [`Command::Suspend`].
         Resume = "resume",
         /// Orders may be sent to the broker from here on, until the session ends.
         Arm = "arm",
+        /// Allow no entry until [`Command::Restore`]: the daemon's own word, while its feed is away or its disk is
+        /// full.
+        Suspend = "suspend",
+        /// What kept entries back is over: takes back [`Command::Suspend`] and nothing else.
+        Restore = "restore",
     }
 );
 

@@ -8,14 +8,14 @@
 //! - One thread, one order. The wires never wait for the core: what does not fit is dropped, counted, noted in the
 //!   journal, and entries are halted.
 //! - Market data is committed in batches; a batch that holds a decision is synced before the next word is taken.
-//! - A feed that is lost for two minutes halts entries until it is back. Positions stay: an exit needs a market too.
+//! - A feed that is lost for two minutes suspends entries until it is back. Positions stay: an exit needs a market too.
 //! - A stop (a signal, the kill-switch file) leaves every position, waits for that as long as it may, and leaves the
 //!   session so that it can be taken up again.
 //! - With a broker: what was decided is synced and handed to the order wires at once, each inside its `Durable`. Books
 //!   that say nothing new are a sign of life and no frame. A broker that shows none for two minutes halts entries; once it
 //!   is back every position is left before anything is entered (RL-33).
-//! - A full disk halts entries and goes on in the reserve (P6): an order that takes new risk is journaled there and not
-//!   sent; exits, stops and cancels are. A start with room again takes the halt back.
+//! - A full disk suspends entries and goes on in the reserve (P6): an order that takes new risk is journaled there and not
+//!   sent; exits, stops and cancels are. A start with room again takes that back.
 //! - Time, waiting and the switch are handed in: a test flies a day in a moment.
 
 use super::orders::answer_of;
@@ -42,9 +42,7 @@ const BATCH_WORDS: usize = 4_096;
 /// A feed may be lost so long before entries are halted.
 const LOST_FOR: i64 = 2 * MINUTE;
 /// Why entries were halted by themselves.
-const FEED_LOST: &str = "feed-lost";
 const HEARTBEAT: &str = "heartbeat";
-const DISK_FULL: &str = "disk-full";
 /// A stop waits so long for the positions to be left.
 const STOP_WITHIN: i64 = 30 * SECOND;
 
@@ -99,7 +97,6 @@ pub enum Flown {
 struct Log {
     dropped: u64,
     lost_since: Option<Nanos>,
-    halted_by_loss: bool,
     stopping_since: Option<Nanos>,
     /// The last book that was journaled, and what our own books counted then.
     book: Option<(BrokerBook, [u64; 2])>,
@@ -107,7 +104,8 @@ struct Log {
     alive: Option<Nanos>,
     degraded: bool,
     /// Entries were halted because the disk was full.
-    halted_by_disk: bool,
+    /// True once the feed was heard of: until then nobody knows whether it is there.
+    connected: bool,
     clock: Option<Nanos>,
     /// Conclusions that are commands, and not on disk yet.
     commands: Vec<Output>,
@@ -118,12 +116,7 @@ impl Flight<'_> {
     pub fn fly(&mut self, pilot: &mut Pilot) -> Result<Flown, ReplayError> {
         let mut log = Log::default();
         // What the last process halted for and did not see the end of, this one does.
-        match pilot.take_halt().as_deref() {
-            Some(FEED_LOST) => log.halted_by_loss = true,
-            Some(HEARTBEAT) => log.degraded = true,
-            Some(DISK_FULL) => log.halted_by_disk = true,
-            _ => {}
-        }
+        log.degraded = pilot.take_halt().as_deref() == Some(HEARTBEAT);
         loop {
             let now = (self.now)();
             look_at_clock(pilot, &mut log, now)?;
@@ -186,9 +179,7 @@ impl Flight<'_> {
         match state.change {
             FeedChange::Connected => {
                 log.lost_since = None;
-                if std::mem::take(&mut log.halted_by_loss) {
-                    return self.command(pilot, log, now, Command::Resume, "feed-back");
-                }
+                log.connected = true;
             }
             FeedChange::Lost | FeedChange::SessionOver => {
                 log.lost_since.get_or_insert(now);
@@ -212,23 +203,14 @@ impl Flight<'_> {
                 decided |= self.command(pilot, log, now, Command::Halt, "overrun")?;
             }
         }
-        // Who halted for another reason goes on by his own word.
-        let halted = pilot.recorder().core().risk().is_locked_by(LimitKind::KillSwitch);
-        if !halted && !log.halted_by_loss && log.lost_since.is_some_and(|since| now - since >= LOST_FOR) {
-            log.halted_by_loss = true;
-            decided |= self.command(pilot, log, now, Command::Halt, FEED_LOST)?;
-        }
         let silent = self.wires.is_some() && now - *log.alive.get_or_insert(now) >= LOST_FOR;
         if silent && !std::mem::replace(&mut log.degraded, true) {
             decided |= self.command(pilot, log, now, Command::Halt, HEARTBEAT)?;
         }
-        decided |= self.look_at_disk(pilot, log, now)?;
+        decided |= self.suspend_or_restore(pilot, log, now)?;
         match (self.said)() {
             Some(Command::Kill) => decided |= self.stop(pilot, log, now, "operator")?,
-            Some(command) => {
-                log.halted_by_loss = false;
-                decided |= self.command(pilot, log, now, command, "operator")?;
-            }
+            Some(command) => decided |= self.command(pilot, log, now, command, "operator")?,
             None => {}
         }
         if log.stopping_since.is_none() && (self.kill_switch)() {
@@ -237,15 +219,20 @@ impl Flight<'_> {
         Ok(decided)
     }
 
-    /// A full disk halts entries; the next process finds room, or does not begin.
-    fn look_at_disk(&mut self, pilot: &mut Pilot, log: &mut Log, now: Nanos) -> Result<bool, ReplayError> {
+    /// Keeps entries back while the disk is full or the feed is away, and no longer. Who halted entries for another
+    /// reason goes on by his own word.
+    fn suspend_or_restore(&mut self, pilot: &mut Pilot, log: &mut Log, now: Nanos) -> Result<bool, ReplayError> {
         let full = pilot.recorder().is_on_reserve();
-        let halted = pilot.recorder().core().risk().is_locked_by(LimitKind::KillSwitch);
-        if full == std::mem::replace(&mut log.halted_by_disk, full) || full && halted {
-            return Ok(false);
+        let lost = log.lost_since.is_some_and(|since| now - since >= LOST_FOR);
+        let suspended = pilot.recorder().core().risk().is_locked_by(LimitKind::Suspended);
+        if (full || lost) && !suspended {
+            let source = if full { "disk-full" } else { "feed-lost" };
+            return self.command(pilot, log, now, Command::Suspend, source);
         }
-        let (command, source) = if full { (Command::Halt, DISK_FULL) } else { (Command::Resume, "disk-room") };
-        self.command(pilot, log, now, command, source)
+        if suspended && !full && log.connected && log.lost_since.is_none() {
+            return self.command(pilot, log, now, Command::Restore, "all-clear");
+        }
+        Ok(false)
     }
 
     fn stop(&mut self, pilot: &mut Pilot, log: &mut Log, now: Nanos, source: &str) -> Result<bool, ReplayError> {

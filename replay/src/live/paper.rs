@@ -318,7 +318,7 @@ fn halted_by(recorded: &Recorded) -> Result<Option<Label>, ReplayError> {
     while let Some(frame) = cursor.next()? {
         if frame.kind == Kind::OperatorCommand.number()
             && let Event::OperatorCommand(said) = decode(&recorded.path, frame)?
-            && said.command != Command::Arm
+            && matches!(said.command, Command::Halt | Command::Kill | Command::Resume)
         {
             last = Some(said);
         }

@@ -264,7 +264,7 @@ impl Core {
                 late.then(|| (self.time_of_day(end), self.time_of_day(self.state.now)))
             }
             // Tripped where they are met, not looked for here.
-            LimitKind::KillSwitch | LimitKind::Reconciliation => None,
+            LimitKind::KillSwitch | LimitKind::Reconciliation | LimitKind::Suspended => None,
         }
     }
 
@@ -296,19 +296,31 @@ impl Core {
                     broker.armed = true;
                 }
             }
-            Command::Resume => {
-                let (released, kept) = self.state.risk.locks.iter().partition(|lock| lock.session.is_none());
-                let released: Vec<Lock> = released;
-                self.state.risk.locks = kept;
-                // The fall that was met is forgiven: the next one is counted from here.
-                self.state.risk.peak = self.state.ledger.equity();
-                if self.state.risk.locks.is_empty() {
-                    self.state.risk.flattening = None;
-                }
-                for lock in released {
-                    self.say_moved(session, &lock, LimitChange::Released, false, out);
+            Command::Suspend => {
+                let (allowed, observed) = (Measure(0), Measure::count(1));
+                if !self.state.risk.is_locked_by(LimitKind::Suspended) {
+                    self.trip(Lock { limit: LimitKind::Suspended, session: None, allowed, observed }, false, out);
                 }
             }
+            Command::Restore => self.release(session, out, |lock| lock.limit == LimitKind::Suspended),
+            Command::Resume => {
+                // A fall that was met and is forgiven: the next one is counted from here.
+                if self.state.risk.is_locked_by(LimitKind::Drawdown) {
+                    self.state.risk.peak = self.state.ledger.equity();
+                }
+                self.release(session, out, |lock| lock.session.is_none() && lock.limit != LimitKind::Suspended);
+            }
+        }
+    }
+
+    fn release(&mut self, session: Date, out: &mut Outbox, is_released: impl Fn(&Lock) -> bool) {
+        let (released, kept): (Vec<Lock>, _) = self.state.risk.locks.iter().partition(|lock| is_released(lock));
+        self.state.risk.locks = kept;
+        if self.state.risk.locks.is_empty() {
+            self.state.risk.flattening = None;
+        }
+        for lock in released {
+            self.say_moved(session, &lock, LimitChange::Released, false, out);
         }
     }
 
