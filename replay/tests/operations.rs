@@ -15,6 +15,24 @@ use recorded::{BINARY, core, crossover, cut, events, feed, header, market, naive
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// BT-25: where the positions stand beside limits on the portfolio as a whole.
+#[test]
+fn status_says_how_near_the_limits_on_the_portfolio_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = market(dir.path());
+    let given = [("fast", "2"), ("slow", "5"), ("quantity", "3")];
+    let settings = [("risk.max_sector_pct", "30"), ("risk.sectors", "A:Energy,B:Banks"), ("risk.max_var_pct", "5")];
+    let options = options(&journal, "sma-cross", &given, &settings);
+    let prepared = Prepared::open(&options).unwrap();
+    let whole = dir.path().join("whole");
+    record(&whole, &options, &prepared, &feed(&options, &prepared));
+    let found = status(&Recorded::open(&whole).unwrap(), None, false).unwrap();
+    let told: Vec<_> = found.risk.portfolio.iter().map(|standing| standing.limit.word()).collect();
+    // Nothing could be entered: two sessions are no history of twenty.
+    assert_eq!((told, found.counts.fills), (vec!["value-at-risk"], 0));
+    assert_eq!(found.risk.portfolio[0].now, Some(daybook_vocabulary::Measure(0)), "nothing held loses nothing");
+}
+
 /// RL-43: cut off anywhere, a session says what is held and what works: what its frames say one by one.
 #[test]
 fn status_is_what_the_frames_add_up_to() {

@@ -695,7 +695,9 @@ impl Core {
             fresh: &self.state.fresh,
             instruments: &self.setup.instruments,
             limits: &self.limits,
-            hours: self.hours_of(&session),
+            hours: self.hours_of(&session, false),
+            auction_hours: self.auction_hours(&session),
+            auctions: &self.rules.auctions,
             books,
             ledger: &self.state.ledger,
         };
