@@ -4,7 +4,9 @@
 
 pub mod choice;
 pub mod data;
+pub mod judged;
 pub mod page;
 pub mod record;
+pub mod reliability;
 pub mod remembered;
 pub mod sensor;

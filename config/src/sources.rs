@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 /// Prefix of the variables that are ours.
-const PREFIX: &str = "DAYBOOK_";
+pub(crate) const PREFIX: &str = "DAYBOOK_";
 
 /// What settings are resolved from.
 #[derive(Debug, Clone, Default)]

@@ -31,6 +31,29 @@ pub struct Plan {
     pub model_places: Vec<PathBuf>,
 }
 
+/// What `--set` gives to a strategy of that name, and what it sets beside it: a name that the strategy declares is its
+/// parameter, a name of a setting is that setting. What is neither goes to the strategy, which knows its parameters, or,
+/// where it looks like a setting, to the settings, which know their names.
+pub fn split(strategy: &str, set: &[(String, String)]) -> (BTreeMap<String, String>, Vec<(String, String)>) {
+    let declared = match strategy {
+        LEARNED => learned::PARAMETERS,
+        listed::NAME => listed::PARAMETERS,
+        name => strategy::find(name).map_or(&[][..], |entry| entry.parameters),
+    };
+    let mut parameters = BTreeMap::new();
+    let mut settings = Vec::new();
+    for (key, value) in set {
+        let is_declared = declared.iter().any(|parameter| parameter.name == key);
+        let last = |known: &daybook_config::Key| known.name.rsplit('.').next() == Some(key);
+        if !is_declared && (key.contains('.') || KEYS.iter().any(last)) {
+            settings.push((key.clone(), value.clone()));
+        } else {
+            parameters.insert(key.clone(), value.clone());
+        }
+    }
+    (parameters, settings)
+}
+
 /// How a plan is written in a header: canonical JSON, keys sorted.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -228,6 +251,10 @@ impl Plan {
         let rules = ExchangeRules::of(&self.settings, &selection.instruments, zone);
         let core = core.with_slippage(self.settings.exchange_slippage).with_risk(limits).with_exchange(rules);
         let core = core.with_portfolio(self.portfolio(selection)?).with_keeper(self.settings.risk_protective_stop);
+        let core = match self.settings.exchange_settlement {
+            0 => core,
+            _ => core.with_calendar(self.calendar(selection)?),
+        };
         Ok(match self.settings.live_venue {
             Venue::Simulated => core,
             Venue::Broker => core.with_broker(self.settings.live_reconcile),
@@ -274,5 +301,33 @@ fn unknown_strategy(name: &str) -> ReplayError {
         name: name.to_owned(),
         nearest: daybook_config::nearest_first(name, names()).first().copied().unwrap_or_default().to_owned(),
         known: names().collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name means one thing: no strategy has a parameter that is called like a setting.
+    #[test]
+    fn names_of_parameters_and_settings_are_apart() {
+        let settings = |name: &str| KEYS.iter().any(|key| key.name == name);
+        let listed = [(LEARNED, learned::PARAMETERS), (listed::NAME, listed::PARAMETERS)];
+        for (strategy, declared) in STRATEGIES.iter().map(|entry| (entry.name, entry.parameters)).chain(listed) {
+            for parameter in declared {
+                assert!(!settings(parameter.name), "{strategy}: {} is a setting too", parameter.name);
+                let set = [(parameter.name.to_owned(), "1".to_owned())];
+                assert_eq!(split(strategy, &set).0.len(), 1, "{strategy}: {}", parameter.name);
+            }
+        }
+    }
+
+    #[test]
+    fn settings_without_a_dot_are_settings() {
+        let pairs = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect::<Vec<_>>();
+        let all = pairs(&["fast", "seed", "risk.leverage", "winner_min_avg_reward", "trailing_stop_r", "fsat"]);
+        let (parameters, settings) = split("sma-cross", &all);
+        assert_eq!(parameters.keys().collect::<Vec<_>>(), ["fast", "fsat"]);
+        assert_eq!(settings, pairs(&["seed", "risk.leverage", "winner_min_avg_reward", "trailing_stop_r"]));
     }
 }

@@ -9,7 +9,7 @@ use crate::error::ReplayError;
 use crate::plan::Plan;
 use daybook_core::strategy::Strategy;
 use daybook_core::{Conclusion, Core, Outbox};
-use daybook_vocabulary::{Account, Decision, Money, TradeClosed};
+use daybook_vocabulary::{Account, Action, Decision, InstrumentId, Money, Nanos, Price, Ratio, TradeClosed};
 
 /// What a strategy did.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,25 @@ pub struct Trial {
     pub accounts: Vec<Account>,
     /// Decisions of a policy, by BUY, SELL, HOLD.
     pub actions: [u64; 3],
+    /// What a policy said, in order; what it withheld is left out.
+    pub words: Vec<Spoken>,
+}
+
+/// What a policy said of a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spoken {
+    /// The symbol.
+    pub instrument: InstrumentId,
+    /// When: the slice.
+    pub time: Nanos,
+    /// The decision's number.
+    pub decision: u64,
+    /// BUY, SELL or HOLD.
+    pub action: Action,
+    /// How sure it was.
+    pub confidence: Ratio,
+    /// The close of the bar it was said at.
+    pub price: Price,
 }
 
 /// Runs `strategy` (the plan's own when absent) over what was prepared. `progress` is told how many inputs were stepped
@@ -37,12 +56,17 @@ pub fn trial(
     let mut found = Trial { cash: core.ledger().start, ..Trial::default() };
     let (mut out, mut inputs) = (Outbox::new(), 0u64);
     while source.advance()? {
-        core.step(&source.input(), &mut out)?;
+        let input = source.input();
+        let time = input.time;
+        core.step(&input, &mut out)?;
         for output in out.outputs() {
             match &output.body {
                 Conclusion::Trade(trade) => found.trades.push(trade.clone()),
                 Conclusion::Account(account) => found.accounts.push(account.clone()),
-                Conclusion::Decision(Decision { action, .. }) => found.actions[*action as usize] += 1,
+                Conclusion::Decision(decision) => {
+                    found.actions[decision.action as usize] += 1;
+                    found.words.extend(spoken(&core, time, output.stream, decision));
+                }
                 _ => {}
             }
         }
@@ -53,6 +77,18 @@ pub fn trial(
         }
     }
     Ok(found)
+}
+
+/// Nothing where the policy withheld its word, whatever the rules made of that: such a decision has no confidence.
+fn spoken(core: &Core, time: Nanos, instrument: InstrumentId, decision: &Decision) -> Option<Spoken> {
+    (decision.confidence > Ratio(0)).then(|| Spoken {
+        instrument,
+        time,
+        decision: decision.decision,
+        action: decision.action,
+        confidence: decision.confidence,
+        price: core.book(instrument).last,
+    })
 }
 
 /// A core over what was prepared, with another strategy than the plan's.

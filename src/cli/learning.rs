@@ -90,7 +90,7 @@ pub struct Train {
     /// The winner's folder, for the phases `promote` and `all`. Else the setting `learn.winner`.
     #[arg(long, value_name = "DIR")]
     pub winner: Option<PathBuf>,
-    /// A setting by its dotted name.
+    /// A setting by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Do not ask the machine how hot it is.
@@ -116,7 +116,7 @@ pub struct Evaluate {
     /// Symbols; those of the training when not given.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub symbols: Vec<String>,
-    /// A setting by its dotted name.
+    /// A setting by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Instead of evaluating, write the first N decisions of the range: inputs `x.TIMEFRAME`, outputs `q`.
@@ -136,7 +136,7 @@ pub struct Promote {
     /// The winner's folder. Else the setting `learn.winner`.
     #[arg(long, value_name = "DIR")]
     pub winner: Option<PathBuf>,
-    /// A setting by its dotted name.
+    /// A setting by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
 }

@@ -11,6 +11,7 @@ use daybook_journal::SealKey;
 use daybook_replay::report::Summary;
 use daybook_replay::{
     BacktestOptions, Conduct, History, Plan, Prepared, Recorded, conduct, conduct_prepared, learned, like, listed,
+    split,
 };
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -29,7 +30,7 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
         Cli::command().error(ErrorKind::MissingRequiredArgument, text).exit()
     };
     let watch = Stopwatch::start();
-    let (parameters, overrides) = split(arguments);
+    let (parameters, overrides) = split_of(strategy, arguments);
     let resolved = super::settings(cli, overrides)?;
     let settings = resolved.settings.clone();
     if let Some(session) = &arguments.like {
@@ -88,17 +89,9 @@ fn test(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Parameters of the strategy, and settings: dotted names and flags of their own.
-fn split(arguments: &Backtest) -> (BTreeMap<String, String>, Vec<(String, String)>) {
-    let mut parameters = BTreeMap::new();
-    let mut overrides = Vec::new();
-    for (key, value) in &arguments.set {
-        if key.contains('.') {
-            overrides.push((key.clone(), value.clone()));
-        } else {
-            parameters.insert(key.clone(), value.clone());
-        }
-    }
+/// Parameters of the strategy, and settings: by their names, and by flags of their own.
+fn split_of(strategy: &str, arguments: &Backtest) -> (BTreeMap<String, String>, Vec<(String, String)>) {
+    let (parameters, mut overrides) = split(strategy, &arguments.set);
     let flags = [("cash", &arguments.cash), ("costs", &arguments.costs), ("profile", &arguments.profile)];
     for (key, value) in flags {
         if let Some(value) = value {

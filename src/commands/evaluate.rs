@@ -6,6 +6,7 @@ use super::Verdict;
 use crate::cli::{Cli, Evaluate, Format};
 use crate::learning::data::{Data, Wanted};
 use crate::learning::record::{TrainingJournal, told};
+use crate::learning::reliability;
 use crate::output;
 use daybook_inference::tensors::write_whole;
 use daybook_inference::{Model, timeframes_of};
@@ -158,4 +159,5 @@ pub fn print(evaluated: &Evaluated) {
     row(&evaluated.comparison.model);
     evaluated.comparison.others.iter().for_each(row);
     output::line(&evaluated.comparison.verdict);
+    reliability::print(&evaluated.comparison.calibration);
 }

@@ -43,6 +43,9 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// What confidence is, as the model's record says.
+const CONFIDENCE: &str = "softmax of q 1";
+
 /// What a training came to, as `--format json` prints it.
 #[derive(Default, Serialize)]
 struct Outcome {
@@ -232,6 +235,7 @@ fn facts_of(choice: &Choice, data: &Data, memory: &Memory, training: Span, explo
         ("training".to_owned(), training.to_string()),
         ("settings".to_owned(), data.plan.hash().to_string()),
         ("exploration".to_owned(), explored),
+        ("confidence".to_owned(), CONFIDENCE.to_owned()),
     ]);
     for (index, content) in data.content().into_iter().enumerate() {
         lineage.insert(format!("journal.{}", index + 1), content);

@@ -3,6 +3,7 @@
 //! - Core, fills and charges are those of a backtest; the profile is `realistic` unless the settings say otherwise.
 //! - Warm-up reaches back to where features are anchored, so a range's first decision sees whole windows.
 
+use super::judged::judged;
 use crate::cli::Cli;
 use daybook_config::Calendar;
 use daybook_core::policy::{Policy, PolicyFeatures, PolicyRunner, PolicySlice, Word};
@@ -141,7 +142,9 @@ impl Data {
         let run = |policy: Box<dyn Policy>, progress: Progress<'_>| {
             trial(&self.prepared, &self.plan, Some(Box::new(PolicyRunner::new(policy, symbols))), progress)
         };
-        let learned = self.facts_of(&run(self.policy(model, path)?, progress)?);
+        let trial_of_model = run(self.policy(model, path)?, progress)?;
+        let mut learned = self.facts_of(&trial_of_model);
+        learned.judged = judged(&trial_of_model, &self.plan.settings, &self.prepared.calendar)?;
         // Several random runs, so that one lucky seed does not stand for chance.
         let mut random = TrialFacts::default();
         for offset in 0..3 {
@@ -239,6 +242,7 @@ impl Data {
             equity: vec![equity.map(money).collect()],
             open: trial.accounts.last().map_or(0, |account| u64::from(account.positions)),
             actions: trial.actions,
+            judged: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! - Curves are drawn from the training's journal, thinned to what a screen can show.
 
 use super::record::Told;
+use super::reliability;
 use daybook_train::evaluate::{Comparison, Measures};
 use daybook_vocabulary::TrainingStep;
 use std::fmt::Write as _;
@@ -59,6 +60,7 @@ pub fn page(title: &str, facts: &[(String, String)], told: &Told, comparison: Op
     }
     if let Some(comparison) = comparison {
         table(&mut html, comparison);
+        reliability::section(&mut html, &comparison.calibration);
     }
     html.push_str("</html>\n");
     html
@@ -155,6 +157,6 @@ fn table(html: &mut String, comparison: &Comparison) {
     html.push_str("</table></div>");
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

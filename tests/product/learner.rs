@@ -80,6 +80,7 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     let evaluated: Value = serde_json::from_str(&text).expect("one JSON object");
     assert!(evaluated["comparison"]["others"].as_array().is_some_and(|others| others.len() == 4));
     assert_eq!(evaluated["uses"], 1);
+    is_measured_by_its_confidence(&desk, &evaluated);
     desk.works(&["promote", "--model", "whole", "--winner", "winner"]);
     assert_eq!(desk.daybook(&["promote", "--model", "whole", "--winner", "winner"]).status.code(), Some(1), "RL-21");
 
@@ -117,6 +118,38 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     bytes[last] ^= 1;
     std::fs::write(&file, bytes).expect("written");
     desk.fails(&[&trade[..], &["--set", "model=elsewhere", "--out", "other"]].concat(), &["content hash", &hash]);
+}
+
+/// RL-24: what confidence is stands in the model's record; how often it was right, and what right means, in evaluation,
+/// journal and report.
+fn is_measured_by_its_confidence(desk: &Desk, evaluated: &Value) {
+    let [words, entries] = evaluated["comparison"]["calibration"].as_array().expect("tables").as_slice() else {
+        panic!("{evaluated}")
+    };
+    let decisions: u64 =
+        evaluated["comparison"]["model"]["actions"].as_array().into_iter().flatten().filter_map(Value::as_u64).sum();
+    for (table, at_most) in
+        [(words, decisions), (entries, evaluated["comparison"]["model"]["trades"].as_u64().unwrap_or(0))]
+    {
+        let bins = table["bins"].as_array().expect("bins");
+        let judged: u64 = bins.iter().filter_map(|bin| bin["count"].as_u64()).sum();
+        assert!(
+            judged > at_most / 2 && judged <= at_most && table["count"] == judged,
+            "{judged} of {at_most}: {table}"
+        );
+        assert!(table["right_means"].as_str().is_some_and(|text| text.contains("charges")), "{table}");
+        for bin in bins {
+            let [low, high, mean, right] =
+                ["low", "high", "confidence", "right"].map(|key| bin[key].as_f64().expect(key));
+            assert!(low > 0.333 && low <= mean && mean <= high && high <= 1.0 && (0.0..=1.0).contains(&right), "{bin}");
+        }
+    }
+    assert_eq!(words["right"].as_f64().map(|share| (0.05..0.95).contains(&share)), Some(true), "{words}");
+    let told = desk.works(&["journal", "cat", "whole/journal", "--kind", "evaluation", "--format", "json"]);
+    assert!(told.contains("expected_error") && told.contains("right_means"), "{told}");
+    assert!(desk.text("whole/report.html").contains("how often it is right"));
+    let model = Model::read(&desk.path("whole/model.safetensors")).expect("a model");
+    assert_eq!(model.facts.lineage["confidence"], "softmax of q 1");
 }
 
 /// RL-21, RL-22: what is signed is what the training's journal says was measured; a record that was changed afterwards

@@ -60,6 +60,10 @@ impl Desk {
 
     /// Exit code, what was printed, and the lines of errors.
     fn begin(&self, way: Way, model: &str) -> (Option<i32>, Value, Vec<String>) {
+        self.begin_with(way, model, &[])
+    }
+
+    fn begin_with(&self, way: Way, model: &str, more: &[&str]) -> (Option<i32>, Value, Vec<String>) {
         let set = format!("model={model}");
         let mut arguments =
             vec!["trade", "--broker-url", "https://broker.invalid", "--symbols", "BETA,ALPHA", "--session", "s"];
@@ -69,6 +73,7 @@ impl Desk {
             Way::Paper => "--paper",
             Way::DryRun => "--dry-run",
         });
+        arguments.extend(more);
         let mut command = self.world.command(&arguments);
         if way != Way::Paper {
             command.env("DAYBOOK_PAPER_TRADING", if way == Way::Live { "no" } else { "yes" });
@@ -173,6 +178,13 @@ fn a_model_that_has_not_earned_its_place_stays_on_paper() {
     desk.passes(Way::Paper, "winner");
     desk.refused(&strict, "model", &["model/metrics.json", "there is no winner", "daybook promote"]);
     desk.passes(Way::Paper, "model");
+    // RL-03: the gate's key is a setting and not a parameter of the strategy, like every key that has no dot.
+    let (_, printed, _) = desk.begin_with(Way::DryRun, "winner", &["--set", "winner_min_avg_reward=0.04"]);
+    assert_eq!(gate(&printed, "winner")["verdict"], "ok", "{printed}");
+    let (_, _, errors) = desk.begin_with(Way::Paper, "winner", &["--set", "trailing_stop_r=2"]);
+    assert!(errors[0].contains("'trailing_stop_r'") && errors[0].contains("risk.trailing_stop_r"), "{errors:?}");
+    let (_, _, errors) = desk.begin_with(Way::Paper, "winner", &["--set", "modle=x"]);
+    assert!(errors[0].contains("learned has no parameter 'modle'"), "{errors:?}");
     desk.promoted(0.05);
     WAYS.into_iter().for_each(|way| desk.passes(way, "winner"));
 }

@@ -10,6 +10,7 @@
 //! - Profit and loss is the change of the equity, so what is still held at the end counts at its last price.
 //! - Must never: see the training range; what is held out is chosen before.
 
+use crate::calibration::{Judged, Reliability};
 use crate::student::t95;
 use daybook_vocabulary::Date;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ pub struct Trial {
     pub open: u64,
     /// How often BUY, SELL, HOLD was said.
     pub actions: [u64; 3],
+    /// Tables of judgements: what was judged, what right means, the judgements.
+    pub judged: Vec<(&'static str, String, Vec<Judged>)>,
 }
 
 /// A mean and what is known of it.
@@ -104,6 +107,9 @@ pub struct Comparison {
     pub over_random: Option<Estimate>,
     /// What follows, in a sentence.
     pub verdict: String,
+    /// How often the model was right, by how sure it was.
+    #[serde(default)]
+    pub calibration: Vec<Reliability>,
 }
 
 /// A mean, the variance of it, and how many sessions and values it is of.
@@ -191,7 +197,9 @@ impl Comparison {
         let mut all: Vec<Measures> = others.iter().map(|(name, trial)| Measures::of(name, trial)).collect();
         all.push(Measures::of("random", random));
         let verdict = verdict(&measures, over_random.as_ref());
-        Self { model: measures, others: all, over_random, verdict }
+        let table = |(of, means, judged): &(&'static str, String, Vec<Judged>)| Reliability::of(of, means, judged);
+        let calibration = model.judged.iter().filter_map(table).collect();
+        Self { model: measures, others: all, over_random, verdict, calibration }
     }
 }
 

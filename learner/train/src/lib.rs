@@ -7,6 +7,7 @@
 //! - Must never: reach a broker, or read a clock for anything but progress.
 
 pub mod batch_size;
+pub mod calibration;
 mod checkpoint;
 mod dataset;
 pub mod device;

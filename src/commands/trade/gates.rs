@@ -20,7 +20,7 @@ use daybook_journal::SealKey;
 use daybook_journal::storage::free_bytes;
 use daybook_replay::live::{PaperSession, WarmUp};
 use daybook_replay::winner::{Trust, require_winner};
-use daybook_replay::{Plan, Selection, learned};
+use daybook_replay::{Plan, Selection, learned, split};
 use daybook_vocabulary::{Instrument, Price, Quantity};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -182,8 +182,7 @@ fn settings(cli: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Bo
 
 fn strategy(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let settings = ready.settings.clone().ok_or("no settings")?;
-    let parameters: BTreeMap<String, String> =
-        arguments.set.iter().filter(|(key, _)| !key.contains('.')).cloned().collect();
+    let (parameters, _) = split(&arguments.strategy, &arguments.set);
     let plan = Plan::new(&arguments.strategy, &parameters, settings)?;
     let values: Vec<String> = plan.parameters.values().iter().map(|(key, value)| format!("{key}={value}")).collect();
     let says = format!("{} {}", plan.strategy, values.join(" "));
