@@ -512,7 +512,8 @@ fn position(symbol: String, book: &Book) -> PositionNow {
     let quantity = book.position.quantity;
     let long = quantity.0 > 0;
     let against = if long { Side::Sell } else { Side::Buy };
-    let stops = || book.working.iter().filter(|order| order.is_working() && order.side == against && is_stop(order));
+    // What was only sent protects nothing yet.
+    let stops = || book.working.iter().filter(|order| stands(order) && order.side == against && is_stop(order));
     let triggers = stops().filter_map(|order| order.stop);
     PositionNow {
         symbol,
@@ -524,6 +525,11 @@ fn position(symbol: String, book: &Book) -> PositionNow {
         protected: stops().fold(Quantity::ZERO, |sum, order| sum + order.remaining()).min(quantity.abs()),
         since: book.trade.as_ref().map(|trade| trade.entry_time),
     }
+}
+
+/// The venue has said that it works.
+fn stands(order: &Order) -> bool {
+    matches!(order.state, OrderState::Open | OrderState::PartiallyFilled | OrderState::PendingModify)
 }
 
 fn is_stop(order: &Order) -> bool {

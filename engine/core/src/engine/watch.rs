@@ -370,6 +370,10 @@ impl Core {
             }
             Command::Restore => self.release(session, out, |lock| lock.limit == LimitKind::Suspended),
             Command::Resume => {
+                if let Some(broker) = &mut self.state.broker {
+                    broker.purse.forgives = true;
+                    broker.refusals.clear();
+                }
                 // A fall that was met and is forgiven: the next one is counted from here.
                 if self.state.risk.is_locked_by(LimitKind::Drawdown) {
                     self.state.risk.peak = self.state.ledger.equity();
