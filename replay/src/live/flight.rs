@@ -30,7 +30,7 @@ use daybook_core::{Conclusion, Output};
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{
     BrokerBook, ClockJumped, Command, FeedChange, FeedState, InstrumentId, Label, LimitKind, Nanos, OperatorCommand,
-    OrderEvent, TradePrint, Verdict,
+    OrderEvent, Remedy, TradePrint, Verdict,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -339,6 +339,7 @@ fn is_command(body: &Conclusion) -> bool {
         Conclusion::Intent(intent) => intent.verdict == Verdict::Approved,
         Conclusion::Modified(terms) => terms.event == OrderEvent::ModifyRequested,
         Conclusion::Update(update) => update.event == OrderEvent::CancelRequested,
+        Conclusion::Difference(difference) => difference.remedy == Remedy::Cancel,
         _ => false,
     }
 }
