@@ -9,7 +9,7 @@ use std::path::PathBuf;
 mod learning;
 mod operations;
 
-pub use operations::{Drill, Operator, Preflight, Status};
+pub use operations::{Drill, Operator, Preflight, Status, Trouble};
 
 pub use learning::{Controls, Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
@@ -79,8 +79,8 @@ pub enum Command {
     Kill(Operator),
     /// Where a live session stands: account, positions, stops, orders, locks, feed; from its journal alone.
     Status(Status),
-    /// Rehearse disasters against the simulated broker: kills of the daemon and of the broker, cut wires, dead tokens;
-    /// after each, what must hold is looked at.
+    /// Rehearse disasters against the simulated broker: kills of the daemon and of the broker, cut wires, dead tokens, a
+    /// full disk; after each, what must hold is looked at.
     Drill(Drill),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
@@ -224,6 +224,9 @@ pub struct Trade {
     /// Journals of history that warm the strategy up before the open; without one it begins with the day's first bars.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
+    /// The session before this one, ended and flat: its equity is the cash, and a drawdown goes on from its peak.
+    #[arg(long, value_name = "RUN")]
+    pub after: Option<PathBuf>,
     /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,

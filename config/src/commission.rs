@@ -71,6 +71,11 @@ impl Commission {
             "asset-class" => AssetClass::named(numbers)
                 .map(Self::of_class)
                 .ok_or_else(|| "after the colon comes equity, future, option, fx or crypto".into()),
+            "units" => units(numbers).ok_or_else(|| {
+                "write units:0.0035@0,0.002@300000:0.35:1: amounts a unit from so many units of the month on, up to five, \
+                 from 0 on; the least of an order; the most, in percent of its value"
+                    .into()
+            }),
             "ib-fixed" if numbers.is_empty() => Ok(Self::ib(&[(0, 500_000)], 1)),
             "ib-tiered" if numbers.is_empty() => Ok(Self::ib(
                 &[(0, 350_000), (300_000, 200_000), (3_000_000, 150_000), (20_000_000, 100_000), (100_000_000, 50_000)],
@@ -92,9 +97,10 @@ impl Commission {
         }
     }
 
-    /// Interactive Brokers, shares in the United States: fixed 0.005 a share, at least 1 an order; tiered 0.0035 down to
-    /// 0.0005 by the shares of the month, at least 0.35; both at most 1 % of the value. Fees of exchanges and clearing,
-    /// which the tiered plan passes on, are not in it.
+    /// Interactive Brokers (IBKR Pro), shares in the United States: fixed 0.005 a share, at least 1 an order; tiered 0.0035
+    /// down to 0.0005 by the shares of the month, at least 0.35; both at most 1 % of the value. Fees of exchanges,
+    /// clearing and regulators, which the tiered plan passes on, are not in it. The figures are those the broker's public
+    /// page had in 2024, written from memory and not compared with the page since; `units:…` writes any other table.
     fn ib(tiers: &[(i64, i64)], least: i64) -> Self {
         let tiers: Vec<_> = tiers.iter().map(|(from, amount)| (i128::from(*from * SCALE), Price(*amount))).collect();
         let least = if least > 0 { Money::from_units(least) } else { Money(35_000_000) };
@@ -139,6 +145,20 @@ fn amount(text: &str) -> Result<i64, String> {
 
 fn share(text: &str) -> Option<Rate> {
     Rate::basis_points(decimal::parse_i64(text).ok()?)
+}
+
+/// `AMOUNT@UNITS,…:LEAST:PERCENT`.
+fn units(text: &str) -> Option<Commission> {
+    let [tiers, least, percent] = text.split(':').collect::<Vec<_>>()[..] else { return None };
+    let tier = |tier: &str| {
+        let (amount, from) = tier.split_once('@')?;
+        let (amount, from): (Price, Quantity) = (amount.parse().ok()?, from.parse().ok()?);
+        (amount.0 >= 0).then_some((from.0.into(), amount))
+    };
+    let tiers: Vec<_> = tiers.split(',').map(tier).collect::<Option<_>>()?;
+    let least: Money = least.parse().ok().filter(|least: &Money| *least >= Money::ZERO)?;
+    let percent = decimal::parse_i64(percent).ok().filter(|percent| (1..=100 * SCALE).contains(percent))?;
+    Some(Commission::Units(Tiers::new(&tiers)?, least, Rate::basis_points(percent * 100)?))
 }
 
 fn tiered(text: &str) -> Option<Commission> {

@@ -74,11 +74,80 @@ choices! {
         CloseOnce = "close-once",
     }
 
+    /// The price of a candle at which market orders trade. All but the open are known when the candle is over.
+    MarketPrice {
+        /// Its first price.
+        #[default]
+        Open = "open",
+        /// Its last price.
+        Close = "close",
+        /// The mean of high, low and close: candles carry no average of their trades, and this is the usual stand-in.
+        Vwap = "vwap",
+        /// The middle of high and low.
+        Mid = "mid",
+    }
+
+    /// Where a stop fills that is touched inside a candle.
+    StopFill {
+        /// At the stop.
+        #[default]
+        Stop = "stop",
+        /// At the candle's close.
+        Close = "close",
+        /// At the price that is worst for it: the low for a sale, the high for a purchase.
+        Extreme = "extreme",
+        /// At the open of the next candle; so does one that the open has gone through.
+        NextOpen = "next-open",
+    }
+
+    /// What the distances of a bracket are measured from.
+    StopBasis {
+        /// The price of the fill that entered.
+        #[default]
+        Fill = "fill",
+        /// The price the entry was decided at: its limit, else its stop, else the last price then.
+        Signal = "signal",
+    }
+
+    /// When a trailing stop follows a candle.
+    TrailTiming {
+        /// When the candle is over: within it, it stays where it was.
+        #[default]
+        After = "after",
+        /// Before the candle's stops are looked at, as if its best price had come first.
+        Before = "before",
+    }
+
+    /// How target weights become orders.
+    Rebalance {
+        /// All quantities follow from the equity of one moment, and all orders are sent then.
+        #[default]
+        Snapshot = "snapshot",
+        /// Each from the equity and the free cash there are when its turn comes.
+        Incremental = "incremental",
+        /// Sales first; when they have filled, purchases from the cash there is then.
+        Hybrid = "hybrid",
+    }
+
+    /// What a portfolio does about a symbol that has no candle when it decides.
+    Missing {
+        /// It decides without it: what is held of it stays, what was meant for it stays cash.
+        #[default]
+        Skip = "skip",
+        /// It waits for a moment at which every symbol has one.
+        Wait = "wait",
+        /// The run ends, and says which symbol, and when.
+        Error = "error",
+    }
+
     /// In which order the orders of an instrument meet a candle.
     Sequence {
         /// All at the open, then all stops, then all limits.
         #[default]
         Path = "path",
+        /// The same, but of all instruments of a moment those that leave a position before any that enters one: what
+        /// they bring in is there for the others.
+        ExitsFirst = "exits-first",
         /// One after the other as they were accepted, each with the whole candle.
         Queue = "queue",
     }

@@ -21,7 +21,7 @@ const BUILT_IN: [(&str, &str, &str); 2] = [
 ];
 
 /// How schedules are written, for messages and lists.
-pub const SCHEDULES: [&str; 11] = [
+pub const SCHEDULES: [&str; 12] = [
     "none",
     "bps:N",
     "per-share:N",
@@ -29,6 +29,7 @@ pub const SCHEDULES: [&str; 11] = [
     "maker-taker:N:N",
     "tiered:N@0,N@VALUE",
     "asset-class:NAME",
+    "units:N@0:N:N",
     "ib-fixed",
     "ib-tiered",
     "zerodha-intraday",

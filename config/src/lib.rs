@@ -12,12 +12,14 @@
 pub mod calendar;
 mod calendar_file;
 mod commission;
+mod contradictions;
 mod error;
 mod exchange;
 pub mod exposures;
 pub mod fees;
 pub mod learn;
 mod nearest;
+mod profile;
 mod rewrite;
 pub mod settings;
 pub mod slippage;
@@ -31,14 +33,16 @@ pub use calendar::{Calendar, Day, Session, Window};
 pub use commission::Commission;
 pub use error::ConfigError;
 pub use exchange::{
-    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, ProtectiveStop,
-    Reconcile, Sequence, Symbols, TradingTime, TrailFrom, Venue, WrongSide,
+    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, MarketPrice, Missing, OffTick, Product,
+    ProtectiveStop, Rebalance, Reconcile, Sequence, StopBasis, StopFill, Symbols, TradingTime, TrailFrom, TrailTiming,
+    Venue, WrongSide,
 };
 pub use exposures::{Loadings, Sector, Span};
 pub use fees::{FeeInput, FeeSchedule, Rates};
 pub use nearest::{nearest, nearest_first};
+pub use profile::Profile;
 pub use rewrite::set_in_file;
-pub use settings::{Key, Origin, Profile, Resolved, Row, ScheduleName, Settings};
+pub use settings::{Key, Origin, Resolved, Row, ScheduleName, Settings};
 pub use slippage::{AssetClass, SlippageModel};
 pub use sources::Sources;
 pub use ticks::TickTable;

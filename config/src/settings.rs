@@ -7,15 +7,18 @@
 //!   different directories get the same hash.
 //! - Nothing here reads the ambient environment: it is handed in (see [`Sources::ambient`]).
 
+use crate::contradictions::{Contradiction, contradiction};
 use crate::error::ConfigError;
 use crate::exchange::{
-    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, ProtectiveStop,
-    Reconcile, Sequence, Symbols, TradingTime, TrailFrom, Venue, WrongSide,
+    BpsRange, BuyingPower, BySymbol, ExitsFrom, FillBar, LimitFill, Liquidity, MarketPrice, Missing, OffTick, Product,
+    ProtectiveStop, Rebalance, Reconcile, Sequence, StopBasis, StopFill, Symbols, TradingTime, TrailFrom, TrailTiming,
+    Venue, WrongSide,
 };
 use crate::exposures::{Loadings, Sector, Span};
 use crate::fees::FeeSchedule;
 use crate::learn::{Dates, Device, Draws, Lookbacks, Reward, Timeframes};
 use crate::nearest::nearest;
+use crate::profile::Profile;
 use crate::slippage::SlippageModel;
 use crate::sources::{Entry, PREFIX, Sources, looks_secret};
 use crate::time_of_day::TimeOfDay;
@@ -101,8 +104,8 @@ settings! {
         "Money in the account when a session begins.",
         expects "an amount above 0 such as 1000000" if |cash| *cash > Money::ZERO;
     "costs" costs: ScheduleName = "none", Results,
-        "Fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery.",
-        expects "a fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery";
+        "Fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, units:N@0:N:N, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery.",
+        expects "a fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, units:N@0:N:N, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery";
     "profile" profile: Profile = "plain", Results,
         "How the simulated exchange fills orders; what a profile sets, a key of its own still overrides.",
         expects "a profile: plain, realistic, backtrader or vectorbt";
@@ -117,7 +120,7 @@ settings! {
         expects "a whole number from 1 to 10000, or none" if |share| share.is_none_or(|bps| (1..=10_000).contains(&bps));
     "exchange.slippage" exchange_slippage: SlippageModel = "none", Results,
         "How far each leg fills from its reference price, against the trader: a model and its number, or none.",
-        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N, sqrt-impact:N, percent:N:N, asset-class:NAME, order-type:N:N:N, size-sqrt:N:N, participation:N:N:N, adv-linear:N:N, adv-sqrt:N, adv-power:N:N, spread:N, impact-linear:N:N:S, almgren-chriss:N:N:S or propagator:N:E:G:P";
+        expects "a slippage model: none, bps:N, half-spread:N, volume-share:N, volume-share-squared:N, sqrt-impact:N, percent:N:N, asset-class:NAME, order-type:N:N:N, size-sqrt:N:N, participation:N:N:N, adv-linear:N:N, adv-sqrt:N, adv-power:N:N, spread:N, impact-linear:N:N:S, almgren-chriss:N:N:S, propagator:N:E:G:P or momentum:N:K";
     "exchange.adaptive_cap" exchange_adaptive_cap: Option<BpsRange> = "none", Results,
         "Least and largest participation, in basis points, where the cap follows how busy a candle is; none: it is fixed.",
         expects "LOW:HIGH in basis points such as 200:2500, or none";
@@ -218,6 +221,14 @@ settings! {
         "Margin in percent of what is held, long or short (intraday MIS: 20); none: longs are paid in full.",
         expects "a percentage above 0 and at most 100, or none"
         if |percent| percent.is_none_or(|percent| percent.0 > 0 && percent.0 <= 100 * SCALE);
+    "risk.maintenance_pct" risk_maintenance_pct: Option<Ratio> = "none", Results,
+        "Margin that longs must keep, in percent; none: risk.margin_pct. Less than that trips the limit `margin`.",
+        expects "a percentage above 0 and at most 100, or none"
+        if |percent| percent.is_none_or(|percent| percent.0 > 0 && percent.0 <= 100 * SCALE);
+    "risk.short_maintenance_pct" risk_short_maintenance_pct: Option<Ratio> = "none", Results,
+        "The same of shorts; none: as longs.",
+        expects "a percentage above 0 and at most 100, or none"
+        if |percent| percent.is_none_or(|percent| percent.0 > 0 && percent.0 <= 100 * SCALE);
     "risk.max_orders_per_minute" risk_max_orders_per_minute: Option<u32> = "none", Results,
         "Most orders, modifications and cancels in any minute; a quarter of a burst is kept for exits.",
         expects "a whole number above 0, or none" if |most| most.is_none_or(|most| most > 0);
@@ -236,6 +247,9 @@ settings! {
     "risk.max_drawdown_pct" risk_max_drawdown_pct: Option<Ratio> = "none", Results,
         "Fall from the peak of the equity, in percent, at which entries are locked until the operator resumes.",
         expects "a percentage above 0, or none" if |most| most.is_none_or(|most| most.0 > 0);
+    "risk.equity_peak" risk_equity_peak: Option<Money> = "none", Results,
+        "The most the account was worth before, from which a drawdown is counted; none: the cash at the start.",
+        expects "an amount above 0, or none" if |peak| peak.is_none_or(|peak| peak.0 > 0);
     "risk.flatten_on_trip" risk_flatten_on_trip: bool = "yes", Results,
         "Whether every position is left when a limit on losses trips.",
         expects "yes or no";
@@ -274,14 +288,42 @@ settings! {
         "Where a market order trades: at the next candle's open, or (which looks back) at the close it was decided on.",
         expects "next, close or close-once";
     "exchange.sequence" exchange_sequence: Sequence = "path", Results,
-        "Whether a candle is walked by all orders together, or by one after the other.",
-        expects "path or queue";
+        "Whether a candle is walked by all orders together, by those that leave first (of all symbols), or by one after the other.",
+        expects "path, exits-first or queue";
     "exchange.exits_from" exchange_exits_from: ExitsFrom = "fill", Results,
         "Whether exits of a bracket work inside the candle of their entry, or from the next one on.",
         expects "fill or next";
     "exchange.trail_from" exchange_trail_from: TrailFrom = "extreme", Results,
         "Whether a trailing stop follows the best price of a candle, or its close.",
         expects "extreme or close";
+    "exchange.market_price" exchange_market_price: Option<MarketPrice> = "none", Results,
+        "Price of its candle at which a market order trades; none: the open, or where exchange.fill_bar looks back the close.",
+        expects "open, close, vwap (the mean of high, low and close), mid (of high and low), or none";
+    "exchange.stop_fill" exchange_stop_fill: StopFill = "stop", Results,
+        "Where a stop fills that is touched inside a candle; a gap through it fills at the open.",
+        expects "stop, close, extreme or next-open";
+    "exchange.stop_basis" exchange_stop_basis: StopBasis = "fill", Results,
+        "What the distances of a bracket's stop and target are measured from: the fill, or the price of the decision.",
+        expects "fill or signal";
+    "exchange.trail_timing" exchange_trail_timing: TrailTiming = "after", Results,
+        "Whether a trailing stop follows a candle's best price once the candle is over, or before its stop is looked at.",
+        expects "after or before";
+    "exchange.settlement" exchange_settlement: u32 = "0", Results,
+        "Sessions until what a delivered sale brought in may buy again (T+N); 0: at once. Margin and intraday know no settlement.",
+        expects "a whole number from 0 to 10" if |sessions| *sessions <= 10;
+    "exchange.cash_buffer_pct" exchange_cash_buffer_pct: Option<Ratio> = "none", Results,
+        "Part of the equity, in percent, that purchases always leave in cash.",
+        expects "a percentage above 0 and below 100, or none"
+        if |percent| percent.is_none_or(|percent| percent.0 > 0 && percent.0 < 100 * SCALE);
+    "portfolio.rebalance" portfolio_rebalance: Rebalance = "snapshot", Results,
+        "How target weights become orders: all sized at one moment, one after the other from what is left, or sales first.",
+        expects "snapshot, incremental or hybrid";
+    "portfolio.headroom" portfolio_headroom: Ratio = "1", Results,
+        "What target weights are multiplied by, so that costs fit beside them, such as 0.998.",
+        expects "a number above 0 and at most 1" if |part| (1..=SCALE).contains(&part.0);
+    "portfolio.missing" portfolio_missing: Missing = "skip", Results,
+        "What a portfolio does about a symbol that has no candle when it decides, or has not begun to trade.",
+        expects "skip, wait or error";
     "exchange.buying_power" exchange_buying_power: BuyingPower = "held", Results,
         "What pays for orders: cash that nothing holds back, all cash, or all cash with purchases cut down to it.",
         expects "held, free or shrink";
@@ -447,71 +489,8 @@ settings! {
 fn is_later(key: &str) -> bool {
     key.starts_with("risk.")
         || key.starts_with("live.")
+        || key.starts_with("portfolio.")
         || (key.starts_with("exchange.") && key != "exchange.participation_bps")
-}
-
-/// How the simulated exchange fills orders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
-    /// Market orders at the next bar's open at the bar's own price: no slippage, no cap, no gate but cash.
-    Plain,
-    /// An order takes at most a tenth of a bar's volume and pays for the share it takes, up to 10 basis points a leg;
-    /// limits fill when traded through, stops on the wrong side and prices outside the day's band are refused, auctions
-    /// fill only what wants them; entries far off the market or by stale prices are refused, and a session that loses 5 % is over.
-    Realistic,
-    /// As the package backtrader fills: orders one after the other, each with the whole bar; exits of a bracket from the
-    /// bar after their entry; all cash, shorts' proceeds included, asked at submission and at the fill; no ticks.
-    Backtrader,
-    /// As the package vectorbt fills signals: at the close of their own bar, one order a bar and symbol; stop before
-    /// target, from the bar after the entry; purchases cut down to the cash there is; no ticks.
-    Vectorbt,
-}
-
-impl Profile {
-    /// Every profile.
-    pub const ALL: &'static [Self] = &[Self::Plain, Self::Realistic, Self::Backtrader, Self::Vectorbt];
-
-    /// Its name.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Realistic => "realistic",
-            Self::Backtrader => "backtrader",
-            Self::Vectorbt => "vectorbt",
-        }
-    }
-
-    /// The keys it sets where nobody else does.
-    pub const fn sets(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Plain => &[],
-            Self::Realistic => &[
-                ("exchange.participation_bps", "1000"),
-                ("exchange.slippage", "volume-share:100"),
-                ("exchange.limit_fill", "through"),
-                ("exchange.wrong_side", "refuse"),
-                ("exchange.band_bps", "2000"),
-                ("exchange.hours", "continuous"),
-                ("risk.max_age_seconds", "60"),
-                ("risk.max_deviation_bps", "2000"),
-                ("risk.daily_max_loss_pct", "5"),
-            ],
-            Self::Backtrader => &[
-                ("exchange.off_tick", "keep"),
-                ("exchange.sequence", "queue"),
-                ("exchange.exits_from", "next"),
-                ("exchange.trail_from", "close"),
-                ("exchange.buying_power", "free"),
-            ],
-            Self::Vectorbt => &[
-                ("exchange.off_tick", "keep"),
-                ("exchange.fill_bar", "close-once"),
-                ("exchange.sequence", "queue"),
-                ("exchange.exits_from", "next"),
-                ("exchange.buying_power", "shrink"),
-            ],
-        }
-    }
 }
 
 /// The canonical name of a fee schedule that exists; [`FeeSchedule::parse`] reads it.
@@ -624,7 +603,7 @@ impl Settings {
             }
         }
         let resolved = Resolved { settings, origins };
-        resolved.check_hours()?;
+        resolved.check()?;
         Ok(resolved)
     }
 
@@ -662,28 +641,19 @@ impl Settings {
                 return Err(wrong_value(key, &value, ORIGIN));
             }
         }
-        Ok(settings)
+        match contradiction(&settings) {
+            Some(Contradiction { key, expected }) => Err(contradicts(&settings, key, expected, ORIGIN.to_owned())),
+            None => Ok(settings),
+        }
     }
 }
 
 impl Resolved {
-    /// Refuses hours of trading that are not in the order start, end, hard end.
-    fn check_hours(&self) -> Result<(), ConfigError> {
-        let hours = [
-            ("risk.safe_trading_start", self.settings.risk_safe_trading_start),
-            ("risk.safe_trading_end", self.settings.risk_safe_trading_end),
-            ("risk.hard_trading_end", self.settings.risk_hard_trading_end),
-        ];
-        let set = hours.into_iter().filter_map(|(key, time)| Some((key, time?)));
-        let set: Vec<_> = set.collect();
-        let Some(pair) = set.windows(2).find(|pair| pair[0].1 >= pair[1].1) else { return Ok(()) };
-        let [(before, earlier), (key, time)] = [pair[0], pair[1]];
-        Err(ConfigError::WrongValue {
-            key: key.to_owned(),
-            value: format!("'{time}'"),
-            origin: self.origin(key).map(ToString::to_string).unwrap_or_default(),
-            expected: format!("a time after {before}, which is {earlier}"),
-        })
+    /// Refuses values that contradict each other.
+    fn check(&self) -> Result<(), ConfigError> {
+        let Some(Contradiction { key, expected }) = contradiction(&self.settings) else { return Ok(()) };
+        let origin = self.origin(key).map(ToString::to_string).unwrap_or_default();
+        Err(contradicts(&self.settings, key, expected, origin))
     }
 
     /// Every key with its effective value and where it came from.
@@ -711,6 +681,11 @@ impl Resolved {
     pub fn hash(&self) -> Hash {
         self.settings.hash()
     }
+}
+
+fn contradicts(settings: &Settings, key: &str, expected: String, origin: String) -> ConfigError {
+    let value = format!("'{}'", settings.get(key).unwrap_or_default());
+    ConfigError::WrongValue { key: key.to_owned(), value, origin, expected }
 }
 
 fn unknown_key(name: String, origin: &Origin) -> ConfigError {

@@ -11,7 +11,7 @@ use daybook_vocabulary::{BasisPoints, Price, Quantity, Ratio};
 use std::fmt;
 
 /// How models are written, for messages and lists.
-pub const MODELS: [&str; 18] = [
+pub const MODELS: [&str; 19] = [
     "none",
     "bps:N",
     "half-spread:N",
@@ -30,6 +30,7 @@ pub const MODELS: [&str; 18] = [
     "impact-linear:N:N:7",
     "almgren-chriss:N:N:14",
     "propagator:N:0.5:0.75:20",
+    "momentum:N:2",
 ];
 
 /// Kinds of instruments, for tables that differ by them.
@@ -111,6 +112,9 @@ pub enum SlippageModel {
     /// Basis points for an average day's volume by a power of the share in eighths, the power of time by which they fade,
     /// in eighths, and the percentage that stays.
     Propagator(BasisPoints, u8, u8, u8),
+    /// Basis points when an average day's volume is taken, less by the square root of the share, and more by so much of the
+    /// return of the last sessions, where the order goes with it.
+    Momentum(BasisPoints, Ratio),
 }
 
 impl SlippageModel {
@@ -139,7 +143,7 @@ impl SlippageModel {
                 .map(Self::AssetClass)
                 .ok_or_else(|| fault("after the colon comes equity, future, option, fx or crypto".into())),
             "percent" | "order-type" | "size-sqrt" | "participation" | "adv-linear" | "adv-sqrt" | "adv-power"
-            | "spread" | "impact-linear" | "almgren-chriss" | "propagator" => {
+            | "spread" | "impact-linear" | "almgren-chriss" | "propagator" | "momentum" => {
                 Self::of_several(name, number).ok_or_else(|| fault(format!("write it like {}", Self::like(name))))
             }
             "half-spread" => {
@@ -182,6 +186,7 @@ impl SlippageModel {
                 let stays = parts[3].parse().ok().filter(|percent| (0..=100).contains(percent))?;
                 Self::Propagator(some(bps(0)?)?, eighths(parts[1], 16)?, eighths(parts[2], 8)?, stays)
             }
+            ("momentum", 2) => Self::Momentum(some(bps(0)?)?, part(parts[1])?),
             ("spread", 1) => Self::Spread(parts[0].parse().ok().filter(|part: &Ratio| (1..=SCALE).contains(&part.0))?),
             _ => return None,
         };
@@ -208,6 +213,7 @@ impl SlippageModel {
             "impact-linear" => "impact-linear:10:50:7 (basis points that stay and that fade; seconds to a half)",
             "almgren-chriss" => "almgren-chriss:0.01:0.1:14 (parts of a day's deviation; seconds to a half)",
             "propagator" => "propagator:100:0.5:0.75:20 (basis points; powers in eighths; the percentage that stays)",
+            "momentum" => "momentum:100:2 (basis points for an average day's volume; times the return, 0 to 100)",
             "adv-power" => "adv-power:100:0.625 (basis points; a power from 0.125 to 2 in eighths)",
             _ => "spread:0.5 (the part of half the spread that is paid, above 0 and at most 1)",
         }
@@ -239,6 +245,7 @@ impl fmt::Display for SlippageModel {
             Self::Propagator(bps, power, memory, stays) => {
                 write!(out, "propagator:{bps}:{}:{}:{stays}", in_eighths(*power), in_eighths(*memory))
             }
+            Self::Momentum(bps, times) => write!(out, "momentum:{bps}:{times}"),
         }
     }
 }
@@ -297,6 +304,9 @@ mod tests {
             "almgren-chriss:1:1:0",
             "propagator:1:0.5:1.5:20",
             "propagator:1:0.5:0.5:101",
+            "momentum:0:1",
+            "momentum:5",
+            "momentum:5:101",
             "spread:1.5",
         ] {
             let message = SlippageModel::parse(bad).unwrap_err().to_string();
@@ -306,7 +316,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken_or_refused(text in "((bps|percent|order-type|size-sqrt|participation|adv-(linear|sqrt|power)|spread)(:[0-9.]{1,6}){1,4})|[a-z:0-9.-]{0,30}") {
+        fn any_text_is_taken_or_refused(text in "((bps|percent|order-type|size-sqrt|participation|adv-(linear|sqrt|power)|spread|momentum)(:[0-9.]{1,6}){1,4})|[a-z:0-9.-]{0,30}") {
             if let Ok(model) = SlippageModel::parse(&text) {
                 prop_assert_eq!(SlippageModel::parse(&model.to_string()).unwrap(), model);
             }

@@ -4,7 +4,8 @@
 //! - What is printed reads back as the same value; `none` is the text of an optional value that is not set.
 
 use crate::fees::FeeSchedule;
-use crate::settings::{Profile, ScheduleName};
+use crate::profile::Profile;
+use crate::settings::ScheduleName;
 use crate::slippage::SlippageModel;
 use crate::time_of_day::TimeOfDay;
 use daybook_vocabulary::{BasisPoints, Date, Interval, Money, Quantity, Ratio};

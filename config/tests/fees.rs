@@ -157,7 +157,24 @@ fn bt_42_flat_maker_taker_tiers_kinds_and_interactive_brokers() {
     let tiers = by_month.map(|units| pays("ib-tiered", month("0", units)));
     assert_eq!(tiers, ["3.5", "3.5", "2", "1.5", "1", "0.5"].map(money));
     assert_eq!(pays("ib-tiered", buy(10)), money("0.35"), "the least of an order");
-    for bad in ["flat:-1", "flat:", "maker-taker:1", "tiered:5@1", "tiered:5@0,4@0", "asset-class:land", "ib-fixed:1"] {
+    // The same table written out: whoever has a newer one writes that.
+    let written = "units:0.0035@0,0.002@300000,0.0015@3000000,0.001@20000000,0.0005@100000000:0.35:1";
+    assert_eq!(by_month.map(|units| pays(written, month("0", units))), tiers);
+    assert_eq!(pays("units:0.01@0:2:0.5", buy(10)), money("2"), "its own least, below half a percent");
+    for bad in [
+        "flat:-1",
+        "flat:",
+        "maker-taker:1",
+        "tiered:5@1",
+        "tiered:5@0,4@0",
+        "asset-class:land",
+        "ib-fixed:1",
+        "units:1@0",
+        "units:1@0:1:0",
+        "units:-1@0:1:1",
+        "units:1@5:1:1",
+        "units:1@0:-1:1",
+    ] {
         assert!(FeeSchedule::parse(bad).unwrap_err().to_string().contains(bad), "{bad}");
     }
 }
@@ -174,6 +191,7 @@ fn names_read_back_and_hashes_tell_schedules_apart() {
         "maker-taker:1:2.5",
         "tiered:2@0,1@500",
         "asset-class:future",
+        "units:0.0035@0,0.002@300000:0.35:1",
         "ib-fixed",
         "ib-tiered",
         "zerodha-intraday",
@@ -185,7 +203,7 @@ fn names_read_back_and_hashes_tell_schedules_apart() {
     }
     hashes.sort();
     hashes.dedup();
-    assert_eq!(hashes.len(), 12);
+    assert_eq!(hashes.len(), 13);
 }
 
 #[test]

@@ -207,9 +207,20 @@ fn the_canonical_form_has_what_changes_results_and_nothing_else() {
             "exchange.auction_square_off" => "15:05",
             "exchange.square_off" => "15:10",
             "exchange.expiries" => "X:2026-11-24",
+            "exchange.market_price" => "vwap",
+            "exchange.stop_fill" => "extreme",
+            "exchange.stop_basis" => "signal",
+            "exchange.trail_timing" => "before",
+            "exchange.settlement" => "1",
+            "portfolio.rebalance" => "hybrid",
+            "portfolio.headroom" => "0.998",
+            "portfolio.missing" => "wait",
             _ => "77",
         };
-        let other = resolve(&[(key.name, value)]);
+        let margin = [(key.name, value), ("risk.margin_pct", "100")];
+        let plain = if key.name.ends_with("maintenance_pct") { resolve(&margin[1..]) } else { plain.clone() };
+        let own = if key.name.ends_with("maintenance_pct") { &margin[..] } else { &margin[..1] };
+        let other = resolve(own);
         assert_ne!(other.hash(), plain.hash(), "{}", key.name);
         assert_eq!(Settings::from_canonical_json(&other.canonical_json()).unwrap(), other.settings);
     }
@@ -306,5 +317,84 @@ fn hours_of_trading_are_in_order() {
     {
         let error = resolve(&wrong).expect_err("refused").to_string();
         assert!(error.contains(wrong[0].0) && error.contains(wrong[1].0) && error.contains("command line"), "{error}");
+    }
+}
+
+/// BT-27: every value of every knob has a header of its own, and reads back from it.
+#[test]
+fn bt_27_every_knob_is_in_the_hash() {
+    let knobs: &[(&str, &[&str])] = &[
+        ("exchange.fill_bar", &["next", "close", "close-once"]),
+        ("exchange.market_price", &["none", "open", "close", "vwap", "mid"]),
+        ("exchange.sequence", &["path", "exits-first", "queue"]),
+        ("exchange.stop_fill", &["stop", "close", "extreme", "next-open"]),
+        ("exchange.stop_basis", &["fill", "signal"]),
+        ("exchange.trail_from", &["extreme", "close"]),
+        ("exchange.trail_timing", &["after", "before"]),
+        ("exchange.settlement", &["0", "1", "2"]),
+        ("exchange.cash_buffer_pct", &["none", "2", "10"]),
+        ("exchange.limit_fill", &["touch", "through"]),
+        ("exchange.exits_from", &["fill", "next"]),
+        ("exchange.buying_power", &["held", "free", "shrink"]),
+        ("risk.margin_pct", &["none", "50", "20"]),
+        ("portfolio.rebalance", &["snapshot", "incremental", "hybrid"]),
+        ("portfolio.headroom", &["1", "0.998"]),
+        ("portfolio.missing", &["skip", "wait", "error"]),
+        ("costs", &["none", "bps:10", "per-share:0.005", "flat:1", "tiered:10@0,5@100000", "asset-class:future"]),
+    ];
+    let resolve = |overrides: &[(&str, &str)]| {
+        let resolved = Settings::resolve(Sources { overrides: pairs(overrides), ..Sources::default() }).unwrap();
+        assert_eq!(Settings::from_canonical_json(&resolved.canonical_json()).unwrap(), resolved.settings);
+        resolved.hash()
+    };
+    let plain = resolve(&[]);
+    let mut hashes = std::collections::BTreeSet::from([plain]);
+    for (key, values) in knobs {
+        for (number, value) in values.iter().enumerate() {
+            let hash = resolve(&[(key, value)]);
+            assert_eq!(hash == plain, number == 0, "{key}={value}: the first is the default");
+            assert_eq!(hashes.insert(hash), number > 0, "{key}={value} has a hash of its own");
+        }
+    }
+    let kept = ["25", "30"].map(|kept| resolve(&[("risk.margin_pct", "50"), ("risk.maintenance_pct", kept)]));
+    let short = resolve(&[("risk.margin_pct", "50"), ("risk.short_maintenance_pct", "30")]);
+    assert!(kept.into_iter().chain([short]).all(|hash| hashes.insert(hash)));
+}
+
+/// BT-27: knobs that contradict each other are refused, in a header too; the message names both.
+#[test]
+fn bt_27_knobs_that_contradict_each_other_are_refused() {
+    for (pairs_, key, other) in [
+        ([("exchange.market_price", "open"), ("exchange.fill_bar", "close")], "exchange.market_price", "fill_bar"),
+        (
+            [("exchange.trail_timing", "before"), ("exchange.trail_from", "close")],
+            "exchange.trail_timing",
+            "trail_from",
+        ),
+        ([("risk.maintenance_pct", "25"), ("seed", "1")], "risk.maintenance_pct", "risk.margin_pct"),
+        (
+            [("risk.short_maintenance_pct", "60"), ("risk.margin_pct", "50")],
+            "risk.short_maintenance_pct",
+            "which is 50",
+        ),
+    ] {
+        let sources = Sources { overrides: pairs(&pairs_), ..Sources::default() };
+        let message = Settings::resolve(sources).unwrap_err().to_string();
+        assert!(message.contains(key) && message.contains(other) && message.contains("command line"), "{message}");
+        let header = serde_json::to_string(&std::collections::BTreeMap::from(pairs_)).unwrap();
+        let message = Settings::from_canonical_json(&header).unwrap_err().to_string();
+        assert!(message.contains(key) && message.contains("header"), "{message}");
+    }
+    for (key, bad) in [
+        ("exchange.market_price", "high"),
+        ("exchange.stop_fill", "low"),
+        ("exchange.settlement", "11"),
+        ("exchange.cash_buffer_pct", "100"),
+        ("portfolio.headroom", "0"),
+        ("portfolio.headroom", "1.01"),
+        ("portfolio.missing", "panic"),
+    ] {
+        let message = Settings::resolve(Sources { overrides: pairs(&[(key, bad)]), ..Sources::default() }).unwrap_err();
+        assert!(message.to_string().contains(key) && message.to_string().contains(bad), "{message}");
     }
 }

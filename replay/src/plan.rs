@@ -251,6 +251,10 @@ impl Plan {
         let rules = ExchangeRules::of(&self.settings, &selection.instruments, zone);
         let core = core.with_slippage(self.settings.exchange_slippage).with_risk(limits).with_exchange(rules);
         let core = core.with_portfolio(self.portfolio(selection)?).with_keeper(self.settings.risk_protective_stop);
+        let core = match self.settings.exchange_settlement {
+            0 => core,
+            _ => core.with_calendar(self.calendar(selection)?),
+        };
         Ok(match self.settings.live_venue {
             Venue::Simulated => core,
             Venue::Broker => core.with_broker(self.settings.live_reconcile),

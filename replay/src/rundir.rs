@@ -238,9 +238,26 @@ fn stamps(written: &str) -> Vec<String> {
         |key: &str, values: &[&str]| settings["settings"][key].as_str().is_some_and(|value| values.contains(&value));
     let mut stamps = Vec::new();
     if is("exchange.fill_bar", &["close", "close-once"]) {
+        let price = match settings["settings"]["exchange.market_price"].as_str() {
+            Some("vwap") => "mean of high, low and close",
+            Some("mid") => "middle",
+            _ => "close",
+        };
+        stamps.push(format!(
+            "Market orders filled at the {price} of the bar they were decided on, a price that the decision had seen."
+        ));
+    } else if is("exchange.market_price", &["close", "vwap", "mid"]) {
         let text =
-            "Market orders filled at the close of the bar they were decided on, a price that the decision had seen.";
+            "Market orders filled at a price of their bar that is known when the bar is over (exchange.market_price).";
         stamps.push(text.to_owned());
+    }
+    if is("exchange.stop_fill", &["close", "next-open"]) {
+        let text = "Touched stops filled at the close of their bar or at the next open (exchange.stop_fill): better than \
+                    the stop wherever the price came back.";
+        stamps.push(text.to_owned());
+    }
+    if is("exchange.trail_timing", &["before"]) {
+        stamps.push("Trailing stops followed a bar as if its best price had come first.".to_owned());
     }
     if is("exchange.buying_power", &["free", "shrink"]) {
         let text =

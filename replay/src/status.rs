@@ -183,6 +183,8 @@ pub struct RiskNow {
     pub entries: bool,
     /// What keeps them out.
     pub locks: Vec<LockNow>,
+    /// The most the account has been worth: a drawdown is counted from it.
+    pub peak: Money,
     /// Why every position is being left, while it is.
     pub leaving: Option<LimitKind>,
     /// Positions that no stop protects whole.
@@ -496,6 +498,7 @@ fn risk(core: &Core, positions: &[PositionNow]) -> RiskNow {
     RiskNow {
         entries: state.locks.is_empty() && (!core.is_brokered() || (core.is_armed() && core.is_reconciled())),
         locks: state.locks.iter().map(lock).collect(),
+        peak: state.peak,
         leaving: state.flattening,
         unprotected: bare.map(|held| held.symbol.clone()).collect(),
     }

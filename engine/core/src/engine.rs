@@ -5,11 +5,13 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod aside;
 mod auction;
 mod books;
 mod broker;
 mod changes;
 mod desk;
+mod error;
 mod exits;
 mod keeper;
 mod parity;
@@ -27,14 +29,16 @@ use crate::risk::{Portfolio, RiskLimits, RiskState};
 use crate::rules::ExchangeRules;
 use crate::slippage::{self, Slippage};
 use crate::strategy::{SliceView, Strategy, View};
+use aside::Aside;
 use daybook_config::fees::{FeeSchedule, Rates};
-use daybook_config::{ProtectiveStop, Reconcile, SlippageModel};
+use daybook_config::{Calendar, ProtectiveStop, Reconcile, SlippageModel};
 use daybook_vocabulary::{
     Account, Bar, Candle, Cause, Date, Decision, Hash, Instrument, InstrumentId, Interval, Money, Nanos, StateDigest,
 };
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use venue::VenueState;
+
+pub use error::CoreError;
 
 /// Inputs between two state digests.
 pub const DIGEST_EVERY: u64 = 65_536;
@@ -59,79 +63,6 @@ pub struct Setup {
     pub warmup_bars: u64,
     /// What decides.
     pub strategy: Box<dyn Strategy>,
-}
-
-/// Why an input cannot be stepped through.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CoreError {
-    /// The order of inputs is broken.
-    #[error(
-        "input {cause} steps back in time, from {before} to {time}: the journals are not in order; run `daybook verify`"
-    )]
-    TimeStepsBack {
-        /// The input.
-        cause: Cause,
-        /// Time of the one before.
-        before: Nanos,
-        /// Its time.
-        time: Nanos,
-    },
-    /// A candle came outside any session.
-    #[error("the candle {cause} at {time} comes while no session is open: the calendar and the journal disagree")]
-    NoSession {
-        /// The input.
-        cause: Cause,
-        /// Its time.
-        time: Nanos,
-    },
-    /// A candle that no market prints.
-    #[error(
-        "the candle {cause} is not one: prices are positive, low is lowest, high is highest, volume is not negative; run `daybook verify` on its journal"
-    )]
-    BadCandle {
-        /// The input.
-        cause: Cause,
-    },
-    /// Bars cannot be built from these candles.
-    #[error(
-        "bars of {timeframe} cannot be built from candles of {interval}: the timeframe is a multiple of the interval and at most 1d"
-    )]
-    Timeframe {
-        /// Length of the bars.
-        timeframe: Interval,
-        /// Length of the candles.
-        interval: Interval,
-    },
-    /// A slippage model without its input.
-    #[error(
-        "an order would fill in the candle {cause}, whose price moves while its volume is 0, and the slippage model \
-         '{model}' needs a volume: supply candles with volumes, or choose bps:N or half-spread:N"
-    )]
-    NoVolume {
-        /// The candle.
-        cause: Cause,
-        /// The model.
-        model: &'static str,
-    },
-    /// A model without its input, whatever it is.
-    #[error("an order would fill in the candle {cause}, and the slippage model '{model}' has no {input}")]
-    NoInput {
-        /// The candle.
-        cause: Cause,
-        /// The model.
-        model: &'static str,
-        /// What it misses, and what to do.
-        input: &'static str,
-    },
-    /// The fee schedule does not reach back to a session.
-    #[error("{0}")]
-    Fees(String),
-    /// A limit has nothing to be worked out from.
-    #[error("{0}")]
-    Limits(String),
-    /// A saved state is not of this setup.
-    #[error("the saved state does not fit the setup; delete the snapshot, it can be rebuilt")]
-    ForeignState,
 }
 
 /// How much has happened.
@@ -196,6 +127,22 @@ pub struct Core {
     untraded: Option<InstrumentId>,
     /// Something other than cash held back says what a fill may open.
     judges_fills: bool,
+    /// Orders meet candles otherwise than along the plain path.
+    chooses: bool,
+    /// Orders are not simply worked on a candle as it comes.
+    diverts: bool,
+    /// Slices are looked at by limits, or by entries that waited for the exits of all instruments.
+    watches: bool,
+    /// Cash that is there may not buy.
+    holds_back: bool,
+    /// Fills leave something behind that is noted before they are booked.
+    traces: bool,
+    /// Sessions of the market, where settlement counts them.
+    calendar: Option<Calendar>,
+    /// What few settings ask to be remembered.
+    aside: Aside,
+    /// Why the decision under way cannot go on.
+    fault: Option<CoreError>,
     /// How the impact of our own fills fades, where the slippage model says that it lasts.
     fade: Option<slippage::Fade>,
     /// Every position has a protective stop.
@@ -256,6 +203,14 @@ impl Core {
             portfolio: None,
             untraded: None,
             judges_fills: false,
+            chooses: false,
+            diverts: false,
+            watches: false,
+            holds_back: false,
+            traces: false,
+            calendar: None,
+            aside: Aside::default(),
+            fault: None,
             fade: None,
             keeps: false,
             protective_stop: ProtectiveStop::None,
@@ -334,9 +289,9 @@ impl Core {
             Body::Print(instrument, traded) => self.on_print(input.cause, instrument, traded, out)?,
             Body::Quote(instrument, quote) => self.on_quote(input.cause, instrument, quote, out),
             Body::Depth(instrument, depth) => self.on_depth(input.cause, instrument, depth, out),
-            Body::Slice(_) => self.on_slice(out),
+            Body::Slice(_) => self.on_slice(out)?,
             Body::SessionOpened(hours) => self.on_session_opened(hours, out)?,
-            Body::SessionClosed => self.on_session_closed(out),
+            Body::SessionClosed => self.on_session_closed(out)?,
             Body::Command(command) => self.on_command(input.cause, command, out),
             Body::Answer(answer) => self.on_answer(input.cause, answer, out),
             Body::BrokerOrder(row) => self.on_broker_order(input.cause, row, out),
@@ -371,8 +326,10 @@ impl Core {
         if blake3::hash(bytes).as_bytes() != hash {
             return Err(CoreError::ForeignState);
         }
-        let (state, strategy): (State, _) = postcard::take_from_bytes(bytes).map_err(|_| CoreError::ForeignState)?;
-        let strategy = self.load_portfolio(strategy)?;
+        let (state, rest): (State, _) = postcard::take_from_bytes(bytes).map_err(|_| CoreError::ForeignState)?;
+        let rest = self.aside.load(rest, self.setup.instruments.len()).ok_or(CoreError::ForeignState)?;
+        self.aside.tell_again(&self.rules, self.setup.instruments.len());
+        let strategy = self.load_portfolio(rest)?;
         let fits = state.books.len() == self.setup.instruments.len()
             && state.ledger.start == self.setup.cash
             && state.seats.len() == self.state.seats.len();
@@ -407,6 +364,7 @@ impl Core {
     fn write_state(&self, out: &mut Vec<u8>) {
         let state = postcard::to_extend(&self.state, std::mem::take(out)).expect("the state is plain data");
         *out = state;
+        self.aside.save(out);
         if let Some(history) = self.portfolio.as_ref().and_then(|portfolio| portfolio.saved()) {
             *out = postcard::to_extend(&history, std::mem::take(out)).expect("a history is plain data");
         }
@@ -445,10 +403,11 @@ impl Core {
     /// Ends the day's orders, then the bars that were still being built: those decide now, and what they decide works
     /// in the next session.
     #[inline(never)]
-    fn on_session_closed(&mut self, out: &mut Outbox) {
-        let Some(session) = self.state.session else { return };
+    fn on_session_closed(&mut self, out: &mut Outbox) -> Result<(), CoreError> {
+        let Some(session) = self.state.session else { return Ok(()) };
         let warming = session.open < self.setup.decide_from;
         self.state.fresh.clear();
+        self.work_entries(&session, out)?;
         if !self.state.venue.under_way.is_empty() {
             self.arrive(None, self.state.now, out);
         }
@@ -476,11 +435,12 @@ impl Core {
         if self.limited {
             self.watch(&session, out);
         }
-        self.decide(session, out);
+        self.decide(session, out)?;
         self.state.session = None;
         if !warming {
             self.account(session.date, out);
         }
+        Ok(())
     }
 
     #[inline(always)]
@@ -611,25 +571,28 @@ impl Core {
     }
 
     #[inline(always)]
-    fn on_slice(&mut self, out: &mut Outbox) {
+    fn on_slice(&mut self, out: &mut Outbox) -> Result<(), CoreError> {
         self.state.sliced = self.state.now;
         match self.state.session {
             Some(session) => {
                 if self.state.prints {
                     self.finish_bars(&session, out);
                 }
-                if self.limited || self.state.risk.flattening.is_some() {
-                    self.watch(&session, out);
+                if self.watches || self.state.risk.flattening.is_some() {
+                    self.before_watch(&session, out)?;
                 }
-                self.decide(session, out);
+                self.decide(session, out)
             }
-            None => self.state.fresh.clear(),
+            None => {
+                self.state.fresh.clear();
+                Ok(())
+            }
         }
     }
 
     /// Lets the strategy decide about every instrument whose bar has just closed, in symbol order.
     #[inline(always)]
-    fn decide(&mut self, session: SessionHours, out: &mut Outbox) {
+    fn decide(&mut self, session: SessionHours, out: &mut Outbox) -> Result<(), CoreError> {
         // Candles of one time arrive in symbol order, once each; in live trading they may not.
         if self.state.fresh.len() > 1 && !self.state.fresh.is_sorted_by(|before, after| before < after) {
             self.state.fresh.sort_unstable();
@@ -637,7 +600,7 @@ impl Core {
         }
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
         if self.prepares || !self.state.venue.answered.is_empty() {
-            self.before_decisions(session, interval, out);
+            self.before_decisions(session, interval, out)?;
         }
         for index in 0..self.state.fresh.len() {
             let instrument = self.state.fresh[index];
@@ -654,24 +617,34 @@ impl Core {
                 book,
                 ledger: &self.state.ledger,
                 record: &self.state.risk.record,
+                funds: &self.aside.funds,
             };
             self.setup.strategy.decide(&view, &mut self.requests);
             if !self.requests.list.is_empty() {
                 self.deciding = self.numbers[instrument.index()];
                 self.act(instrument, &session, out);
                 self.deciding = 0;
+                if let Some(fault) = self.fault.take() {
+                    return Err(fault);
+                }
             }
         }
         self.state.fresh.clear();
         if !self.waiting.is_empty() {
             self.state.fresh.append(&mut self.waiting);
         }
+        Ok(())
     }
 
     /// What comes before the decisions of some sessions: instruments whose answers are under way wait, and a strategy
     /// that decides across instruments looks at all of the slice.
     #[inline(never)]
-    fn before_decisions(&mut self, session: SessionHours, interval: Interval, out: &mut Outbox) {
+    fn before_decisions(
+        &mut self,
+        session: SessionHours,
+        interval: Interval,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
         if let Some(untraded) = self.untraded {
             self.state.fresh.retain(|id| *id != untraded);
         }
@@ -679,13 +652,19 @@ impl Core {
             self.wait_for_answers();
         }
         if self.sees_slices {
-            self.decide_together(session, interval, out);
+            self.decide_together(session, interval, out)?;
         }
+        Ok(())
     }
 
     /// Lets a strategy that decides across instruments look at all of the slice, and journals what it decided.
     #[inline(never)]
-    fn decide_together(&mut self, session: SessionHours, interval: Interval, out: &mut Outbox) {
+    fn decide_together(
+        &mut self,
+        session: SessionHours,
+        interval: Interval,
+        out: &mut Outbox,
+    ) -> Result<(), CoreError> {
         let (books, warmup) = (&self.state.books, self.setup.warmup_bars);
         self.state.fresh.retain(|id| books[id.index()].learned > warmup);
         let view = SliceView {
@@ -696,12 +675,17 @@ impl Core {
             instruments: &self.setup.instruments,
             limits: &self.limits,
             hours: self.hours_of(&session),
+            targets: self.rules.targets,
             books,
             ledger: &self.state.ledger,
+            untraded: self.untraded,
         };
         let mut decisions = std::mem::take(&mut self.decisions);
         self.numbers.fill(0);
         self.setup.strategy.on_slice(&view, &mut decisions);
+        if let Some(symbol) = self.setup.strategy.missing() {
+            return Err(CoreError::MissingAsset { symbol, time: self.state.now });
+        }
         for (id, mut decision) in decisions.drain(..) {
             self.state.counts.decisions += 1;
             decision.decision = self.state.counts.decisions;
@@ -710,6 +694,7 @@ impl Core {
             out.push(id, Conclusion::Decision(decision));
         }
         self.decisions = decisions;
+        Ok(())
     }
 
     /// Recomputes every total from scratch.
@@ -717,6 +702,7 @@ impl Core {
         if self.limited {
             self.state.risk.prove(&self.state.books);
         }
+        self.aside.funds.prove();
         self.state.ledger.prove(&self.state.books)
     }
 

@@ -108,7 +108,7 @@ fn at_limit(order: &Order, candle: &Candle, fill: LimitFill) -> Option<Price> {
 }
 
 /// Has the price reached a stop? Buy stops lie above the market, sell stops below.
-fn reached(side: Side, price: Price, stop: Price) -> bool {
+pub(crate) fn reached(side: Side, price: Price, stop: Price) -> bool {
     match side {
         Side::Buy => price >= stop,
         Side::Sell => price <= stop,
@@ -116,7 +116,7 @@ fn reached(side: Side, price: Price, stop: Price) -> bool {
 }
 
 /// Is the price at least as good as the limit; better than it, where a touch is not enough?
-fn within(side: Side, price: Price, limit: Price, fill: LimitFill) -> bool {
+pub(crate) fn within(side: Side, price: Price, limit: Price, fill: LimitFill) -> bool {
     if fill == LimitFill::Through && price == limit {
         return false;
     }

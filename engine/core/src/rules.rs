@@ -5,12 +5,13 @@
 //! - Values that differ by symbol are looked up once, here; the path of a candle indexes vectors.
 
 use crate::input::SessionHours;
+use crate::targets::Targets;
 use daybook_config::{
-    BpsRange, BuyingPower, ExitsFrom, FillBar, LimitFill, Liquidity, OffTick, Product, Sequence, Settings, TradingTime,
-    TrailFrom, WrongSide,
+    BpsRange, BuyingPower, ExitsFrom, FillBar, LimitFill, Liquidity, MarketPrice, OffTick, Product, Sequence, Settings,
+    StopBasis, StopFill, TradingTime, TrailFrom, TrailTiming, WrongSide,
 };
 use daybook_vocabulary::time::{MINUTE, SECOND};
-use daybook_vocabulary::{Date, Instrument, InstrumentId, Money, Nanos, Price, Quantity};
+use daybook_vocabulary::{Date, Instrument, InstrumentId, Money, Nanos, Price, Quantity, Ratio};
 
 /// What exchange and broker ask of orders, and when orders trade.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,8 +40,22 @@ pub struct ExchangeRules {
     pub exits_from: ExitsFrom,
     /// What a trailing stop follows.
     pub trail_from: TrailFrom,
+    /// Price of its candle at which a market order trades; nothing where the fill bar says it.
+    pub market_price: Option<MarketPrice>,
+    /// Where a stop fills that is touched inside a candle.
+    pub stop_fill: StopFill,
+    /// What the distances of a bracket are measured from.
+    pub stop_basis: StopBasis,
+    /// When a trailing stop follows a candle.
+    pub trail_timing: TrailTiming,
     /// What pays for orders.
     pub buying_power: BuyingPower,
+    /// Sessions until a delivered sale pays for purchases; 0 for at once.
+    pub settlement: u32,
+    /// Part of the equity, in percent, that purchases leave in cash.
+    pub cash_buffer: Option<Ratio>,
+    /// What portfolios trade by.
+    pub targets: Targets,
     /// Which instruments close in an auction of their own, by instrument; empty where none does.
     pub auctions: Vec<bool>,
     /// When instruments expire; empty where none does.
@@ -105,7 +120,18 @@ impl ExchangeRules {
             sequence: settings.exchange_sequence,
             exits_from: settings.exchange_exits_from,
             trail_from: settings.exchange_trail_from,
+            market_price: settings.exchange_market_price,
+            stop_fill: settings.exchange_stop_fill,
+            stop_basis: settings.exchange_stop_basis,
+            trail_timing: settings.exchange_trail_timing,
             buying_power: settings.exchange_buying_power,
+            // Margin and intraday positions know no settlement.
+            settlement: match settings.risk_margin_pct.is_some() || square_off.is_some() {
+                true => 0,
+                false => settings.exchange_settlement,
+            },
+            cash_buffer: settings.exchange_cash_buffer_pct,
+            targets: Targets::of(settings),
             auctions: match &settings.exchange_closing_auction {
                 names if names.is_empty() => Vec::new(),
                 names => instruments.iter().map(|instrument| names.contains(&instrument.symbol)).collect(),
@@ -140,6 +166,14 @@ impl ExchangeRules {
             || !self.expiries.is_empty()
             || !self.auctions.is_empty()
             || self.buying_power == BuyingPower::Free
+    }
+
+    /// Orders meet a candle otherwise than along the plain path.
+    pub fn chooses_prices(&self) -> bool {
+        self.market_price.is_some_and(|price| price != MarketPrice::Open)
+            || self.stop_fill != StopFill::Stop
+            || self.trail_timing != TrailTiming::After
+            || self.sequence == Sequence::ExitsFirst
     }
 
     /// The tick to which prices of orders are taken; zero where they stay as they are.

@@ -13,6 +13,7 @@
 mod average;
 mod fixed;
 mod impact;
+mod momentum;
 mod percent;
 mod quoted;
 mod size;
@@ -50,6 +51,8 @@ pub struct SlippageInput {
     pub half_spread: Option<Price>,
     /// Deviation of the instrument's daily returns, in units of 1e-16; nothing when it is not known.
     pub deviation: Option<i64>,
+    /// The instrument's return over the last whole sessions, in units of 1e-16; nothing when it is not known.
+    pub momentum: Option<i64>,
     /// What stands of the impact of earlier fills, in units of 1e-8 of a basis point; positive where the price is up.
     pub standing: i128,
 }
@@ -65,6 +68,8 @@ pub enum Want {
     Average,
     /// The average daily volume, and the deviation of daily returns.
     Volatility,
+    /// The average daily volume, and the return over the sessions it is the mean of.
+    Momentum,
     /// A quote.
     Quote,
 }
@@ -125,6 +130,7 @@ pub fn model(choice: SlippageModel) -> Option<Box<dyn Slippage>> {
         SlippageModel::Propagator(bps, power, memory, stays) => {
             Box::new(impact::Propagator(bps, power, Fade::Power(memory), stays))
         }
+        SlippageModel::Momentum(bps, times) => Box::new(momentum::Momentum(bps, times)),
     })
 }
 
@@ -172,7 +178,7 @@ fn moved(leg: &SlippageInput, impact: i128) -> SlippedPrice {
 }
 
 /// The multiple of the tick that is not better for the trader; the price itself where there is no tick.
-fn round_against(side: Side, price: Price, tick: Price) -> Price {
+pub(crate) fn round_against(side: Side, price: Price, tick: Price) -> Price {
     if tick.0 <= 0 {
         return price;
     }
@@ -207,6 +213,7 @@ mod tests {
             average: Quantity::ZERO,
             half_spread: None,
             deviation: None,
+            momentum: None,
             standing: 0,
         }
     }
@@ -235,6 +242,8 @@ mod tests {
                 let part = daybook_vocabulary::Ratio(part);
                 SlippageModel::AlmgrenChriss(part, part, 14)
             }),
+            (bps(), 0..=100 * SCALE)
+                .prop_map(|(bps, times)| SlippageModel::Momentum(bps, daybook_vocabulary::Ratio(times))),
             (bps(), 1u8..=16, 1u8..=8)
                 .prop_map(|(bps, power, memory)| { SlippageModel::Propagator(bps, power, memory, 20) }),
             Just(SlippageModel::AssetClass(daybook_config::AssetClass::Option)),
@@ -266,6 +275,7 @@ mod tests {
                 average: Quantity(volume),
                 half_spread: Some(Price(volume)),
                 deviation: Some(room),
+                momentum: Some(room * 1_000_000),
                 standing: i128::from(room) - 500_000,
             };
             let model = model(choice).unwrap();
@@ -309,6 +319,7 @@ mod tests {
                     average,
                     half_spread,
                     deviation,
+                    momentum: Some(70_000_000_000_000),
                     standing,
                 };
                 model.price(&leg).unwrap().price

@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use worlds::{Random, Step, World};
 
 /// Every strategy, with windows short enough for small worlds; the last one plays a script.
-const PLAYERS: &[&str] = &["hold", "intraday", "policy-momentum", "sma-cross", "swing", "top-score", "script"];
+const PLAYERS: &[&str] =
+    &["hold", "intraday", "policy-momentum", "sma-cross", "swing", "top-score", "weights", "script"];
 
 fn player(name: &str, world: &World) -> Box<dyn Strategy> {
     let Some(entry) = daybook_core::strategy::find(name) else { return world.scripted() };
@@ -24,6 +25,7 @@ fn player(name: &str, world: &World) -> Box<dyn Strategy> {
         "policy-momentum" => &[("bars", "2"), ("range", "2"), ("threshold", "0.5")],
         "sma-cross" => &[("fast", "2"), ("slow", "5")],
         "top-score" => &[("top", "2"), ("bars", "2"), ("max_bars", "6"), ("filter", "S2")],
+        "weights" => &[("every", "3")],
         "swing" => &[("fast", "5"), ("slow", "20"), ("max_hold_days", "2")],
         _ => &[],
     };

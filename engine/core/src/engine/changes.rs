@@ -128,8 +128,8 @@ impl Core {
         if self.screens {
             // What stays was taken as it is.
             let only_new = OrderRequest { limit: change.limit, stop: change.stop, ..request };
-            if let Some(verdict) = self.screened(id, &only_new) {
-                return Err(verdict);
+            if let Some(refusal) = self.screened(id, &only_new) {
+                return Err(refusal.verdict);
             }
         }
         let mut request = request;
@@ -196,15 +196,25 @@ impl Core {
                 end_order(id, cause, order, event, Label::new(reason), &mut self.state.ledger, out);
             } else if order.trail.is_some() && worked {
                 let inside = order.born == number || self.rules.trail_from == TrailFrom::Close;
-                if let (Some((to, best)), Some(from)) = (trailed(order, candle, inside, tick), order.stop) {
-                    order.stop = Some(to);
-                    let reason = Label::new("trail");
-                    let tightened = StopTightened { cause, order: order.id, from, to, best, reason };
+                if let Some(tightened) = followed(order, candle, inside, tick, cause) {
                     out.push(id, Conclusion::Tightened(tightened));
                 }
             }
         }
     }
+}
+
+/// Moves a trailing stop behind a candle; what happened, where it moved.
+pub(super) fn followed(
+    order: &mut Order,
+    candle: &Candle,
+    inside: bool,
+    tick: Price,
+    cause: Cause,
+) -> Option<StopTightened> {
+    let ((to, best), from) = (trailed(order, candle, inside, tick)?, order.stop?);
+    order.stop = Some(to);
+    Some(StopTightened { cause, order: order.id, from, to, best, reason: Label::new("trail") })
 }
 
 /// What a change has done to an order: a stop that leaves a position was tightened where nothing but its price moved, and

@@ -4,6 +4,7 @@
 //! - A fill moves order, position, cash, reserves and charges in one place, [`Core::fill`], or none of them.
 //! - What a fill would open must be paid for when it fills, whatever the gate thought; what it closes always may.
 
+use super::aside::Part;
 use super::changes::ends_with_session;
 use super::trades::{Leg, round_trip};
 use super::watch::Denied;
@@ -17,9 +18,9 @@ use crate::risk::gate::{self, Refusal};
 use crate::slippage::{SlippageInput, Want, in_basis_points, slip};
 use crate::terms;
 use daybook_config::fees::FeeInput;
-use daybook_config::{BuyingPower, FillBar, Sequence};
+use daybook_config::{BuyingPower, FillBar, MarketPrice, Sequence};
 use daybook_vocabulary::{
-    Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Measure, Money, Nanos, OrderEvent, OrderId,
+    Alarm, BasisPoints, Candle, Cause, Charges, Fill, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId,
     OrderIntent, OrderType, OrderUpdate, Price, Quantity, RequestKind, RiskVerdict, Side, TimeInForce, Verdict,
 };
 
@@ -67,6 +68,8 @@ pub(super) struct Walk<'a> {
     pub(super) left: Quantity,
     /// Whether buys and sales may not trade on it.
     pub(super) barred: (bool, bool),
+    /// Which of the orders have their turn.
+    pub(super) part: Part,
 }
 
 impl Walk<'_> {
@@ -133,11 +136,11 @@ impl Core {
         // The client's number is used even where the order is refused, as at a broker.
         let fault = match request.client {
             0 => None,
-            client => (!self.state.venue.clients.insert(client)).then_some(Verdict::DuplicateId),
+            client => (!self.state.venue.clients.insert(client)).then(|| Refusal::from(Verdict::DuplicateId)),
         };
         let fault = if self.screens && fault.is_none() { self.screened_anew(id, &request) } else { fault };
         let arrives = self.state.now + self.rules.latency;
-        if let Some(order) = self.admit(id, request, (closed, arrives), fault, out) {
+        if let Some(order) = self.admit_judged(id, request, (closed, arrives), fault, out) {
             self.note_loosened(id, &order);
             self.state.books[id.index()].working.push(order);
             if self.rules.fill_bar != FillBar::Next {
@@ -151,16 +154,28 @@ impl Core {
     pub(super) fn admit(
         &mut self,
         id: InstrumentId,
+        request: OrderRequest,
+        when: (bool, Nanos),
+        fault: Option<Verdict>,
+        out: &mut Outbox,
+    ) -> Option<Order> {
+        self.admit_judged(id, request, when, fault.map(Refusal::from), out)
+    }
+
+    /// The same, where a fault has its numbers.
+    pub(super) fn admit_judged(
+        &mut self,
+        id: InstrumentId,
         mut request: OrderRequest,
         (closed, arrives): (bool, Nanos),
-        fault: Option<Verdict>,
+        fault: Option<Refusal>,
         out: &mut Outbox,
     ) -> Option<Order> {
         let tick = self.rules.tick(&self.setup.instruments[id.index()]);
         self.guard(id, &mut request);
         terms::settle(&mut request, self.state.books[id.index()].last, tick);
         let judged = match fault {
-            Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
+            Some(refusal) => Err(refusal),
             None => self.judge(id, &request, closed),
         };
         let verdict = judged.map_or_else(|refusal| refusal.verdict, |_| Verdict::Approved);
@@ -216,7 +231,7 @@ impl Core {
     /// The verdict on an order: its terms, then the gate.
     pub(super) fn judge(&self, id: InstrumentId, request: &OrderRequest, closed: bool) -> Result<Money, Refusal> {
         match terms::fault(request, self.state.books[id.index()].last, self.state.now) {
-            Some(verdict) => Err(Refusal { verdict, limit: Measure(0), observed: Measure(0) }),
+            Some(verdict) => Err(Refusal::from(verdict)),
             None if self.rules.buying_power != BuyingPower::Held => {
                 gate::judge_unpaid(&self.case(id, request, closed)).map(|_| Money::ZERO)
             }
@@ -251,15 +266,15 @@ impl Core {
         session: &SessionHours,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
-        if self.brokered {
-            return Ok(());
+        if self.diverts {
+            return if self.brokered { Ok(()) } else { self.work_exits(cause, id, candle, session, out) };
         }
         // Taken out so that fills may touch the rest of the state; put back below, with its memory.
         let mut working = std::mem::take(&mut self.state.books[id.index()].working);
         let ticked = self.is_ticked(id);
         let barred = if self.rules.bars_candles() { self.barred(id, candle, session) } else { (false, false) };
-        let walk = Walk { cause, id, candle, session, left: Quantity(i64::MAX), barred };
-        let worked = self.walk(walk, ticked, &mut working, out);
+        let mut walk = Walk { cause, id, candle, session, left: Quantity(i64::MAX), barred, part: Part::All };
+        let worked = self.walk(&mut walk, ticked, &mut working, out);
         if !ticked {
             self.after_candle(id, candle, session, &mut working, out);
         }
@@ -272,14 +287,17 @@ impl Core {
     }
 
     /// Where ticks drive the instrument, its candles say no more than the last price.
-    fn walk(
+    pub(super) fn walk(
         &mut self,
-        mut walk: Walk<'_>,
+        walk: &mut Walk<'_>,
         ticked: bool,
         working: &mut Vec<Order>,
         out: &mut Outbox,
     ) -> Result<(), CoreError> {
-        if let Some(bps) = self.setup.participation_bps.or(self.rules.adaptive_cap.map(|_| USUAL_CAP)) {
+        // Entries that come later have what the exits of the candle have left.
+        if walk.part.begins()
+            && let Some(bps) = self.setup.participation_bps.or(self.rules.adaptive_cap.map(|_| USUAL_CAP))
+        {
             let volume = walk.candle.volume();
             walk.left = self.tradable(walk.id, volume, self.cap(walk.id, volume, bps));
         }
@@ -288,11 +306,11 @@ impl Core {
         let begins = walk.left;
         let path = if ticked { &[][..] } else { &Phase::PATH };
         if self.rules.sequence == Sequence::Queue {
-            self.walk_queue(path, &mut walk, working, out)?;
+            self.walk_queue(path, walk, working, out)?;
         } else if self.auctions_at(walk.id, walk.candle, walk.session) {
-            self.walk_auction(&mut walk, working, out)?;
+            self.walk_auction(walk, working, out)?;
         } else {
-            self.walk_path(path, &mut walk, working, out)?;
+            self.walk_path(path, walk, working, out)?;
         }
         if pool != Quantity(i64::MAX) {
             self.empty(walk.id, begins - walk.left);
@@ -316,7 +334,7 @@ impl Core {
                 self.walk_phase(Phase::Stops, walk, working, out)?;
             }
         }
-        if working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
+        if self.chooses || working.iter().any(|order| order.order_type == OrderType::MarketOnClose) {
             self.walk_phase(Phase::Close, walk, working, out)?;
         }
         Ok(())
@@ -355,6 +373,9 @@ impl Core {
         }
         if order.is_conditional() && !may_trade(order, candle, phase, session, self.state.now) {
             return Ok(());
+        }
+        if self.chooses {
+            return self.work_order_otherwise(place, phase, walk, working, out);
         }
         match trade_price(order, candle, phase, self.rules.limit_fill) {
             Some(reference) => self.trade_order(place, (phase, reference), walk, working, out),
@@ -429,13 +450,24 @@ impl Core {
     /// it moved, there was volume and nobody said how much: going on would mean to guess.
     fn nothing_traded(&self, cause: Cause, candle: &Candle) -> Result<(), CoreError> {
         let Some(model) = &self.slippage else { return Ok(()) };
+        if model.wants() == Want::Volume && candle.high() == candle.low() {
+            return Ok(());
+        }
+        self.missing_input(cause)
+    }
+
+    /// What the slippage model misses at a candle, as an error.
+    pub(super) fn missing_input(&self, cause: Cause) -> Result<(), CoreError> {
+        let Some(model) = &self.slippage else { return Ok(()) };
         let missing = |input| Err(CoreError::NoInput { cause, model: model.name(), input });
         match model.wants() {
             Want::Nothing => Ok(()),
-            Want::Volume if candle.high() == candle.low() => Ok(()),
             Want::Volume => Err(CoreError::NoVolume { cause, model: model.name() }),
             Want::Volatility => missing(
                 "average daily volume, or deviation of daily returns: they are known after two whole sessions, so begin later",
+            ),
+            Want::Momentum => missing(
+                "average daily volume, or return over sessions: they are known after two whole sessions, so begin later",
             ),
             Want::Average => missing("average daily volume: it is known after the first whole session, so begin later"),
             Want::Quote => missing("quote: supply quotes or books, or choose half-spread:N"),
@@ -480,8 +512,8 @@ impl Core {
             trade.price = self.slipped(&trade, order)?;
             charges = self.charges(&trade, order);
         }
-        if self.fade.is_some() {
-            self.leave_trace(&trade, order);
+        if self.traces {
+            self.before_fill(&trade, order, charges.total());
         }
         self.book_fill(trade, charges, order, out);
         if let Some(denied) = refused {
@@ -521,12 +553,13 @@ impl Core {
             average: self.state.venue.average(trade.id),
             half_spread: None,
             deviation: self.state.venue.deviation(trade.id),
+            momentum: self.state.venue.momentum(trade.id),
             standing: self.standing(trade.id),
         }
     }
 
     /// Notes what a fill leaves on the price, where the model says that it does.
-    fn leave_trace(&mut self, trade: &Trade, order: &Order) {
+    pub(super) fn leave_trace(&mut self, trade: &Trade, order: &Order) {
         let (Some(fade), Some(model), None) = (self.fade, &self.slippage, trade.settled) else { return };
         if let Some(left) = model.leaves(&self.leg(trade, order)) {
             self.state.venue.footprints[trade.id.index()].note(fade, self.state.now, order.side, left);
@@ -650,7 +683,8 @@ impl Core {
             out.push(id, Conclusion::Alarm(contradiction(cause, order, event)));
         }
         let lot = self.setup.instruments[id.index()].lot;
-        round_trip(state, &Leg { trade, order, applied, fees, lot }, out);
+        let at_close = self.rules.market_price == Some(MarketPrice::Close) && order.order_type == OrderType::Market;
+        round_trip(state, &Leg { trade, order, applied, fees, lot, at_close }, out);
     }
 }
 

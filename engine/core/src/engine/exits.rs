@@ -14,7 +14,7 @@ use super::desk::{Trade, end_order};
 use crate::exchange::Phase;
 use crate::orders::{Bracket, Level, Order, OrderRequest, Trigger};
 use crate::outbox::{Conclusion, Outbox};
-use daybook_config::{ExitsFrom, Sequence};
+use daybook_config::{ExitsFrom, Sequence, StopBasis};
 use daybook_vocabulary::{InstrumentId, Label, Nanos, OrderEvent, Price, Side};
 
 impl Core {
@@ -36,11 +36,12 @@ impl Core {
         let side = entry.side.opposite();
         let pair = self.state.counts.fills;
         let tick = self.rules.tick(&self.setup.instruments[opened.id.index()]);
+        let basis = if self.rules.stop_basis == StopBasis::Signal { entry.planned } else { opened.price };
         let later = self.rules.exits_from == ExitsFrom::Next;
         let decided = if later { self.state.now } else { decided };
         if let Some(level) = bracket.stop {
             // A stop beyond the market is touched where the market is, not where it would have liked to be.
-            let level = level.price(opened.price, !long).round_to(tick);
+            let level = level.price(basis, !long).round_to(tick);
             let level = match (later, long) {
                 (true, _) => level,
                 (false, true) => level.min(opened.reference),
@@ -56,7 +57,7 @@ impl Core {
             self.place_exit(opened.id, request, pair, (decided, Trigger::Armed), working, out);
         }
         if let Some(level) = bracket.target {
-            let request = OrderRequest::limit(side, opened.quantity, level.price(opened.price, long), "target");
+            let request = OrderRequest::limit(side, opened.quantity, level.price(basis, long), "target");
             self.place_exit(opened.id, request, pair, (decided, Trigger::Armed), working, out);
         }
         let born = if phase == Phase::Open { 0 } else { self.state.books[opened.id.index()].bars + 1 };

@@ -167,7 +167,8 @@ impl Core {
             0 => fault,
             client => (!self.state.venue.clients.insert(client)).then_some(Verdict::DuplicateId).or(fault),
         };
-        let fault = fault.or_else(|| if self.screens { self.screened(id, &request) } else { None });
+        let fault = fault
+            .or_else(|| if self.screens { self.screened(id, &request).map(|refusal| refusal.verdict) } else { None });
         let bracket = request.bracket;
         let group = if request.group == KEPT { 0 } else { request.group };
         let request = OrderRequest { bracket: None, group, ..request };

@@ -16,6 +16,7 @@ use crate::exchange::Phase;
 use crate::ledger::Entered;
 use crate::orders::{Order, OrderRequest, Trigger};
 use crate::outbox::Outbox;
+use crate::risk::gate::Refusal;
 use daybook_config::fees::FeeInput;
 use daybook_config::{BuyingPower, FillBar};
 use daybook_vocabulary::{
@@ -55,7 +56,7 @@ impl Core {
                 }
                 self.work_order(place, phase, walk, working, out)?;
             }
-            if working[place].order_type == OrderType::MarketOnClose {
+            if self.chooses || working[place].order_type == OrderType::MarketOnClose {
                 self.work_order(place, Phase::Close, walk, working, out)?;
             }
             place += 1;
@@ -78,8 +79,9 @@ impl Core {
     fn trade_at_close(&mut self, id: InstrumentId, place: usize, working: &mut Vec<Order>, out: &mut Outbox) {
         let last = self.state.venue.candles[id.index()];
         let book = &self.state.books[id.index()];
-        let (cause, reference) = (book.cause, book.last);
+        let (cause, last_price) = (book.cause, book.last);
         let order = &mut working[place];
+        let reference = self.price_at_close(id, order.side).unwrap_or(last_price);
         if last.traded && self.rules.fill_bar == FillBar::CloseOnce {
             let reason = Label::new("traded-in-this-candle");
             end_order(id, cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
@@ -105,8 +107,7 @@ impl Core {
             settled: None,
         };
         let Some(trade) = self.fill(trade, order, out) else {
-            let reason = Label::new("slippage-has-no-input");
-            end_order(id, cause, order, OrderEvent::Cancelled, reason, &mut self.state.ledger, out);
+            self.fault = self.missing_input(cause).err();
             return;
         };
         // The candle is over: the next one is held whole.
@@ -124,7 +125,7 @@ impl Core {
         match (self.rules.buying_power, side) {
             (BuyingPower::Held, _) | (BuyingPower::Shrink, Side::Sell) => true,
             (BuyingPower::Free, _) if closing == trade.quantity => true,
-            (_, Side::Buy) => value + fees <= self.state.ledger.cash,
+            (_, Side::Buy) => value + fees <= self.all_cash(),
             (_, Side::Sell) => fees <= self.state.ledger.cash + value,
         }
     }
@@ -135,7 +136,7 @@ impl Core {
             return self.state.books[trade.id.index()].position.closing(order.side, trade.quantity);
         }
         let lot = self.setup.instruments[trade.id.index()].lot.0.max(1);
-        let cash = self.state.ledger.cash;
+        let cash = self.all_cash();
         let affordable = |lots: i64| {
             let part = Trade { quantity: Quantity(lots * lot), ..*trade };
             part.price.times(part.quantity) + self.charges(&part, order).total() <= cash
@@ -153,9 +154,9 @@ impl Core {
     }
 
     /// Why the venue does not take an order, or its cash does not at submission.
-    pub(super) fn screened_anew(&mut self, id: InstrumentId, request: &OrderRequest) -> Option<Verdict> {
-        if let Some(verdict) = self.screened(id, request) {
-            return Some(verdict);
+    pub(super) fn screened_anew(&mut self, id: InstrumentId, request: &OrderRequest) -> Option<Refusal> {
+        if let Some(refusal) = self.screened(id, request) {
+            return Some(refusal);
         }
         if self.rules.buying_power != BuyingPower::Free {
             return None;
@@ -163,7 +164,7 @@ impl Core {
         let now = self.state.now;
         let mut cash = match self.state.venue.submitted {
             Submitted(Some((at, cash))) if at == now => cash,
-            _ => self.state.ledger.cash,
+            _ => self.all_cash(),
         };
         let entry = request.stop.or(request.limit).unwrap_or(self.state.books[id.index()].last);
         let long = request.side == Side::Buy;
@@ -172,19 +173,21 @@ impl Core {
             [stop, bracket.target.map(|level| level.price(entry, long))]
         });
         let exits = exits.into_iter().flatten().flatten().map(|price| (request.side.opposite(), price));
-        let mut verdict = None;
+        let mut refusal = None;
         for (side, price) in [(request.side, entry)].into_iter().chain(exits) {
             let value = price.times(request.quantity);
             let fees = self.fees_of(side, price, request.quantity);
-            cash = cash - fees + if side == Side::Buy { -value } else { value };
+            let (before, needed) = (cash, fees + if side == Side::Buy { value } else { -value });
+            cash -= needed;
             if cash < Money::ZERO {
-                verdict = Some(Verdict::InsufficientCash);
+                let verdict = Verdict::InsufficientCash;
+                refusal = Some(Refusal { verdict, limit: before.into(), observed: needed.into() });
                 break;
             }
         }
         // What a refused order would have cost stays spent for those submitted after it: so it is there.
         self.state.venue.submitted = Submitted(Some((now, cash)));
-        verdict
+        refusal
     }
 
     fn fees_of(&self, side: Side, price: Price, quantity: Quantity) -> Money {

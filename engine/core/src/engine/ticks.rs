@@ -232,6 +232,7 @@ impl Core {
             average: Quantity::ZERO,
             half_spread: Some(Price((touch.0 - reference.0).abs())),
             deviation: None,
+            momentum: None,
             standing: 0,
         };
         let price = slip(&**model, &leg, self.setup.instruments[book.id.index()].tick, order.limit)?;

@@ -22,6 +22,8 @@ pub(super) struct Leg<'a> {
     pub(super) fees: Money,
     /// The instrument's lot.
     pub(super) lot: Quantity,
+    /// It traded at its candle's close.
+    pub(super) at_close: bool,
 }
 
 impl Core {
@@ -91,6 +93,7 @@ pub(super) fn round_trip(state: &mut State, leg: &Leg<'_>, out: &mut Outbox) {
             book.entered = match (trade.time == state.now, leg.order.order_type) {
                 (false, _) => Entered::Before,
                 (true, OrderType::MarketOnClose) => Entered::AtClose,
+                (true, _) if leg.at_close => Entered::AtClose,
                 (true, _) => Entered::Inside,
             };
             book.trade = Some(leg.begin(book));

@@ -19,13 +19,14 @@ use crate::input::SessionHours;
 use crate::ledger::Book;
 use crate::orders::{Order, OrderChange, OrderRequest};
 use crate::outbox::{Conclusion, Outbox};
+use crate::risk::gate::Refusal;
 use crate::rules::{ExchangeRules, band};
 use crate::slippage::{Footprint, Want};
-use daybook_config::{BuyingPower, FillBar, Liquidity, OffTick, TradingTime, WrongSide};
+use daybook_config::{BuyingPower, FillBar, Liquidity, OffTick, Sequence, TradingTime, WrongSide};
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{
-    Alarm, Candle, Cause, Date, InstrumentId, Label, Money, Nanos, OrderEvent, OrderId, OrderModified, OrderState,
-    OrderUpdate, Price, Quantity, RequestKind, Side, Verdict,
+    Alarm, Candle, Cause, Date, InstrumentId, Label, Measure, Money, Nanos, OrderEvent, OrderId, OrderModified,
+    OrderState, OrderUpdate, Price, Quantity, RequestKind, Side, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
@@ -105,6 +106,9 @@ impl Month {
 /// Candles whose mean volume is the usual one.
 const RECENT: usize = 20;
 
+/// The largest return that is told apart, in units of 1e-16.
+const UNIT_MAX: i64 = 100 * SCALE * SCALE;
+
 impl Volumes {
     /// A session has closed: the deviation is that of the returns from close to close, around zero.
     fn close(&mut self, last: Price, most: usize) {
@@ -159,6 +163,16 @@ impl VenueState {
         self.volumes.get(id.index()).and_then(|volumes| volumes.deviation)
     }
 
+    /// The return over the last whole sessions, in units of 1e-16; nothing where it is not known, or nobody asked for it.
+    #[inline]
+    pub(super) fn momentum(&self, id: InstrumentId) -> Option<i64> {
+        let closes = &self.volumes.get(id.index()).filter(|volumes| volumes.closes.len() > 1)?.closes;
+        let (first, last) = (i128::from(closes.front()?.0), i128::from(closes.back()?.0));
+        let unit = i128::from(SCALE) * i128::from(SCALE);
+        // No return is larger than a hundredfold, or the price is another instrument's.
+        i64::try_from((last - first).saturating_mul(unit) / first.max(1)).ok().map(|r| r.clamp(-UNIT_MAX, UNIT_MAX))
+    }
+
     /// The average daily volume; zero where it is not known, or nobody asked for it.
     #[inline]
     pub(super) fn average(&self, id: InstrumentId) -> Quantity {
@@ -206,7 +220,8 @@ impl Core {
         venue.recent.resize(if rules.adaptive_cap.is_some() { count } else { 0 }, Recent::default());
         venue.auctions.resize(if rules.auctions.is_empty() { 0 } else { count }, AuctionState::default());
         self.screens = rules.screens();
-        self.judges_fills = self.limited || rules.buying_power != BuyingPower::Held;
+        let prices = if rules.fill_bar != FillBar::Next && rules.market_price.is_some() { count } else { 0 };
+        self.aside.tell(&rules, prices, count);
         self.rules = rules;
         self.heed();
         self
@@ -214,7 +229,7 @@ impl Core {
 
     /// What has to be done at a candle before orders trade on it follows from the rules and from the slippage model.
     pub(super) fn heed(&mut self) {
-        let by_day = |want| matches!(want, Want::Average | Want::Volatility);
+        let by_day = |want| matches!(want, Want::Average | Want::Volatility | Want::Momentum);
         let averages = self.slippage.as_ref().is_some_and(|model| by_day(model.wants()));
         self.fade = self.slippage.as_ref().and_then(|model| model.fade());
         let traced = if self.fade.is_some() { self.setup.instruments.len() } else { 0 };
@@ -222,6 +237,13 @@ impl Core {
         let count = if averages { self.setup.instruments.len() } else { 0 };
         self.state.venue.volumes.resize(count, Volumes::default());
         self.acts = self.rules.acts() || averages || self.keeps;
+        let exits_first = self.rules.sequence == Sequence::ExitsFirst;
+        self.chooses = self.rules.chooses_prices();
+        self.diverts = self.brokered || exits_first;
+        self.watches = self.limited || exits_first;
+        self.holds_back = self.aside.funds.any();
+        self.traces = self.fade.is_some() || self.aside.funds.settles();
+        self.judges_fills = self.limited || self.rules.buying_power != BuyingPower::Held || self.holds_back;
     }
 
     /// The participation cap of a candle: a fixed one, or by setting the usual one times how busy the candle is, within
@@ -284,38 +306,46 @@ impl Core {
         self.state.venue.auctions.fill(AuctionState::default());
         self.state.venue.clients.clear();
         self.state.venue.ticks.clear();
+        if let Some(session) = self.state.session.filter(|_| self.aside.funds.settles()) {
+            self.aside.funds.open_session(session.date, self.calendar.as_ref());
+        }
     }
 
     /// Why the venue does not take what a strategy asks for; nothing where it does.
-    pub(super) fn screened(&self, id: InstrumentId, request: &OrderRequest) -> Option<Verdict> {
+    pub(super) fn screened(&self, id: InstrumentId, request: &OrderRequest) -> Option<Refusal> {
         let (meta, book) = (&self.setup.instruments[id.index()], &self.state.books[id.index()]);
         let (rules, now) = (&self.rules, self.state.now);
         if rules.expiries.get(id.index()).is_some_and(|expires| now >= *expires) {
-            return Some(Verdict::ExpiredInstrument);
+            return Some(Verdict::ExpiredInstrument.into());
         }
         if let (Some(square_off), Some(session)) = (&rules.square_off, &self.state.session) {
             // What is decided when the session is over is for the next one.
             let in_auction = rules.auction(id, session).is_some();
             let leaving = (square_off.at(session, in_auction)..session.close).contains(&now);
             if leaving && book.position.closing(request.side, request.quantity) != request.quantity {
-                return Some(Verdict::SquareOff);
+                return Some(Verdict::SquareOff.into());
             }
         }
         if let Some(verdict) = self.not_in_auction(id, request) {
-            return Some(verdict);
+            return Some(verdict.into());
         }
         let prices = [request.limit, request.stop].into_iter().flatten();
+        let refused = |verdict, limit: Price, observed: Price| {
+            Some(Refusal { verdict, limit: Measure(limit.0.into()), observed: Measure(observed.0.into()) })
+        };
         if rules.off_tick == OffTick::Refuse
-            && prices.clone().any(|price| meta.tick.0 > 0 && price.0 % meta.tick.0 != 0)
+            && let Some(price) = prices.clone().find(|price| meta.tick.0 > 0 && price.0 % meta.tick.0 != 0)
         {
-            return Some(Verdict::OffTick);
+            return refused(Verdict::OffTick, meta.tick, price);
         }
-        if rules.wrong_side == WrongSide::Refuse && request.stop.is_some_and(|stop| is_beyond(request.side, stop, book))
+        if rules.wrong_side == WrongSide::Refuse
+            && let Some(stop) = request.stop.filter(|stop| is_beyond(request.side, *stop, book))
         {
-            return Some(Verdict::WrongSide);
+            return refused(Verdict::WrongSide, book.last, stop);
         }
         let (low, high) = self.band_of(id, book.last)?;
-        prices.into_iter().any(|price| price.0 > 0 && !(low..=high).contains(&price)).then_some(Verdict::OutsideBand)
+        let outside = prices.into_iter().find(|price| price.0 > 0 && !(low..=high).contains(price))?;
+        refused(Verdict::OutsideBand, if outside < low { low } else { high }, outside)
     }
 
     /// The band that holds while the market trades at `price`.
@@ -379,6 +409,7 @@ impl Core {
         }
         if let Some(last) = self.state.venue.candles.get_mut(id.index()) {
             *last = LastCandle { volume: candle.volume(), traded: false };
+            self.aside.note_candle(id, candle);
         }
         if !self.rules.auctions.is_empty() {
             self.before_auction(cause, id, candle, session, out);

@@ -13,7 +13,7 @@ use crate::input::SessionHours;
 use crate::ledger::Ledger;
 use crate::orders::{Order, OrderRequest};
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
-use crate::risk::gate::{self, Case, Refusal, Risk, free_margin};
+use crate::risk::gate::{self, Case, Refusal, Risk, free_margin, kept_margin};
 use crate::risk::{Lock, Portfolio, PortfolioLimits, RiskLimits, TradingHours, guard_price};
 use crate::rules::AuctionHours;
 use daybook_config::BuyingPower;
@@ -41,6 +41,9 @@ impl Denied {
 impl Core {
     /// The same core under limits. Like the setup they are not state: a restored core is told again.
     pub fn with_risk(mut self, limits: RiskLimits) -> Self {
+        if let Some(peak) = limits.equity_peak {
+            self.state.risk.peak = self.state.risk.peak.max(peak);
+        }
         self.limits = limits;
         self.begin_limits();
         self
@@ -75,7 +78,7 @@ impl Core {
         self.untraded = of_portfolio.and_then(|limits| limits.benchmark);
         self.limited = self.limits.is_any() || of_portfolio.is_some();
         self.prepares = self.sees_slices || self.untraded.is_some();
-        self.judges_fills = self.limited || self.rules.buying_power != BuyingPower::Held;
+        self.heed();
         if self.limited {
             self.state.risk.begin(&self.state.books);
         }
@@ -97,6 +100,7 @@ impl Core {
             book: &self.state.books[id.index()],
             ledger: &self.state.ledger,
             closed,
+            kept: self.kept(),
             risk: if judged { Some(self.risk_of(id)) } else { None },
         }
     }
@@ -165,11 +169,16 @@ impl Core {
         let ledger = &self.state.ledger;
         let payable = match self.limits.margin_pct {
             _ if self.rules.buying_power != BuyingPower::Held => true,
-            None => needed + fees <= ledger.free() + order.reserved + freed,
+            None => {
+                let kept = self.kept();
+                let freed = if kept.settles && order.side == Side::Sell { Money::ZERO } else { freed };
+                needed + fees <= ledger.free() - kept.all() + order.reserved + freed
+            }
             Some(percent) => {
                 // What the order held back becomes the position's.
                 let gone = book.last.times(closing) + order.reserved;
-                crate::risk::percent_up(needed, percent) + fees <= free_margin(ledger, &self.state.risk, percent, gone)
+                let free = free_margin(ledger, &self.state.risk, percent, gone) - self.kept().buffer;
+                crate::risk::percent_up(needed, percent) + fees <= free
             }
         };
         if !payable {
@@ -253,7 +262,15 @@ impl Core {
                 reached.then(|| (most.into(), percent_of(fall, risk.peak)))
             }
             LimitKind::Margin => {
-                let free = free_margin(&self.state.ledger, risk, limits.margin_pct?, self.state.ledger.reserved);
+                let free = match (limits.maintenance_pct, limits.short_maintenance_pct) {
+                    (None, None) => {
+                        free_margin(&self.state.ledger, risk, limits.margin_pct?, self.state.ledger.reserved)
+                    }
+                    (longs, shorts) => {
+                        let longs = longs.or(limits.margin_pct)?;
+                        kept_margin(&self.state.ledger, risk, longs, shorts.unwrap_or(longs))
+                    }
+                };
                 (free < Money::ZERO).then(|| (Measure(0), free.into()))
             }
             LimitKind::HardTradingEnd => {

@@ -87,7 +87,15 @@ impl Account {
             portfolio: self.portfolio.as_ref(),
         };
         let (meta, book) = (&self.instruments[index], &self.books[index]);
-        let case = Case { request, meta, book, ledger: &self.ledger, closed: false, risk: Some(risk) };
+        let case = Case {
+            request,
+            meta,
+            book,
+            ledger: &self.ledger,
+            closed: false,
+            kept: Default::default(),
+            risk: Some(risk),
+        };
         let said = |judged: Result<(), Refusal>| match judged {
             Ok(()) => "approved".to_owned(),
             Err(Refusal { verdict, limit, observed }) => format!("{verdict} {limit} {observed}"),

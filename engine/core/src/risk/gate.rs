@@ -10,12 +10,13 @@ use super::exposure;
 use super::limits::{RiskLimits, TradingHours, above_percent, percent_up};
 use super::portfolio::Portfolio;
 use super::state::{RiskState, deviation, worst_quantity};
+use crate::funds::Kept;
 use crate::ledger::{Book, Ledger};
 use crate::orders::OrderRequest;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
-    Instrument, InstrumentId, Measure, Money, Nanos, OrderType, Price, Quantity, TimeInForce, Verdict,
+    Instrument, InstrumentId, Measure, Money, Nanos, OrderType, Price, Quantity, Side, TimeInForce, Verdict,
 };
 
 /// The largest quantity an order or a position may reach: a quarter of the range, so that sums stay inside it.
@@ -30,6 +31,8 @@ pub(crate) struct Case<'a> {
     pub ledger: &'a Ledger,
     /// The session has no time left, so that an order for the day could never work.
     pub closed: bool,
+    /// Cash that may not buy.
+    pub kept: Kept,
     /// Where limits are set.
     pub risk: Option<Risk<'a>>,
 }
@@ -58,6 +61,13 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(super) fn new(verdict: Verdict, limit: impl Into<Measure>, observed: impl Into<Measure>) -> Self {
         Self { verdict, limit: limit.into(), observed: observed.into() }
+    }
+}
+
+impl From<Verdict> for Refusal {
+    /// A reason that has no numbers.
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, limit: Measure(0), observed: Measure(0) }
     }
 }
 
@@ -170,10 +180,14 @@ fn paid_for(case: &Case<'_>, price: Price) -> Result<Money, Refusal> {
         return Ok(needed);
     }
     let (verdict, free) = match case.risk.and_then(|risk| Some((risk, risk.limits.margin_pct?))) {
-        None => (Verdict::InsufficientCash, ledger.free() + freed),
+        None => {
+            let freed = if case.kept.settles && request.side == Side::Sell { Money::ZERO } else { freed };
+            (Verdict::InsufficientCash, ledger.free() - case.kept.all() + freed)
+        }
         Some((risk, percent)) => {
             let closing = book.position.closing(request.side, request.quantity);
-            (Verdict::Margin, free_margin(ledger, risk.state, percent, book.last.times(closing)))
+            let free = free_margin(ledger, risk.state, percent, book.last.times(closing));
+            (Verdict::Margin, free - case.kept.buffer)
         }
     };
     let wanted =
@@ -189,6 +203,18 @@ pub(crate) fn free_margin(
     leaving: Money,
 ) -> Money {
     ledger.equity() - percent_up(state.gross + ledger.reserved - leaving, percent)
+}
+
+/// Equity above what longs and shorts must keep, each by its own percentage.
+pub(crate) fn kept_margin(
+    ledger: &Ledger,
+    state: &RiskState,
+    longs: daybook_vocabulary::Ratio,
+    shorts: daybook_vocabulary::Ratio,
+) -> Money {
+    // The sum of both sides and their difference.
+    let (long, short) = (Money((state.gross + ledger.marked).0 / 2), Money((state.gross - ledger.marked).0 / 2));
+    ledger.equity() - percent_up(long, longs) - percent_up(short, shorts)
 }
 
 /// An order that opens something, and what the checks have in common.

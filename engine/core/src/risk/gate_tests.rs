@@ -58,7 +58,8 @@ impl Account {
         let judged = self.limits.is_any() || self.state.lock().is_some();
         let risk = judged.then_some(risk);
         let (meta, book, ledger) = (&self.meta, &self.books[0], &self.ledger);
-        judge(&Case { request: &request, meta, book, ledger, closed, risk })
+        let kept = Default::default();
+        judge(&Case { request: &request, meta, book, ledger, closed, kept, risk })
     }
 
     /// The verdict on a purchase of so many, with its numbers as text.

@@ -49,6 +49,10 @@ pub struct RiskLimits {
     /// Margin in percent of the value of longs and shorts alike (MIS: 20). Without it a long is paid in full and a
     /// short locks what it received and as much again.
     pub margin_pct: Option<Ratio>,
+    /// Margin that longs must keep, in percent; `margin_pct` where it is not set.
+    pub maintenance_pct: Option<Ratio>,
+    /// The same of shorts; as longs where it is not set.
+    pub short_maintenance_pct: Option<Ratio>,
     /// Most orders, modifications and cancels in any minute.
     pub max_orders_per_minute: Option<u32>,
     /// Least time between two orders that enter, in milliseconds.
@@ -61,6 +65,8 @@ pub struct RiskLimits {
     pub daily_max_loss_r: Option<Ratio>,
     /// Largest fall from the peak of the equity, in percent of the peak.
     pub max_drawdown_pct: Option<Ratio>,
+    /// The most the equity was before, from which a fall is counted; no limit by itself.
+    pub equity_peak: Option<Money>,
     /// Whether a limit that trips leaves every position.
     pub flatten_on_trip: bool,
     /// What a policy commits to one trade, before leverage.
@@ -100,12 +106,15 @@ impl RiskLimits {
             max_net: settings.risk_max_net,
             max_leverage: settings.risk_max_leverage,
             margin_pct: settings.risk_margin_pct,
+            maintenance_pct: settings.risk_maintenance_pct,
+            short_maintenance_pct: settings.risk_short_maintenance_pct,
             max_orders_per_minute: settings.risk_max_orders_per_minute,
             order_min_interval_ms: settings.risk_order_min_interval_ms,
             daily_max_loss: settings.risk_daily_max_loss,
             daily_max_loss_pct: settings.risk_daily_max_loss_pct,
             daily_max_loss_r: settings.risk_daily_max_loss_r,
             max_drawdown_pct: settings.risk_max_drawdown_pct,
+            equity_peak: settings.risk_equity_peak,
             flatten_on_trip: settings.risk_flatten_on_trip,
             capital_per_ticker: settings.risk_capital_per_ticker,
             leverage: settings.risk_leverage,
@@ -119,6 +128,7 @@ impl RiskLimits {
         let nothing = Self::default();
         let what_a_policy_trades_with = Self {
             zone: self.zone,
+            equity_peak: self.equity_peak,
             flatten_on_trip: self.flatten_on_trip,
             capital_per_ticker: self.capital_per_ticker,
             leverage: self.leverage,

@@ -11,6 +11,7 @@ mod parameters;
 mod sma_cross;
 mod swing;
 mod top_score;
+mod weights;
 
 pub use hold::Hold;
 pub use intraday::Intraday;
@@ -18,14 +19,17 @@ pub use parameters::{Parameter, ParameterError, Parameters};
 pub use sma_cross::SmaCross;
 pub use swing::Swing;
 pub use top_score::TopScore;
+pub use weights::Weights;
 
 use crate::exits::Held;
+use crate::funds::Funds;
 use crate::input::SessionHours;
 use crate::ledger::{Book, Ledger};
 use crate::orders::{Order, Requests};
 use crate::policy::{PolicyRunner, momentum};
 use crate::risk::{RiskLimits, TradingHours};
 use crate::sizing::{Gauge, Record, Sizing, SizingInput};
+use crate::targets::Targets;
 use daybook_vocabulary::{Candle, Decision, Instrument, InstrumentId, Interval, Money, Nanos, Price, Quantity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -69,6 +73,10 @@ pub trait Strategy: Send {
     /// Looks at all instruments of a slice, before [`Strategy::decide`] is called for each of those that closed a bar.
     /// What it adds to `decisions` is journaled; the core numbers it and names its cause.
     fn on_slice(&mut self, _: &SliceView<'_>, _: &mut Vec<(InstrumentId, Decision)>) {}
+    /// A symbol that it cannot do without and that has no candle at the slice it has just looked at: the run ends.
+    fn missing(&mut self) -> Option<String> {
+        None
+    }
     /// Appends its whole state.
     fn save(&self, out: &mut Vec<u8>);
     /// Restores what [`Strategy::save`] wrote; false when the bytes are something else.
@@ -126,11 +134,30 @@ pub struct SliceView<'a> {
     pub limits: &'a RiskLimits,
     /// The hours that the limits allow in this session.
     pub hours: TradingHours,
+    /// What portfolios trade by.
+    pub targets: Targets,
     pub(crate) books: &'a [Book],
     pub(crate) ledger: &'a Ledger,
+    pub(crate) untraded: Option<InstrumentId>,
 }
 
 impl SliceView<'_> {
+    /// The instruments that are traded, by id: all but the benchmark of the limits.
+    pub fn traded(&self) -> impl Iterator<Item = InstrumentId> + use<> {
+        let untraded = self.untraded;
+        (0..self.instruments.len() as u32).map(InstrumentId).filter(move |id| Some(*id) != untraded)
+    }
+
+    /// The first of them without a candle at this slice.
+    pub fn absent(&self) -> Option<&str> {
+        self.traded().find(|id| !self.is_fresh(*id)).map(|id| self.instruments[id.index()].symbol.as_str())
+    }
+
+    /// True for an instrument whose bar closed at this slice.
+    pub fn is_fresh(&self, instrument: InstrumentId) -> bool {
+        self.fresh.binary_search(&instrument).is_ok()
+    }
+
     /// Signed quantity held of an instrument.
     pub fn position(&self, instrument: InstrumentId) -> Quantity {
         self.books[instrument.index()].position.quantity
@@ -194,6 +221,7 @@ pub struct View<'a> {
     pub(crate) ledger: &'a Ledger,
     /// The account's closed trades.
     pub(crate) record: &'a Record,
+    pub(crate) funds: &'a Funds,
 }
 
 impl View<'_> {
@@ -244,7 +272,7 @@ impl View<'_> {
 
     /// Cash a new order may use.
     pub fn free_cash(&self) -> Money {
-        self.ledger.free()
+        self.ledger.free() - self.funds.kept(self.ledger).all()
     }
 
     /// How much to enter with at the last price; nothing when that is less than a lot, or when what the size is worked
@@ -309,14 +337,29 @@ const TOP_SCORE: Entry = Entry {
     build: |parameters, instruments| Ok(Box::new(TopScore::new(parameters, instruments)?)),
 };
 
+/// The holder of target weights.
+const WEIGHTS: Entry = Entry {
+    name: weights::NAME,
+    about: weights::ABOUT,
+    parameters: weights::PARAMETERS,
+    build: |parameters, instruments| Ok(Box::new(Weights::new(parameters, instruments)?)),
+};
+
 fn build<R: Rule>(parameters: &Parameters, instruments: usize) -> Result<Box<dyn Strategy>, ParameterError> {
     let rule = R::new(parameters)?;
     Ok(Box::new(PerInstrument { rules: vec![rule; instruments] }))
 }
 
 /// Every strategy, by name. A new one is its file and a line here.
-pub const STRATEGIES: &[Entry] =
-    &[Entry::of::<Hold>(), Entry::of::<Intraday>(), MOMENTUM, Entry::of::<SmaCross>(), Entry::of::<Swing>(), TOP_SCORE];
+pub const STRATEGIES: &[Entry] = &[
+    Entry::of::<Hold>(),
+    Entry::of::<Intraday>(),
+    MOMENTUM,
+    Entry::of::<SmaCross>(),
+    Entry::of::<Swing>(),
+    TOP_SCORE,
+    WEIGHTS,
+];
 
 /// The strategy of that name.
 pub fn find(name: &str) -> Option<&'static Entry> {

@@ -6,14 +6,19 @@
 //!   while the filter's close is above its bound; the filter is a symbol of the session and is never traded.
 //! - Each entry carries a stop so many average true ranges below its price (without a range there is no entry); at each
 //!   close a decaying trail and an age are looked at, and leave at the next open.
+//! - A part of the equity is one of what `portfolio.headroom` leaves. `portfolio.rebalance` says when entries are sized:
+//!   at the slice, all by one equity; one after the other, within the free cash; or, within it too, only at a slice at
+//!   which nothing is being left. `portfolio.missing` says what happens where a symbol has no candle.
 //! - It trades long. What it wants at a slice follows from closed bars alone.
 
 use super::{Parameter, ParameterError, Parameters, SliceView, Strategy, View};
 use crate::exits::{AverageRange, Exit, Level, initial_stop};
-use crate::orders::{Bracket, Level as OrderLevel, OrderRequest, Requests};
-use crate::sizing::Sizing;
+use crate::orders::{Bracket, Level as OrderLevel, Order, OrderRequest, Requests};
+use crate::sizing::{Sizing, SizingInput};
+use crate::targets::Targets;
+use daybook_config::{Missing, Rebalance};
 use daybook_vocabulary::decimal::SCALE;
-use daybook_vocabulary::{Candle, Decision, InstrumentId, Label, OrderType, Price, Ratio, Side};
+use daybook_vocabulary::{Candle, Decision, InstrumentId, Label, OrderType, Price, Quantity, Ratio, Side};
 use serde::{Deserialize, Serialize};
 
 /// Name on the command line.
@@ -56,6 +61,9 @@ pub struct TopScore {
     plans: Vec<Plan>,
     /// Scores of the present slice; kept so that nothing is allocated.
     ranking: Vec<(i64, InstrumentId)>,
+    targets: Targets,
+    /// A symbol without a candle, where that ends the run.
+    missing: Option<String>,
 }
 
 /// What is remembered of an instrument.
@@ -100,6 +108,8 @@ impl TopScore {
             seats: vec![seat; instruments],
             plans: vec![Plan::Nothing; instruments],
             ranking: Vec::with_capacity(instruments),
+            targets: Targets::default(),
+            missing: None,
         })
     }
 
@@ -126,6 +136,31 @@ impl TopScore {
             }
         }
         open
+    }
+
+    /// A position is being left, or will be by what was decided now.
+    fn is_leaving(&self, slice: &SliceView<'_>) -> bool {
+        let plans = self.plans.iter().any(|plan| matches!(plan, Plan::Leave(_)));
+        let leaves = |order: &Order| order.side == Side::Sell && order.order_type == OrderType::Market;
+        plans || (0..self.seats.len()).any(|index| slice.working(InstrumentId(index as u32)).iter().any(leaves))
+    }
+
+    /// How much to enter with: by the part of the equity that is traded with, and where it goes by cash within that.
+    fn size(&self, view: &View<'_>, stop: Price) -> Option<Quantity> {
+        let targets = self.targets;
+        if targets == Targets::default() {
+            return view.size(self.sizing, Some(stop), None);
+        }
+        let equity = targets.within(view.equity());
+        let at = SizingInput { stop: Some(stop), ..SizingInput::new(equity, view.last(), view.meta.lot) };
+        let quantity = self.sizing.quantity(&at)?;
+        let most = match targets.rebalance {
+            Rebalance::Snapshot => quantity,
+            Rebalance::Incremental | Rebalance::Hybrid => {
+                targets.affordable(view.free_cash(), view.last(), view.meta.lot)
+            }
+        };
+        Some(quantity.min(most)).filter(|quantity| quantity.0 > 0)
     }
 
     /// The best symbols of the slice, best first.
@@ -180,7 +215,19 @@ impl Strategy for TopScore {
 
     fn on_slice(&mut self, slice: &SliceView<'_>, _: &mut Vec<(InstrumentId, Decision)>) {
         self.plans.fill(Plan::Nothing);
+        self.targets = slice.targets;
         let open = self.look_at_exits(slice);
+        if self.targets.missing != Missing::Skip
+            && let Some(absent) = slice.absent()
+        {
+            if self.targets.missing == Missing::Error {
+                self.missing = Some(absent.to_owned());
+            }
+            return;
+        }
+        if self.targets.rebalance == Rebalance::Hybrid && self.is_leaving(slice) {
+            return;
+        }
         let filter = (0..slice.instruments.len()).map(|index| InstrumentId(index as u32));
         let filter = filter.into_iter().find(|id| self.is_filter(slice, *id));
         let shut = filter.is_some_and(|id| slice.last(id) > self.filter_above);
@@ -214,12 +261,16 @@ impl Strategy for TopScore {
                 requests.place(OrderRequest::market(Side::Sell, view.position(), reason.as_str()));
             }
             Plan::Enter(stop) => {
-                if let Some(quantity) = view.size(self.sizing, Some(stop), None) {
+                if let Some(quantity) = self.size(view, stop) {
                     let bracket = Bracket { stop: Some(OrderLevel::At(stop)), target: None };
                     requests.place(OrderRequest::market(Side::Buy, quantity, "top-score").with_exits(bracket));
                 }
             }
         }
+    }
+
+    fn missing(&mut self) -> Option<String> {
+        self.missing.take()
     }
 
     fn save(&self, out: &mut Vec<u8>) {

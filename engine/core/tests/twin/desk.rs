@@ -335,6 +335,7 @@ impl Naive<'_> {
         decided: Nanos,
         fault: Option<Verdict>,
     ) {
+        let asked = request;
         if let (OrderType::TrailingStop, None, Some(trail)) = (request.order_type, request.stop, request.trail) {
             let begins = super::behind(trail, request.side, self.last(instrument));
             request.stop = begins.map(|stop| Price(stop as i64));
@@ -362,7 +363,9 @@ impl Naive<'_> {
         };
         self.say(instrument, Conclusion::Intent(intent));
         if verdict != Verdict::Approved {
-            let (limit, observed) = self.numbers(instrument, &request, verdict);
+            let (limit, observed) = self
+                .numbers_of_venue(instrument, &asked, verdict)
+                .unwrap_or(self.numbers(instrument, &request, verdict));
             self.say(instrument, Conclusion::Verdict(RiskVerdict { cause, order, verdict, limit, observed }));
         }
         let ended = (verdict != Verdict::Approved).then_some(OrderState::Refused);
@@ -433,6 +436,31 @@ impl Naive<'_> {
             return (Verdict::InsufficientCash, 0);
         }
         (Verdict::Approved, wanted)
+    }
+
+    /// What a refusal of the venue says, by the prices as they were asked for, the limit first.
+    fn numbers_of_venue(
+        &self,
+        instrument: usize,
+        asked: &OrderRequest,
+        verdict: Verdict,
+    ) -> Option<(Measure, Measure)> {
+        let last = self.last(instrument);
+        let prices: Vec<i128> = [asked.limit, asked.stop].iter().flatten().map(|price| price.0.into()).collect();
+        let (limit, observed) = match verdict {
+            Verdict::OffTick => {
+                let tick = i128::from(self.world.instruments[instrument].tick.0);
+                (tick, *prices.iter().find(|price| *price % tick != 0)?)
+            }
+            Verdict::WrongSide => (last, asked.stop?.0.into()),
+            Verdict::OutsideBand => {
+                let [low, high] = self.band(instrument, last)?;
+                let outside = *prices.iter().find(|price| **price > 0 && (**price < low || **price > high))?;
+                (if outside > high { high } else { low }, outside)
+            }
+            _ => return None,
+        };
+        Some((Measure(limit), Measure(observed)))
     }
 
     /// What a refusal says: what was allowed, what was met.

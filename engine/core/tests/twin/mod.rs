@@ -80,7 +80,8 @@ pub fn slipped(
         | SlippageModel::Spread(_)
         | SlippageModel::ImpactLinear(..)
         | SlippageModel::AlmgrenChriss(..)
-        | SlippageModel::Propagator(..) => return None,
+        | SlippageModel::Propagator(..)
+        | SlippageModel::Momentum(..) => return None,
     };
     let impact = up(reference * bps, whole) + half;
     Some(match side {
