@@ -29,6 +29,7 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
         let text = format!("the following required argument was not provided: {what}");
         Cli::command().error(ErrorKind::MissingRequiredArgument, text).exit()
     };
+    super::in_order(arguments.from, arguments.to)?;
     let watch = Stopwatch::start();
     let (parameters, overrides) = split_of(strategy, arguments);
     let resolved = super::settings(cli, overrides)?;
@@ -164,4 +165,7 @@ pub fn print(summary: &Summary, options: &BacktestOptions) {
         output::grouped(summary.events_per_second as u64)
     ));
     output::line(format_args!("report         {}", options.out.join("report.html").display()));
+    for warning in &summary.warnings {
+        output::line(format_args!("note           {warning}"));
+    }
 }

@@ -35,6 +35,7 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
     if cli.format == Format::Json {
         output::lines_aside();
     }
+    super::in_order(arguments.from, arguments.to)?;
     let told = go(cli, arguments)?;
     if cli.format == Format::Json {
         output::json(&told)?;

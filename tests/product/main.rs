@@ -16,6 +16,7 @@ mod features;
 mod fetch;
 mod gates;
 mod learner;
+mod limits;
 mod parity;
 mod scores;
 mod simulate;
