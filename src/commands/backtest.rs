@@ -11,7 +11,7 @@ use daybook_journal::SealKey;
 use daybook_replay::report::Summary;
 use daybook_replay::{
     BacktestOptions, Conduct, History, Plan, Prepared, Recorded, conduct, conduct_prepared, learned, like, listed,
-    split,
+    scores, split,
 };
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -119,8 +119,11 @@ fn expected_inputs(options: &BacktestOptions) -> u64 {
 
 fn list_strategies() {
     let entries = STRATEGIES.iter().map(|entry| (entry.name, entry.about, entry.parameters));
-    let by_file =
-        [(learned::LEARNED, learned::ABOUT, learned::PARAMETERS), (listed::NAME, listed::ABOUT, listed::PARAMETERS)];
+    let by_file = [
+        (learned::LEARNED, learned::ABOUT, learned::PARAMETERS),
+        (listed::NAME, listed::ABOUT, listed::PARAMETERS),
+        (scores::NAME, scores::ABOUT, scores::PARAMETERS),
+    ];
     for (name, about, parameters) in entries.chain(by_file) {
         output::line(format_args!("{name}: {about}"));
         for parameter in parameters {

@@ -18,6 +18,7 @@ mod gates;
 mod learner;
 mod limits;
 mod parity;
+mod scores;
 mod simulate;
 mod spine;
 mod winner;
