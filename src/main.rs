@@ -2,7 +2,7 @@
 //!
 //! - Results go to stdout, logs and progress to stderr.
 //! - No error and no panic tells a secret that the process knows.
-//! - Exit code 0: done; 1: a negative verdict or a failure; 2: wrong usage.
+//! - Exit code 0: done; 1: a negative verdict, a refusal or a failure; 2: a command line that cannot be read.
 
 mod cli;
 mod commands;

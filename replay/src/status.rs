@@ -11,6 +11,7 @@ use crate::catalog::decode;
 use crate::driver::Source;
 use crate::error::ReplayError;
 use crate::recorded::Recorded;
+use daybook_core::risk::Standing;
 use daybook_core::{Body, Book, Core, Order, Outbox};
 use daybook_vocabulary::{
     BookDifference, Command, Date, Event, FeedChange, Hash, InstrumentId, Interval, Kind, LimitKind, Measure, Money,
@@ -189,6 +190,8 @@ pub struct RiskNow {
     pub leaving: Option<LimitKind>,
     /// Positions that no stop protects whole.
     pub unprotected: Vec<String>,
+    /// Where the positions stand beside the limits on the portfolio as a whole; empty where none is set.
+    pub portfolio: Vec<Standing>,
 }
 
 /// What is known of a broker that orders go to.
@@ -501,6 +504,7 @@ fn risk(core: &Core, positions: &[PositionNow]) -> RiskNow {
         peak: state.peak,
         leaving: state.flattening,
         unprotected: bare.map(|held| held.symbol.clone()).collect(),
+        portfolio: core.standings(),
     }
 }
 

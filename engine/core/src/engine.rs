@@ -421,7 +421,7 @@ impl Core {
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
             if squares_off {
-                self.left_over(id, out);
+                self.left_over(id, &session, out);
             }
             // At a broker the day's orders end by its word.
             if !self.state.books[index].working.is_empty() && !self.brokered {
@@ -682,7 +682,9 @@ impl Core {
             fresh: &self.state.fresh,
             instruments: &self.setup.instruments,
             limits: &self.limits,
-            hours: self.hours_of(&session),
+            hours: self.hours_of(&session, false),
+            auction_hours: self.auction_hours(&session),
+            auctions: &self.rules.auctions,
             targets: self.rules.targets,
             books,
             ledger: &self.state.ledger,

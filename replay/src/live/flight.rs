@@ -132,9 +132,8 @@ struct Jump {
 impl Flight<'_> {
     /// Flies until the session is over or someone stops it.
     pub fn fly(&mut self, pilot: &mut Pilot) -> Result<Flown, ReplayError> {
-        let mut log = Log::default();
         // What the last process halted for and did not see the end of, this one does.
-        log.degraded = pilot.take_halt().as_deref() == Some(HEARTBEAT);
+        let mut log = Log { degraded: pilot.take_halt().as_deref() == Some(HEARTBEAT), ..Log::default() };
         loop {
             let now = (self.now)();
             let mut decided = self.look_at_clock(pilot, &mut log, now)?;

@@ -11,6 +11,7 @@ use super::series::Histogram;
 use super::statistics::{self, CurveAccumulator, TradeAccumulator};
 use super::summary::Summary;
 use super::tables::Tables;
+use super::warnings::warnings;
 use super::{EventAt, ReportError, ReportOptions, RunFacts};
 use daybook_features::columns::{Cell, Written};
 use daybook_vocabulary::{
@@ -507,6 +508,7 @@ impl Findings {
             state_digest: facts.state_digest,
             journal_head: facts.journal_head,
             inputs: header.inputs.clone(),
+            warnings: warnings(self, facts),
         }
     }
 
