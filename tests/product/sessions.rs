@@ -29,12 +29,12 @@ fn a_token_that_dies_is_replaced_and_the_day_goes_on() {
     let broker = Broker::start(&world, &day);
     let (code, ended, errors) = world.run_with(&trade(&broker, "live"), &[LIVE]);
     assert_eq!((code, ended["ended"].as_str(), ended["flat"].as_bool()), (Some(0), Some("session-over"), Some(true)));
-    assert!(errors.contains("another login is taken up"), "{errors}");
+    assert_eq!(errors.matches("another login is taken up").count(), 2, "{errors}");
     let feed: Vec<String> =
         events(&world, "live", "feed-state").iter().map(|one| one["change"].as_str().unwrap().to_owned()).collect();
-    let over = feed.iter().filter(|change| *change == "session-over").count();
-    assert_eq!(over, 2, "{feed:?}");
-    assert_eq!(feed.last().map(String::as_str), Some("connected"), "{feed:?}");
+    // It was told that the wire broke, or that the session was over: whichever was seen first.
+    let gaps = feed.iter().filter(|change| *change != "connected").count();
+    assert!(gaps >= 2 && feed.last().map(String::as_str) == Some("connected"), "{feed:?}");
     // Bars go on after the last death: three hours and more of the day's six are behind it.
     assert!(ended["bars"].as_u64() > Some(130) && ended["fills"].as_u64() > Some(4), "{ended}");
     assert_eq!(world.done(&["audit", "live"])["verdict"], "equal");
