@@ -2,14 +2,14 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use daybook_adapters::kite_server::{Fault, PostbackAddress, Speed};
-use daybook_config::TimeOfDay;
+use daybook_config::{Profile, TimeOfDay, fees::SCHEDULES};
 use daybook_vocabulary::{Date, Interval, Kind, Money, Nanos};
 use std::path::PathBuf;
 
 mod learning;
 mod operations;
 
-pub use operations::{Drill, Operator, Preflight, Status};
+pub use operations::{Drill, Operator, Preflight, Status, Trouble};
 
 pub use learning::{Controls, Device, Draws, Evaluate, Phase, Promote, Reward, Train};
 
@@ -79,8 +79,8 @@ pub enum Command {
     Kill(Operator),
     /// Where a live session stands: account, positions, stops, orders, locks, feed; from its journal alone.
     Status(Status),
-    /// Rehearse disasters against the simulated broker: kills of the daemon and of the broker, cut wires, dead tokens;
-    /// after each, what must hold is looked at.
+    /// Rehearse disasters against the simulated broker: kills of the daemon and of the broker, cut wires, dead tokens, a
+    /// full disk; after each, what must hold is looked at.
     Drill(Drill),
     /// Replay history through the core with a strategy.
     Backtest(Backtest),
@@ -177,7 +177,7 @@ pub struct Fetch {
     #[arg(long, default_value = "5m")]
     pub interval: Interval,
     /// Symbols, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// Log in again, even if today's login lives.
     #[arg(long, overrides_with = "no_force_refresh_token")]
@@ -216,7 +216,7 @@ pub struct Trade {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Symbols, separated by commas.
-    #[arg(long, required = true, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, required = true, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// Length of the bars that are decided on.
     #[arg(long, default_value = "5m")]
@@ -224,7 +224,10 @@ pub struct Trade {
     /// Journals of history that warm the strategy up before the open; without one it begins with the day's first bars.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
-    /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
+    /// The session before this one, ended and flat: its equity is the cash, and a drawdown goes on from its peak.
+    #[arg(long, value_name = "RUN")]
+    pub after: Option<PathBuf>,
+    /// How fills are simulated, as for `backtest`; `realistic` when neither this nor the settings say otherwise.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// How long stragglers are waited for after the end of a bar.
@@ -302,7 +305,7 @@ pub struct Backtest {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Symbols, separated by commas; all when not given.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// Interval of the candles.
     #[arg(long)]
@@ -319,11 +322,9 @@ pub struct Backtest {
     /// Cash at the start.
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     pub cash: Option<String>,
-    /// Fee schedule: none, bps:N, per-share:N, zerodha-intraday, zerodha-delivery.
-    #[arg(long, value_name = "SCHEDULE")]
+    #[arg(long, value_name = "SCHEDULE", help = format!("Fee schedule: {}", SCHEDULES.join(", ")))]
     pub costs: Option<String>,
-    /// How the simulated exchange fills.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = format!("How the simulated exchange fills: {}", profiles()))]
     pub profile: Option<String>,
     /// Replace a run that is there.
     #[arg(long)]
@@ -411,7 +412,7 @@ pub struct Features {
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
     /// Symbols, separated by commas; all when not given.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// Interval of the candles.
     #[arg(long)]
@@ -624,6 +625,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("'{text}' is not KEY=VALUE, such as fast=10")),
     }
+}
+
+fn profiles() -> String {
+    Profile::ALL.iter().map(|profile| profile.word()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

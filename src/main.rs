@@ -1,7 +1,7 @@
 //! The `daybook` binary: parse, wire the parts together, print.
 //!
 //! - Results go to stdout, logs and progress to stderr.
-//! - Exit code 0: done; 1: a negative verdict or a failure; 2: wrong usage.
+//! - Exit code 0: done; 1: a negative verdict, a refusal or a failure; 2: a command line that cannot be read.
 
 mod cli;
 mod commands;

@@ -3,28 +3,35 @@
 //! ```text
 //! day after day:  simulate ── trade ─┬─ kill -9 of the daemon      ─► audit of what is there, start again
 //!                                    ├─ kill -9 of the broker      ─► start again on its own book
-//!                                    ├─ the wires cut, for virtual seconds or minutes (SIGSTOP, SIGCONT)
-//!                                    └─ a new login elsewhere: today's token is dead
+//!                                    ├─ the wires cut for virtual seconds (SIGSTOP, SIGCONT)
+//!                                    ├─ the same for minutes       ─► halted; on return all is left; resumed
+//!                                    ├─ a new login elsewhere      ─► today's token is dead; start again
+//!                                    └─ the disk full, reserve too ─► it ends by itself; stops stay; room; start again
 //!                 at rest: no order twice, every position with a stop, the broker's books and ours equal
 //!                 at the close: the daemon ends by itself; audit equal from every state on the way, verify sound
 //! ```
 //!
 //! - When and what comes from a seed; what a machine makes of it is its own. Nothing here touches the network or the
 //!   user's settings: market, keys, books and sessions lie in the drill's own folder.
-//! - A failure is told with its seed, and everything is left as it was found.
+//! - What was done and counted is written into the folder. A failure is told with its seed, and everything is left as it
+//!   was found.
 //! - Must never: end a process that it did not start.
 
 mod checks;
 mod stage;
+mod trouble;
 
 use super::Verdict;
 use crate::cli::{Cli, Drill, Format};
 use crate::output::{self, Stopwatch};
+use daybook_adapters::kite_server::Fault;
 use serde::Serialize;
 use stage::{Daemon, Ended, Server, Stage};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
+use trouble::Field;
 
 /// Days of the drill's market.
 const DAYS: usize = 20;
@@ -40,16 +47,42 @@ pub struct Report {
     daemon_kills: u64,
     broker_kills: u64,
     cuts: u64,
+    /// Cuts of minutes, and how many of them were met by a halt and by leaving everything.
+    outages: u64,
+    outages_met: u64,
     dead_tokens: u64,
+    dead_tokens_met: u64,
+    full_disks: u64,
+    /// Of these, days on which the reserve was used up as well, so that the daemon had to end.
+    full_reserves: u64,
     failed_starts: u64,
+    /// Starts that took the session up from a state on the way.
+    from_states: u64,
     audits: u64,
     snapshots_audited: u64,
     outputs_compared: u64,
     settled: u64,
+    /// Seconds, real ones, that books took at most to agree.
+    longest_settling: f64,
+    /// Positions that the broker closed itself, while broker or daemon were away.
+    squared_off: u64,
     orders: u64,
     fills: u64,
+    /// Alarms of all days, by their code.
+    alarms: BTreeMap<String, u64>,
     seconds: f64,
     failure: Option<String>,
+}
+
+impl Report {
+    /// Everything that went wrong on purpose.
+    const fn troubles(&self) -> u64 {
+        self.daemon_kills + self.broker_kills + self.cuts + self.outages + self.dead_tokens + self.full_disks
+    }
+
+    const fn kills(&self) -> u64 {
+        self.daemon_kills + self.broker_kills
+    }
 }
 
 /// A generator of its own, so that a drill can be run again.
@@ -73,119 +106,127 @@ impl Random {
 
 pub fn run(cli: &Cli, arguments: &Drill) -> Verdict {
     let watch = Stopwatch::start();
-    let stage = Stage::build(arguments, DAYS)?;
+    let mut stage = Stage::build(arguments, DAYS)?;
     let mode = if arguments.live { "live" } else { "paper" };
     let mut report = Report { seed: arguments.seed, mode, ..Report::default() };
     let mut random = Random(arguments.seed);
-    let bar = output::progress(arguments.kills, "kills");
+    let bar = output::progress(arguments.kills, "troubles");
     bar.set_message("drilling");
+    let faults = if arguments.each_fault { Fault::every() } else { Vec::new() };
     let mut failure = None;
-    while report.daemon_kills + report.broker_kills < arguments.kills && failure.is_none() {
-        failure = day(&stage, arguments, &mut random, &mut report, &|kills| bar.set_position(kills)).err();
+    while failure.is_none() && goes_on(arguments, &faults, &report) {
+        // With a fault a day, each day has its share; else the first day may have them all.
+        let until = match faults.get(report.days as usize) {
+            Some(fault) => {
+                stage.faults = vec![fault.name().to_owned()];
+                (arguments.kills * (report.days + 1)).div_ceil(faults.len() as u64)
+            }
+            None => arguments.kills,
+        };
+        failure = day(&stage, arguments, (&mut random, until), &mut report, &|done| bar.set_position(done)).err();
     }
     bar.finish_and_clear();
     report.seconds = watch.seconds();
     report.failure = failure.map(|error| {
         let Report { seed, days, .. } = report;
-        format!("FAIL seed={seed} day={days}: {error} (everything is left in {})", stage.dir.display())
+        format!("FAIL seed={seed} day={}: {error} (everything is left in {})", days - 1, stage.dir.display())
     });
+    let summary = stage.dir.join("drill.json");
+    let text = serde_json::to_string_pretty(&report)?;
+    std::fs::write(&summary, text + "\n").map_err(|error| format!("{}: {error}", summary.display()))?;
     if cli.format == Format::Json {
         output::json(&report)?;
     } else {
         print(&report);
+        output::line(format_args!("summary in {}", summary.display()));
     }
     Ok(if report.failure.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A day at the market, with what goes wrong in it.
+fn goes_on(arguments: &Drill, faults: &[Fault], report: &Report) -> bool {
+    if faults.is_empty() { counted(arguments, report) < arguments.kills } else { report.days < faults.len() as u64 }
+}
+
+/// What `--kills` counts.
+const fn counted(arguments: &Drill, report: &Report) -> u64 {
+    if arguments.only.is_empty() { report.kills() } else { report.troubles() }
+}
+
+/// A day at the market, with what goes wrong in it until so much has.
 fn day(
     stage: &Stage,
     arguments: &Drill,
-    random: &mut Random,
+    (random, until): (&mut Random, u64),
     report: &mut Report,
     told: &dyn Fn(u64),
 ) -> Result<(), Box<dyn Error>> {
     let number = report.days;
     report.days += 1;
-    let mut server = Server::start(stage, number, None)?;
-    let mut daemon = Daemon::start(stage, number, &server)?;
+    stage.note(number, "begins");
+    let away = |report: &Report| report.outages + report.full_disks;
+    let away_before = away(report);
+    let server = Server::start(stage, number, None)?;
+    let daemon = Daemon::start(stage, number, &server)?;
+    let mut field = Field { stage, day: number, live: arguments.live, server, daemon };
     let mut failed = 0;
     loop {
-        std::thread::sleep(random.millis(300, 2_000));
-        if let Some(ended) = daemon.ended()? {
+        std::thread::sleep(random.millis(20, 600));
+        if let Some(ended) = field.daemon.ended()? {
             if ended == Ended::Over {
                 break;
             }
             failed += 1;
             report.failed_starts += 1;
             if failed > STARTS_MAX {
-                return Err(format!("the daemon does not come up again: {}", daemon.last_words()).into());
+                return Err(format!("the daemon does not come up again: {}", field.daemon.last_words()).into());
             }
-            daemon = Daemon::start(stage, number, &server)?;
+            field.start_again()?;
             continue;
         }
         failed = 0;
-        if report.daemon_kills + report.broker_kills >= arguments.kills {
-            continue;
-        }
-        match random.below(12) {
-            0..=6 => {
-                daemon.kill()?;
-                report.daemon_kills += 1;
-                checks::audit(stage, number, report)?;
-                daemon = Daemon::start(stage, number, &server)?;
-            }
-            7..=8 => {
-                server.kill()?;
-                report.broker_kills += 1;
-                std::thread::sleep(random.millis(0, 600));
-                server = Server::start(stage, number, Some(server.port()))?;
-            }
-            9 => {
-                server.cut(random.millis(10, 200))?;
-                report.cuts += 1;
-            }
-            10 => {
-                // Virtual minutes: longer than a feed may be away before entries stop.
-                server.cut(random.millis(500, 1_500))?;
-                report.cuts += 1;
-            }
-            _ => {
-                stage.log_in_elsewhere(&server)?;
-                report.dead_tokens += 1;
-                // A real broker wants a person now; here the next start logs in by itself.
-                daemon.kill()?;
-                daemon = Daemon::start(stage, number, &server)?;
-            }
+        if counted(arguments, report) < until {
+            field.strike(trouble::choose(&arguments.only, random), random, report)?;
         }
         if arguments.live {
-            checks::settled(stage, number, &server, &mut daemon, report)?;
+            checks::settled(stage, number, &field.server, &mut field.daemon, report)?;
+            field.resume_after_an_outage(report)?;
         }
-        told(report.daemon_kills + report.broker_kills);
+        told(counted(arguments, report));
     }
-    checks::at_the_end(stage, number, &server, arguments.live, report)
+    let was_away = away(report) > away_before;
+    checks::at_the_end(stage, number, &field.server, (arguments.live, was_away), report)
 }
 
 fn print(report: &Report) {
     output::line(format_args!(
-        "{} days {}: {} kills of the daemon, {} of the broker, {} cuts, {} dead tokens, {} failed starts in between",
+        "{} days {}: {} kills of the daemon, {} of the broker, {} cuts, {} outages ({} met), {} dead tokens ({} met), \
+         {} full disks ({} with the reserve), {} failed starts in between",
         report.days,
         report.mode,
         report.daemon_kills,
         report.broker_kills,
         report.cuts,
+        report.outages,
+        report.outages_met,
         report.dead_tokens,
+        report.dead_tokens_met,
+        report.full_disks,
+        report.full_reserves,
         report.failed_starts
     ));
     output::line(format_args!(
-        "{} orders, {} fills; {} audits ({} of states on the way) compared {} outputs, all equal; books settled {} times",
+        "{} orders, {} fills; {} audits ({} of states on the way) compared {} outputs, all equal; {} starts from a \
+         state; books settled {} times",
         report.orders,
         report.fills,
         report.audits,
         report.snapshots_audited,
         output::grouped(report.outputs_compared),
+        report.from_states,
         report.settled
     ));
+    let alarms: Vec<String> = report.alarms.iter().map(|(code, count)| format!("{code} {count}")).collect();
+    output::line(format_args!("alarms: {}", if alarms.is_empty() { "none".to_owned() } else { alarms.join(", ") }));
     match &report.failure {
         Some(failure) => output::line(failure),
         None => output::line(format_args!("passed with seed {} in {:.0} s", report.seed, report.seconds)),

@@ -158,3 +158,40 @@ fn a_signal_leaves_a_session_that_can_be_taken_up() {
     let verified = world.done(&["verify", "paper"]);
     assert_eq!((verified["verdict"].as_str(), verified["unended"].as_bool()), (Some("sound"), Some(true)));
 }
+
+/// BT-38, RL-35: a drawdown's lock outlasts the night: the next session begins with what the account was worth, measures
+/// its fall from the peak that was, and stays locked until an operator resumes.
+#[test]
+fn a_session_goes_on_from_the_one_before_it() {
+    let world = World::new(&["2025-06-09", "2025-06-10", "2025-06-11"]);
+    let day = |date: &str, session: &str, more: &[&str]| {
+        let broker = Broker::start(&world, &["--date", date, "--speed", "3600", "--start", "14:00"]);
+        let limit = ["--set", "risk.max_drawdown_pct=0.0001", "--journal", "market"];
+        world.run(&[&trade(&broker, session)[..], &limit, more].concat())
+    };
+    let (code, first, errors) = day("2025-06-10", "first", &[]);
+    assert_eq!(
+        (code, first["ended"].as_str(), first["flat"].as_bool()),
+        (Some(0), Some("session-over"), Some(true)),
+        "{errors}"
+    );
+    let ended = world.done(&["status", "first"]);
+    assert_eq!(ended["risk"]["locks"][0]["limit"], "drawdown", "a test without a drawdown proves nothing: {ended}");
+    assert_ne!(ended["risk"]["peak"], ended["account"]["equity"]);
+
+    let (code, second, errors) = day("2025-06-11", "second", &["--after", "first"]);
+    assert_eq!((code, &second["equity"]), (Some(0), &ended["account"]["equity"]), "{errors}");
+    let went_on = world.done(&["status", "second"]);
+    assert_eq!(
+        (&went_on["risk"]["peak"], &went_on["risk"]["locks"][0]["limit"]),
+        (&ended["risk"]["peak"], &"drawdown".into())
+    );
+    assert_eq!(
+        (went_on["counts"]["fills"].as_u64(), world.done(&["audit", "second"])["verdict"].as_str()),
+        (Some(0), Some("equal"))
+    );
+
+    let nobody = Broker::nobody();
+    let (code, _, errors) = world.run(&[&trade(&nobody, "third")[..], &["--after", "nowhere"]].concat());
+    assert!(code == Some(1) && errors.contains("--after nowhere"), "{errors}");
+}

@@ -6,14 +6,24 @@ use crate::desk::Desk;
 use serde_json::Value;
 
 fn drill(more: &[&str]) -> Value {
-    let desk = Desk::new();
+    drill_at(&Desk::new(), more)
+}
+
+fn drill_at(desk: &Desk, more: &[&str]) -> Value {
     let of = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
     let (kills, seed) = (of("DAYBOOK_KILLS", "3"), of("DAYBOOK_SEED", "7"));
-    let arguments = ["drill", "--kills", &kills, "--seed", &seed, "--speed", "2400", "--out", "d", "--format", "json"];
+    let mut arguments = vec!["drill", "--speed", "2400", "--out", "d", "--format", "json"];
+    for (name, value) in [("--kills", &kills), ("--seed", &seed)] {
+        if !more.contains(&name) {
+            arguments.extend([name, value]);
+        }
+    }
     let output = desk.daybook(&[&arguments[..], more].concat());
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
     assert_eq!((output.status.code(), &report["failure"]), (Some(0), &Value::Null), "{report} {told}");
+    let kept: Value = serde_json::from_str(&desk.text("d/drill.json")).expect("the summary is JSON");
+    assert_eq!(kept, report, "what was printed is recorded");
     report
 }
 
@@ -33,4 +43,46 @@ fn a_day_at_the_broker_is_drilled() {
     let report = drill(&["--live"]);
     assert!(report["settled"].as_u64() >= Some(3) && report["orders"].as_u64() > Some(3), "{report}");
     assert_eq!(report["mode"], "live");
+}
+
+/// P6: the disk runs full in the middle of the day, and the reserve as well: in one line the daemon ends, what is held has
+/// its stop at the broker, and with room the same command goes on. Restarts begin from states, and audits derive from each.
+#[test]
+fn a_disk_runs_full_in_the_middle_of_a_day() {
+    let desk = Desk::new();
+    let report = drill_at(&desk, &["--live", "--only", "disk", "--kills", "2", "--seed", "11"]);
+    assert!(report["full_disks"].as_u64() > Some(0) && report["full_reserves"].as_u64() > Some(0), "{report}");
+    assert!(report["from_states"].as_u64() > Some(0) && report["snapshots_audited"].as_u64() > Some(0), "{report}");
+    let log = desk.text("d/session-0.log");
+    let last = log.lines().find(|line| line.starts_with("error:")).expect("it says why it ended");
+    assert!(
+        last.contains("the disk is full") && last.contains("run the command again") && last.contains("held"),
+        "{last}"
+    );
+    let done = desk.text("d/drill.jsonl");
+    assert!(
+        done.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()) && done.contains("\"room\""),
+        "{done}"
+    );
+}
+
+/// RL-33: a broker that is silent for minutes halts entries; once it is back every position is left.
+#[test]
+fn a_broker_is_away_for_minutes() {
+    let report = drill(&["--live", "--only", "outage,token", "--kills", "3", "--seed", "2"]);
+    assert!(report["outages"].as_u64() > Some(0) && report["outages_met"] == report["outages"], "{report}");
+}
+
+/// What makes no sense is refused before anything is made.
+#[test]
+fn a_drill_without_a_rhythm_is_refused() {
+    let desk = Desk::new();
+    desk.fails(&["drill", "--speed", "max", "--out", "d"], &["--speed in numbers"]);
+    desk.misused(&["drill", "--only", "rain"], &["daemon", "outage", "disk"]);
+    desk.misused(&["drill", "--each-fault", "--fault", "429"], &["--fault"]);
+    desk.write("file", "x");
+    std::fs::create_dir(desk.path("d")).expect("a folder");
+    desk.write("d/mine", "x");
+    desk.fails(&["drill", "--out", "d"], &["something else than a drill"]);
+    assert_eq!(desk.text("d/mine"), "x");
 }

@@ -119,6 +119,16 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Each fault there is, as strong as it is without a number.
+    pub fn every() -> Vec<Self> {
+        TABLE.iter().map(|line| Self { kind: line.kind, number: line.number, times: u64::MAX }).collect()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        TABLE.iter().find(|line| line.kind == self.kind).map_or("", |line| line.name)
+    }
+
     /// Every fault with its number and what it does, one a line, for a help text.
     pub fn help() -> String {
         let mut text = String::from("What goes wrong: NAME[:NUMBER[:TIMES]], where TIMES is how often at most.\n");

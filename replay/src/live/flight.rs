@@ -30,7 +30,7 @@ use daybook_core::{Conclusion, Output};
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{
     BrokerBook, ClockJumped, Command, FeedChange, FeedState, InstrumentId, Label, LimitKind, Nanos, OperatorCommand,
-    OrderEvent, TradePrint, Verdict,
+    OrderEvent, Remedy, TradePrint, Verdict,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -114,9 +114,8 @@ struct Log {
 impl Flight<'_> {
     /// Flies until the session is over or someone stops it.
     pub fn fly(&mut self, pilot: &mut Pilot) -> Result<Flown, ReplayError> {
-        let mut log = Log::default();
         // What the last process halted for and did not see the end of, this one does.
-        log.degraded = pilot.take_halt().as_deref() == Some(HEARTBEAT);
+        let mut log = Log { degraded: pilot.take_halt().as_deref() == Some(HEARTBEAT), ..Log::default() };
         loop {
             let now = (self.now)();
             look_at_clock(pilot, &mut log, now)?;
@@ -340,6 +339,7 @@ fn is_command(body: &Conclusion) -> bool {
         Conclusion::Intent(intent) => intent.verdict == Verdict::Approved,
         Conclusion::Modified(terms) => terms.event == OrderEvent::ModifyRequested,
         Conclusion::Update(update) => update.event == OrderEvent::CancelRequested,
+        Conclusion::Difference(difference) => difference.remedy == Remedy::Cancel,
         _ => false,
     }
 }

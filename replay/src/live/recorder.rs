@@ -158,6 +158,7 @@ impl Recorder {
             let mut core = new_core()?;
             // A state that does not fit is a cache that is out of date: the journal leads there as well.
             if core.load(&saved.core).is_ok() {
+                tracing::info!(seq, frames = recorded.until, "taken up from a state on the way");
                 return Self::resume_at(recorded, writer, core, seq);
             }
         }

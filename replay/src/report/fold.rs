@@ -11,6 +11,7 @@ use super::series::Histogram;
 use super::statistics::{self, CurveAccumulator, TradeAccumulator};
 use super::summary::Summary;
 use super::tables::Tables;
+use super::warnings::warnings;
 use super::{EventAt, ReportError, ReportOptions, RunFacts};
 use daybook_features::columns::{Cell, Written};
 use daybook_vocabulary::{
@@ -340,7 +341,8 @@ impl Fold {
         if !findings.trades.push(net) {
             return Err(overflow(at.seq, "the results of trades"));
         }
-        findings.gross = findings.gross.0.checked_add(trade.gross.0).map(Money).ok_or(overflow(at.seq, "gross results"))?;
+        findings.gross =
+            findings.gross.0.checked_add(trade.gross.0).map(Money).ok_or(overflow(at.seq, "gross results"))?;
         findings.trade_bars = findings.trade_bars.saturating_add(trade.bars);
         findings.measured.add(trade);
         if let Some(value) = net_return {
@@ -525,6 +527,7 @@ impl Findings {
             state_digest: facts.state_digest,
             journal_head: facts.journal_head,
             inputs: header.inputs.clone(),
+            warnings: warnings(self, facts),
         }
     }
 

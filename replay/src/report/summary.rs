@@ -87,6 +87,8 @@ pub struct Summary {
     pub journal_head: Hash,
     /// The journals it read, by rank.
     pub inputs: Vec<InputJournal>,
+    /// What to know before trusting the figures, as sentences.
+    pub warnings: Vec<String>,
 }
 
 impl Summary {

@@ -100,7 +100,7 @@ fn the_summary_has_its_keys_in_order() {
         "events,bars,orders,fills,trades,fees_total,fees,final_equity,total_return,cagr,sharpe,sortino,calmar,\
          max_drawdown,max_drawdown_start,max_drawdown_end,win_rate,profit_factor,exposure,turnover,\
          gross_pnl,net_pnl,expectancy,average_win,average_loss,cost_drag,mae_r,mfe,mfe_captured,wall_seconds,\
-         events_per_second,state_digest,journal_head,inputs"
+         events_per_second,state_digest,journal_head,inputs,warnings"
     );
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(value["fees_total"].is_string() && value["final_equity"].is_string(), "money is a decimal string");

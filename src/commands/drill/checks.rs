@@ -2,17 +2,35 @@
 
 use super::Report;
 use super::stage::{Daemon, SYMBOLS, Server, Stage};
-use daybook_adapters::kite::orders::OrderRow;
+use crate::output::Stopwatch;
+use daybook_adapters::kite::orders::{OrderRow, PositionRow, tag_of};
+use daybook_adapters::kite::values::Transaction;
+use daybook_journal::Journal;
 use daybook_replay::Recorded;
-use daybook_replay::status::{Status, status};
+use daybook_replay::status::{DayStage, Status, status};
+use daybook_vocabulary::time::MINUTE;
+use daybook_vocabulary::{Event, Kind, OperatorCommand};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
 /// Books may take so many looks to agree: orders are on their way.
-const LOOKS: u32 = 60;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+const LOOKS: u32 = 200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// One and the same difference may last so long: virtual seconds, and real ones, for the machine is busy.
+const UNCHANGED_MAX: u64 = 15 * 60;
+const UNCHANGED_MAX_REAL: f64 = 4.0;
+/// How what could not be asked is told.
+const ASKING: &str = "asking: ";
+/// What the broker marks with that it closed itself.
+const SQUARED_OFF: &str = "squareoff";
+/// A day that ends so soon may end before something is met.
+const CLOSING: i64 = 25 * MINUTE;
+/// Alarms that say that broker and session contradict each other.
+const CONTRADICTIONS: [&str; 4] = ["order-contradiction", "overfilled", "two-numbers", "wrong-side"];
+/// What a daemon logs that did not have to replay its journal from the start.
+const FROM_A_STATE: &str = "taken up from a state";
 
 /// Derives what a killed daemon left behind again.
 pub fn audit(stage: &Stage, day: u64, report: &mut Report) -> Result<(), Box<dyn Error>> {
@@ -31,8 +49,9 @@ pub fn audit(stage: &Stage, day: u64, report: &mut Report) -> Result<(), Box<dyn
     Ok(())
 }
 
-/// Waits until the broker's books and the session's agree, with a stop for every position; that they never do is a
-/// failure. A daemon that ended, or a broker that is away, is left to the next look.
+/// Waits until the broker's books and the session's agree, with a stop for every position. That they never do, or that one
+/// difference stays as it is for too long, is a failure. A daemon that ended, or a broker that is away, is left to the
+/// next look.
 pub fn settled(
     stage: &Stage,
     day: u64,
@@ -40,30 +59,40 @@ pub fn settled(
     daemon: &mut Daemon,
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
-    let mut last = String::new();
+    let (watch, patience) = (Stopwatch::start(), stage.real(UNCHANGED_MAX).as_secs_f64().max(UNCHANGED_MAX_REAL));
+    let (mut last, mut since) = (String::new(), 0.0);
     for _ in 0..LOOKS {
         std::thread::sleep(BETWEEN_LOOKS);
         if daemon.ended()?.is_some() {
             return Ok(());
         }
-        match compare(stage, day, server) {
+        let difference = match compare(stage, day, server) {
             Ok(None) => {
                 report.settled += 1;
+                report.longest_settling = report.longest_settling.max(watch.seconds());
                 return Ok(());
             }
-            Ok(Some(difference)) => last = difference,
-            Err(error) => last = error.to_string(),
+            Ok(Some(difference)) => difference,
+            // Whoever cannot be asked shows no difference.
+            Err(error) => format!("{ASKING}{error}"),
+        };
+        if difference != last {
+            (last, since) = (difference, watch.seconds());
+        }
+        if watch.seconds() - since > patience && !last.starts_with(ASKING) {
+            return Err(format!("on day {day} this stays as it is: {last}").into());
         }
     }
     Err(format!("the books of day {day} do not come to rest: {last}").into())
 }
 
 /// After the close: the session ended for good, every output derives again, every byte is sound, nothing was sent twice.
+/// Where broker or daemon were away for minutes, the broker may have closed what it wants closed in time.
 pub fn at_the_end(
     stage: &Stage,
     day: u64,
     server: &Server,
-    live: bool,
+    (live, was_away): (bool, bool),
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
     audit(stage, day, report)?;
@@ -72,18 +101,40 @@ pub fn at_the_end(
         return Err(format!("the session of day {day} is not sound: {verified}").into());
     }
     let status = status_of(stage, day)?;
-    if !status.ended {
-        return Err(format!("the daemon of day {day} went away before its session had ended").into());
+    if !status.ended || status.seals == 0 {
+        return Err(format!("the daemon of day {day} went away before its session had ended and was sealed").into());
     }
     report.orders += status.counts.orders;
     report.fills += status.counts.fills;
-    let (orders, _) = stage.client_after_the_day(server)?.orders()?;
+    let (text, told) = (std::fs::read_to_string(stage.log(day)).unwrap_or_default(), alarms(stage, day)?);
+    if let Some(line) = text.lines().find(|line| line.contains("panicked")) {
+        return Err(format!("the daemon of day {day} panicked: {line}").into());
+    }
+    report.from_states += text.lines().filter(|line| line.contains(FROM_A_STATE)).count() as u64;
+    if let Some(worst) = CONTRADICTIONS.iter().find(|code| told.contains_key(**code)) {
+        return Err(format!("day {day} has the alarm '{worst}'").into());
+    }
+    told.into_iter().for_each(|(code, count)| *report.alarms.entry(code).or_default() += count);
+    let kite = stage.client_after_the_day(server)?;
+    let (orders, trades) = (kite.orders()?.0, kite.trades()?.0);
     if let Some(twice) = sent_twice(&orders) {
         return Err(format!("day {day}: the order {twice} was sent twice").into());
+    }
+    if let Some(order) = unknown_to_the_journal(stage, day, &orders)? {
+        return Err(format!("day {day}: the broker has the order {order}, and the journal has no intent of it").into());
+    }
+    let squared_off = orders.iter().filter(|order| order.has_tag(SQUARED_OFF)).count() as u64;
+    report.squared_off += squared_off;
+    if squared_off > 0 && !was_away {
+        return Err(format!("day {day}: the broker had to square off {squared_off} positions").into());
     }
     match (live, orders.is_empty()) {
         (false, false) => Err(format!("day {day} was on paper, and the broker has {} orders", orders.len()).into()),
         (true, _) if !status.positions.is_empty() => Err(format!("day {day} ended with positions").into()),
+        (true, _) if squared_off == 0 && trades.len() as u64 != status.counts.fills => {
+            let (theirs, ours) = (trades.len(), status.counts.fills);
+            Err(format!("day {day}: the broker has {theirs} trades, the session {ours} fills").into())
+        }
         _ => Ok(()),
     }
 }
@@ -105,13 +156,109 @@ fn compare(stage: &Stage, day: u64, server: &Server) -> Result<Option<String>, B
             return Ok(Some(format!("the broker holds {theirs} of {symbol}, the session {held}")));
         }
     }
-    Ok((!ours.risk.unprotected.is_empty()).then(|| format!("no stop for {}", ours.risk.unprotected.join(", "))))
+    let theirs: BTreeMap<&str, i64> = orders
+        .iter()
+        .filter(|order| !order.status.is_terminal())
+        .map(|order| (order.order_id.as_str(), order.quantity().0))
+        .collect();
+    let working = ours.orders.iter().map(|order| (order.broker_order.as_deref().unwrap_or("-"), order.quantity.0));
+    let working: BTreeMap<&str, i64> = working.collect();
+    if theirs != working {
+        return Ok(Some(format!("at the broker work {theirs:?}, in the session {working:?}")));
+    }
+    let unprotected = unprotected(&orders, &rows);
+    let missing = ours.risk.unprotected.into_iter().chain(unprotected).collect::<Vec<_>>();
+    Ok((!missing.is_empty()).then(|| format!("no stop for {}", missing.join(", "))))
+}
+
+/// Positions of the broker's book that no stop of it covers whole.
+fn unprotected(orders: &[OrderRow], positions: &[PositionRow]) -> Vec<String> {
+    let covered = |position: &&PositionRow| {
+        let against = if position.quantity().0 > 0 { Transaction::Sell } else { Transaction::Buy };
+        let stops = orders.iter().filter(|order| {
+            order.tradingsymbol == position.tradingsymbol
+                && order.transaction_type == against
+                && order.trigger().0 > 0
+                && !order.status.is_terminal()
+        });
+        let covers: i64 = stops.map(|order| order.quantity().0 - order.filled().0).sum();
+        covers >= position.quantity().0.abs()
+    };
+    positions.iter().filter(|one| !covered(one)).map(|one| one.tradingsymbol.clone()).collect()
+}
+
+/// While no daemon runs: whatever is held has its stop at the broker, and the broker has no order of which the journal has
+/// no intent.
+pub fn protected_while_away(stage: &Stage, day: u64, server: &Server) -> Result<(), Box<dyn Error>> {
+    let kite = stage.client_after_the_day(server)?;
+    let (orders, positions) = (kite.orders()?.0, kite.positions()?.0);
+    if let Some(order) = unknown_to_the_journal(stage, day, &orders)? {
+        return Err(format!("day {day}: the broker has the order {order}, and the journal has no intent of it").into());
+    }
+    match unprotected(&orders, &positions).as_slice() {
+        [] => Ok(()),
+        missing => Err(format!("day {day}: the disk was full and no stop works for {}", missing.join(", ")).into()),
+    }
+}
+
+/// Nothing is held and nothing works, at the broker and in the session.
+pub fn is_flat(stage: &Stage, day: u64, server: &Server) -> Result<bool, Box<dyn Error>> {
+    let kite = stage.client(server)?;
+    let held = kite.positions()?.0.iter().any(|row| row.quantity().0 != 0);
+    let ours = status_of(stage, day)?;
+    Ok(!held && ours.positions.is_empty() && ours.orders.is_empty())
+}
+
+/// An order of the broker's book whose intent is not in the session's journal.
+fn unknown_to_the_journal(stage: &Stage, day: u64, orders: &[OrderRow]) -> Result<Option<String>, Box<dyn Error>> {
+    let recorded = Recorded::open(&stage.session(day).join("journal"))?;
+    let run = recorded.journal.id().unwrap_or_default();
+    let count = status(&recorded, None, false)?.counts.orders;
+    let known: Vec<String> = (1..=count).map(|order| tag_of(run, order)).collect();
+    let ours = orders.iter().filter(|order| !order.has_tag(SQUARED_OFF));
+    let foreign = ours.into_iter().find(|order| !known.iter().any(|tag| order.has_tag(tag)));
+    Ok(foreign.map(|order| order.order_id.clone()))
+}
+
+/// Everything that was said to the session, by people and by itself.
+pub fn commands(stage: &Stage, day: u64) -> Result<Vec<OperatorCommand>, Box<dyn Error>> {
+    let command = |event| if let Event::OperatorCommand(said) = event { Some(said) } else { None };
+    Ok(events(stage, day, Kind::OperatorCommand)?.into_iter().filter_map(command).collect())
+}
+
+/// The day is nearly over: what is to be met may not be met any more.
+pub fn is_closing(stage: &Stage, day: u64) -> Result<bool, Box<dyn Error>> {
+    let found = status_of(stage, day)?;
+    Ok(found.hours.is_some_and(|(_, close)| close - found.as_of < CLOSING) || found.stage == DayStage::Over)
+}
+
+fn alarms(stage: &Stage, day: u64) -> Result<BTreeMap<String, u64>, Box<dyn Error>> {
+    let mut counts = BTreeMap::new();
+    for event in events(stage, day, Kind::Alarm)? {
+        if let Event::Alarm(alarm) = event {
+            *counts.entry(alarm.code.to_string()).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
+/// All events of a kind; none while the session has not begun.
+fn events(stage: &Stage, day: u64, kind: Kind) -> Result<Vec<Event>, Box<dyn Error>> {
+    let path = stage.session(day).join("journal");
+    let Ok(journal) = Journal::open(&path) else { return Ok(Vec::new()) };
+    let (mut cursor, mut found) = (journal.cursor(0), Vec::new());
+    while let Some(frame) = cursor.next()? {
+        if frame.kind == kind.number() {
+            found.push(Event::decode(frame.kind, frame.schema, frame.payload)?);
+        }
+    }
+    Ok(found)
 }
 
 /// A tag that two orders of the broker's book carry: one intent, sent twice.
 fn sent_twice(orders: &[OrderRow]) -> Option<String> {
     let mut tags: BTreeMap<&str, u32> = BTreeMap::new();
-    for tag in orders.iter().filter_map(|order| order.tag.as_deref()) {
+    for tag in orders.iter().filter_map(|order| order.tag.as_deref()).filter(|tag| *tag != SQUARED_OFF) {
         *tags.entry(tag).or_default() += 1;
     }
     tags.into_iter().find(|(_, count)| *count > 1).map(|(tag, _)| tag.to_owned())

@@ -3,16 +3,19 @@
 //! - Every process is this very program, started with settings, keys and folders of the drill's own.
 //! - What was started is ended when it is dropped.
 
+use super::trouble::SEGMENT_KIB;
 use crate::cli::Drill;
+use crate::output::Stopwatch;
 use daybook_adapters::kite::BlockingKite;
 use daybook_adapters::kite::session::{Credentials, TokenFile};
+use daybook_adapters::kite_server::Speed;
 use daybook_config::Calendar;
 use daybook_journal::{Options, Writer};
 use daybook_replay::synthetic::{self, Market};
 use daybook_vocabulary::{Date, Interval, Price};
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -28,14 +31,20 @@ pub struct Stage {
     pub dir: PathBuf,
     program: PathBuf,
     dates: Vec<Date>,
-    speed: String,
-    faults: Vec<String>,
+    speed: Speed,
+    snapshot_every: u64,
+    /// What goes wrong at the broker besides.
+    pub faults: Vec<String>,
     live: bool,
+    watch: Stopwatch,
 }
 
 impl Stage {
     /// Makes the market. A folder that is there is a drill's own or empty, and is replaced.
     pub fn build(arguments: &Drill, days: usize) -> Result<Self, Box<dyn Error>> {
+        let Speed::Times(_) = arguments.speed else {
+            return Err("a drill wants a --speed in numbers: what goes wrong takes its time".into());
+        };
         let dir = arguments.out.clone();
         let mark = dir.join("market");
         let is_empty = std::fs::read_dir(&dir).map_or(true, |mut entries| entries.next().is_none());
@@ -62,13 +71,35 @@ impl Stage {
         synthetic::write(&market, &calendar, &mut writer)?;
         writer.close()?;
         let program = std::env::current_exe().map_err(|error| format!("cannot find the running program: {error}"))?;
-        let faults = arguments.fault.clone();
-        Ok(Self { dir, program, dates, speed: arguments.speed.to_string(), faults, live: arguments.live })
+        let (faults, watch) = (arguments.fault.clone(), Stopwatch::start());
+        let Drill { speed, snapshot_every, live, .. } = *arguments;
+        Ok(Self { dir, program, dates, speed, snapshot_every, faults, live, watch })
+    }
+
+    /// Notes what is done, beside what comes of it.
+    pub fn note(&self, day: u64, did: &str) {
+        let at = (self.watch.seconds() * 1_000.0).round() / 1_000.0;
+        let line = serde_json::json!({ "at": at, "day": day, "did": did }).to_string();
+        let noted = File::options().create(true).append(true).open(self.dir.join("drill.jsonl"));
+        if let Err(error) = noted.and_then(|mut file| writeln!(file, "{line}")) {
+            tracing::warn!(%error, "what was done cannot be noted");
+        }
+    }
+
+    /// How long virtual seconds are in real time.
+    pub fn real(&self, seconds: u64) -> Duration {
+        let Speed::Times(thousandths) = self.speed else { return Duration::ZERO };
+        Duration::from_micros(seconds * 1_000_000_000 / thousandths.max(1))
     }
 
     /// A session's directory.
     pub fn session(&self, day: u64) -> PathBuf {
         self.dir.join(format!("session-{day}"))
+    }
+
+    /// What the day's daemons have said.
+    pub fn log(&self, day: u64) -> PathBuf {
+        self.dir.join(format!("session-{day}.log"))
     }
 
     /// This program, away from the user's settings.
@@ -128,8 +159,8 @@ impl Server {
     /// Starts it; on its own book again where a port is given.
     pub fn start(stage: &Stage, day: u64, port: Option<u16>) -> Result<Self, Box<dyn Error>> {
         let (date, book) = (stage.date(day).to_string(), format!("book-{day}"));
-        let port = port.unwrap_or_default().to_string();
-        let mut arguments = vec!["simulate", "--journal", "market", "--date", &date, "--speed", &stage.speed];
+        let (port, speed) = (port.unwrap_or_default().to_string(), stage.speed.to_string());
+        let mut arguments = vec!["simulate", "--journal", "market", "--date", &date, "--speed", &speed];
         arguments.extend(["--start", "09:10", "--book", &book, "--port", &port]);
         arguments.extend(stage.faults.iter().flat_map(|fault| ["--fault", fault.as_str()]));
         let mut process = stage.command(&arguments)?.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -194,13 +225,30 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it, or takes its session up.
     pub fn start(stage: &Stage, day: u64, server: &Server) -> Result<Self, Box<dyn Error>> {
+        Self::start_in_room(stage, day, server, None)
+    }
+
+    /// The same where its journal may own so many KiB of the disk.
+    pub fn start_in_room(
+        stage: &Stage,
+        day: u64,
+        server: &Server,
+        room_kib: Option<u64>,
+    ) -> Result<Self, Box<dyn Error>> {
         let session = format!("session-{day}");
+        let room = room_kib.map_or_else(|| "none".to_owned(), |kib| kib.to_string());
+        let settings = [
+            format!("live.room_kib={room}"),
+            format!("live.segment_kib={SEGMENT_KIB}"),
+            format!("live.snapshot_every={}", stage.snapshot_every),
+        ];
         let mut arguments =
             vec!["trade", "--broker-url", &server.url, "--session", &session, "--symbols", "ALPHA,BETA"];
         arguments.extend(["--strategy", "sma-cross", "--set", "fast=2", "--set", "slow=5", "--set", "quantity=3"]);
+        arguments.extend(settings.iter().flat_map(|setting| ["--set", setting.as_str()]));
         arguments.extend(["--slice-grace-ms", "20000", "--loop-ms", "10", "--log", "info"]);
         arguments.push(if stage.live { "--arm" } else { "--paper" });
-        let log = stage.dir.join(format!("session-{day}.log"));
+        let log = stage.log(day);
         let errors = File::options().create(true).append(true).open(&log)?;
         let mut command = stage.command(&arguments)?;
         command.stdout(Stdio::null()).stderr(errors);
@@ -209,6 +257,17 @@ impl Daemon {
         }
         let manifest = stage.session(day).join("manifest.json");
         Ok(Self { process: command.spawn()?, log, manifest })
+    }
+
+    /// Bytes of its log.
+    pub fn log_length(&self) -> u64 {
+        std::fs::metadata(&self.log).map_or(0, |file| file.len())
+    }
+
+    /// What it has said since its log was so long.
+    pub fn log_since(&self, length: u64) -> String {
+        let bytes = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(bytes.get(length as usize..).unwrap_or_default()).into_owned()
     }
 
     /// How it ended, if it did.

@@ -65,6 +65,8 @@ pub struct RiskLimits {
     pub daily_max_loss_r: Option<Ratio>,
     /// Largest fall from the peak of the equity, in percent of the peak.
     pub max_drawdown_pct: Option<Ratio>,
+    /// The most the equity was before, from which a fall is counted; no limit by itself.
+    pub equity_peak: Option<Money>,
     /// Whether a limit that trips leaves every position.
     pub flatten_on_trip: bool,
     /// What a policy commits to one trade, before leverage.
@@ -112,6 +114,7 @@ impl RiskLimits {
             daily_max_loss_pct: settings.risk_daily_max_loss_pct,
             daily_max_loss_r: settings.risk_daily_max_loss_r,
             max_drawdown_pct: settings.risk_max_drawdown_pct,
+            equity_peak: settings.risk_equity_peak,
             flatten_on_trip: settings.risk_flatten_on_trip,
             capital_per_ticker: settings.risk_capital_per_ticker,
             leverage: settings.risk_leverage,
@@ -125,6 +128,7 @@ impl RiskLimits {
         let nothing = Self::default();
         let what_a_policy_trades_with = Self {
             zone: self.zone,
+            equity_peak: self.equity_peak,
             flatten_on_trip: self.flatten_on_trip,
             capital_per_ticker: self.capital_per_ticker,
             leverage: self.leverage,

@@ -148,8 +148,12 @@ pub struct SliceView<'a> {
     pub instruments: &'a [Instrument],
     /// The account's limits, and what a policy trades with.
     pub limits: &'a RiskLimits,
-    /// The hours that the limits allow in this session.
-    pub hours: TradingHours,
+    /// The hours that the limits allow instruments which close in no auction.
+    pub(crate) hours: TradingHours,
+    /// Those of the others, in a session that has auctions.
+    pub(crate) auction_hours: Option<TradingHours>,
+    /// Which ones those are; empty where there is none.
+    pub(crate) auctions: &'a [bool],
     /// What portfolios trade by.
     pub targets: Targets,
     pub(crate) books: &'a [Book],
@@ -158,6 +162,12 @@ pub struct SliceView<'a> {
 }
 
 impl SliceView<'_> {
+    /// The hours that the limits allow an instrument in this session.
+    pub fn hours(&self, instrument: InstrumentId) -> TradingHours {
+        let in_auction = self.auctions.get(instrument.index()).copied().unwrap_or(false);
+        self.auction_hours.filter(|_| in_auction).unwrap_or(self.hours)
+    }
+
     /// The instruments that are traded, by id: all but the benchmark of the limits.
     pub fn traded(&self) -> impl Iterator<Item = InstrumentId> + use<> {
         let untraded = self.untraded;
