@@ -331,7 +331,7 @@ fn not_a_run(run: &Path, reason: &str) -> ReplayError {
 }
 
 /// Settings that a session with a broker has where nobody says otherwise: who fills, what it costs, a stop on every
-/// position, a day's loss, and an end two minutes before the broker squares intraday positions off.
+/// position, a day's loss, prices that are fresh and near, positions that one order can leave, and an end two minutes before the broker squares intraday positions off.
 pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
     let mut wanted = vec![("live.venue", "broker")];
     if settings.costs.as_str() == "none" {
@@ -345,6 +345,17 @@ pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
     }
     if settings.risk_daily_max_loss_r.is_none() {
         wanted.push(("risk.daily_max_loss_r", "3"));
+    }
+    // BT-33: nothing is entered on a price of more than a minute ago, nor at one that is five percent off.
+    if settings.risk_max_age_seconds.is_none() {
+        wanted.push(("risk.max_age_seconds", "60"));
+    }
+    if settings.risk_max_deviation_bps.is_none() {
+        wanted.push(("risk.max_deviation_bps", "500"));
+    }
+    // A position that one order could not leave is none to enter: brokers and exchanges cap an order's quantity.
+    if settings.risk_max_position_quantity.is_none() {
+        wanted.push(("risk.max_position_quantity", "30000"));
     }
     wanted.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

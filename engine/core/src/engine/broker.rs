@@ -24,9 +24,10 @@ use super::keeper::may_be_asked;
 use crate::orders::{Order, OrderChange};
 use crate::outbox::{Conclusion, Outbox};
 use daybook_config::Reconcile;
+use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
     Answered, BrokerAnswer, BrokerFill, BrokerOrder, BrokerRequest, BrokerStatus, Cause, InstrumentId, Label, Nanos,
-    OrderEvent, OrderId, OrderModified, OrderState, OrderType, OrderUpdate, Price, Quantity, Verdict,
+    OrderEvent, OrderId, OrderModified, OrderState, OrderType, OrderUpdate, Price, Quantity, Side, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +58,8 @@ pub(super) struct BrokerState {
     pub(super) revenants: BTreeMap<InstrumentId, [Quantity; 2]>,
     /// Requests that were refused in a row, of what lowers risk.
     pub(super) refusals: BTreeMap<InstrumentId, super::patience::Refusals>,
+    /// The last entry of each instrument that went out: when, which way, how much.
+    pub(super) entered: BTreeMap<InstrumentId, (Nanos, Side, Quantity)>,
     /// What money and average prices are compared with.
     pub(super) purse: super::purse::Purse,
 }
@@ -208,6 +211,13 @@ impl Core {
             (true, false) => Some(Verdict::Unreconciled),
             _ => None,
         }
+    }
+
+    /// BT-33: the same entry twice within a second is a fault of whoever asks for it.
+    pub(super) fn is_duplicate(&self, id: InstrumentId, side: Side, quantity: Quantity) -> bool {
+        let broker = self.state.broker.as_ref().filter(|_| self.brokered);
+        let Some((at, before, much)) = broker.and_then(|broker| broker.entered.get(&id)) else { return false };
+        self.state.now - *at < SECOND && (*before, *much) == (side, quantity)
     }
 
     /// True while a row has told of fills of the instrument that no trade has shown.
