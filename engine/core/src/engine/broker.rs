@@ -20,6 +20,7 @@
 use super::Core;
 use super::changes::modified;
 use super::desk::Trade;
+use super::doubts::is_reached;
 use super::keeper::may_be_asked;
 use crate::orders::{Order, OrderChange};
 use crate::outbox::{Conclusion, Outbox};
@@ -157,12 +158,19 @@ impl Core {
     /// True while an order waits for the broker's word: the wires are to ask for its books.
     pub fn awaits_broker(&self) -> bool {
         let Some(broker) = &self.state.broker else { return false };
-        let waits = |order: &Order| !may_be_asked(order) || order.order_type == OrderType::Market;
+        let guarded = |order: &Order| broker.orders.get(&order.id).is_some_and(|known| known.guarded);
+        // What is meant to fill at once, or should have: books say since when it does not.
+        let is_due = |id: InstrumentId, order: &Order| match order.order_type {
+            OrderType::Market => true,
+            OrderType::Limit => guarded(order),
+            OrderType::Stop => is_reached(order, self.state.books[id.index()].last),
+            _ => false,
+        };
         !broker.agrees
             || !broker.orphans.is_empty()
             || !broker.suspects.is_empty()
             || self.state.seats.iter().any(|seat| seat.holds)
-            || self.working_orders().any(|(id, order)| waits(order) || self.owes(id))
+            || self.working_orders().any(|(id, order)| !may_be_asked(order) || is_due(id, order) || self.owes(id))
     }
 
     /// What the wires said is folded under its own cause; what was decided on a candle keeps the candle.

@@ -75,6 +75,7 @@ fn a_triggered_stop_that_fills_nothing_is_replaced_by_an_exit() {
     let mut lasted = 0;
     while broker.positions != [0, 0] {
         session.second(&mut broker);
+        assert!(session.core.awaits_broker(), "books that say nothing new are looked at all the same");
         lasted += 1;
         assert!(lasted < 60, "it still holds {:?}", broker.positions);
     }
