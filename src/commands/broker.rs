@@ -2,6 +2,8 @@
 //!
 //! - The simulated broker of this machine is logged in to without a person; elsewhere a person opens the login page.
 //! - Credentials come from `KITE_API_KEY` and `KITE_API_SECRET`, in the environment or in `.env`; none is ever shown.
+//! - A simulated broker is asked with credentials of its own. Keys of the environment go to one only where their name says
+//!   that they are made up (`sim_…`): so that wrong ones can be tried, and real ones never go there.
 
 use crate::cli::Cli;
 use daybook_adapters::kite::http::Address;
@@ -14,6 +16,8 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How keys of simulated brokers begin.
+const SIMULATED: &str = "sim_";
 /// How long a port of this machine may take to open.
 const PORT_OPENS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -50,6 +54,7 @@ impl Broker {
     /// Connects, without logging in. A port of this machine is waited for.
     pub fn connect(&self) -> Result<BlockingKite, FetchError> {
         let credentials = match &self.credentials {
+            Some(made_up) if self.is_loopback && made_up.api_key.expose().starts_with(SIMULATED) => made_up.clone(),
             // Real credentials are not for a simulated broker, nor the other way round.
             _ if self.is_loopback => Credentials::simulated(),
             Some(credentials) => credentials.clone(),
@@ -79,12 +84,25 @@ impl Broker {
         let credentials = kite.kite().credentials();
         let file = self.token_file.as_deref().map(TokenFile::new);
         let login = if self.is_loopback {
-            kite.login_by_itself()?
+            kite.login_by_itself()
         } else {
-            kite.login(&asked_of_a_person(&kite.kite().login_url())?)?
+            kite.login(&asked_of_a_person(&kite.kite().login_url())?)
         };
+        let login = login.map_err(not_taken)?;
         file.map_or(Ok(()), |file| file.save(&self.url, credentials, &login))
     }
+}
+
+/// A login of right now that the broker refuses was made with the wrong keys, or with a token of another page.
+fn not_taken(error: KiteError) -> KiteError {
+    let said = match error {
+        KiteError::SessionOver { message, .. } => format!("the broker says '{message}'"),
+        KiteError::Refused { refused, .. } => format!("the broker says '{}'", refused.message),
+        KiteError::Login { reason } => reason,
+        other => return other,
+    };
+    let check = "check KITE_API_KEY and KITE_API_SECRET, in the environment or in .env";
+    KiteError::Login { reason: format!("{said}: {check}") }
 }
 
 /// Shows the login page and takes what it led to.

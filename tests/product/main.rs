@@ -17,6 +17,7 @@ mod fetch;
 mod gates;
 mod learner;
 mod parity;
+mod refusals;
 mod simulate;
 mod spine;
 mod winner;

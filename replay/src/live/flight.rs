@@ -103,7 +103,6 @@ struct Log {
     /// When the broker last showed its books.
     alive: Option<Nanos>,
     degraded: bool,
-    /// Entries were halted because the disk was full.
     /// True once the feed was heard of: until then nobody knows whether it is there.
     connected: bool,
     clock: Option<Nanos>,

@@ -114,7 +114,7 @@ impl Field<'_> {
             };
             let met = match self.live {
                 true => fresh("heartbeat", Command::Halt) && fresh("heartbeat", Command::Kill),
-                false => fresh("feed-lost", Command::Halt) && fresh("feed-back", Command::Resume),
+                false => fresh("feed-lost", Command::Suspend) && fresh("all-clear", Command::Restore),
             };
             if met {
                 report.outages_met += 1;
@@ -130,7 +130,8 @@ impl Field<'_> {
     /// After an outage everything is left and entries stay locked: once all is flat, a person lets them in again.
     pub fn resume_after_an_outage(&mut self, report: &mut Report) -> Result<(), Box<dyn Error>> {
         let said = checks::commands(self.stage, self.day)?;
-        let last = said.iter().rev().find(|one| one.command != Command::Arm);
+        let by_itself = [Command::Arm, Command::Suspend, Command::Restore];
+        let last = said.iter().rev().find(|one| !by_itself.contains(&one.command));
         if !last.is_some_and(|last| last.command == Command::Kill && last.source.as_str() == "heartbeat") {
             return Ok(());
         }
