@@ -7,7 +7,7 @@ use daybook_adapters::kite::pace::{Boxed, Pace};
 use daybook_adapters::kite::session::{Credentials, Login, Session, SessionEvent};
 use daybook_adapters::kite::ticks::Token;
 use daybook_adapters::kite::values::{Pricing, Product, Transaction, Validity, Variety};
-use daybook_adapters::kite::{Kite, KiteError, Secret};
+use daybook_adapters::kite::{Change, Kite, KiteError, Secret};
 use daybook_journal::{Draft, Durable, Options, Writer};
 use daybook_vocabulary::time::{HOUR, SECOND};
 use daybook_vocabulary::{Interval, Nanos, Price, Quantity};
@@ -242,6 +242,7 @@ fn durable(is_exit: bool) -> Durable<NewOrder> {
         pricing: Pricing::Limit,
         product: Product::Mis,
         validity: Validity::Day,
+        minutes: None,
         quantity: Quantity::from_units(10),
         price: Some(Price::from_units(1300)),
         trigger: None,
@@ -249,11 +250,16 @@ fn durable(is_exit: bool) -> Durable<NewOrder> {
         tag: tag_of([1; 16], 9),
         is_exit,
     };
+    in_journal(order)
+}
+
+/// Anything, written and synced.
+fn in_journal<T>(item: T) -> Durable<T> {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { segment_bytes: 64 * 1024, sync_segments: false, ..Options::default() };
     let mut writer = Writer::create(&dir.path().join("journal"), options).unwrap();
     writer.append(Draft { time: 1, kind: 33, ..Draft::default() }, b"an intent").unwrap();
-    writer.commit_durable(vec![order]).unwrap().remove(0)
+    writer.commit_durable(vec![item]).unwrap().remove(0)
 }
 
 /// RL-28: placed once or of unknown fate, never sent twice.
@@ -294,29 +300,32 @@ async fn too_many_requests_is_tried_again() {
     assert!(form.contains("tradingsymbol=RELIANCE") && form.contains(&format!("tag={}", tag_of([1; 16], 9))), "{form}");
 }
 
-fn row(tag: &str) -> String {
-    format!(
-        r#"{{"order_id":"77","status":"OPEN","exchange":"NSE","tradingsymbol":"RELIANCE","transaction_type":"BUY",
-        "order_type":"LIMIT","product":"MIS","quantity":10,"filled_quantity":0,"tag":"{tag}"}}"#
-    )
-}
-
-/// RL-28: the order of unknown fate is found by its tag; absent for ten polls over thirty seconds it does not exist.
+/// A stop that becomes a market order says how far it may fill, as a new one does: without that the broker refuses it.
 #[tokio::test]
-async fn an_unknown_order_is_looked_up_by_its_tag() {
-    let tag = tag_of([1; 16], 9);
-    let late = World::new(vec![data("[]"), data("[]"), data(&format!("[{}]", row(&tag)))]);
-    assert_eq!(late.kite.find_by_tag(&tag).await.unwrap().unwrap().order_id, "77");
-    assert_eq!(late.slept(), [3 * SECOND, 3 * SECOND]);
-
-    let never = World::new((0..20).map(|_| data(&format!("[{}]", row("OTHER")))).collect());
-    assert_eq!(never.kite.find_by_tag(&tag).await.unwrap(), None);
-    assert!(never.slept().iter().sum::<i64>() >= 30 * SECOND && never.asked() >= 10);
-
-    // A book with a row that cannot be read may hold it there: that is no absence.
-    let torn: Vec<Answer> =
-        (0..15).map(|_| data("[{\"order_id\":7}]")).chain([data(&format!("[{}]", row(&tag)))]).collect();
-    assert!(World::new(torn).kite.find_by_tag(&tag).await.unwrap().is_some());
+async fn a_changed_market_order_is_protected() {
+    let change = |pricing, protection| Change {
+        order_id: "77".to_owned(),
+        variety: Variety::Regular,
+        pricing,
+        quantity: Some(Quantity::from_units(5)),
+        price: None,
+        trigger: None,
+        protection,
+        is_exit: true,
+    };
+    for (pricing, protection, expected) in [
+        (Pricing::Market, None, Some("market_protection=-1")),
+        (Pricing::StopMarket, Some(250), Some("market_protection=2.5")),
+        (Pricing::Limit, Some(250), None),
+    ] {
+        let world = World::new(vec![data(r#"{"order_id":"77"}"#)]);
+        let outcome = world.kite.modify(in_journal(change(pricing.clone(), protection))).await;
+        assert_eq!(outcome, Outcome::Registered("77".to_owned()));
+        let asked = world.script.asked.lock().unwrap();
+        let form = asked[0].form.as_ref().unwrap().expose();
+        assert_eq!(form.contains("market_protection"), expected.is_some(), "{form}");
+        assert!(form.contains(expected.unwrap_or("order_type=LIMIT")) && form.contains("quantity=5"), "{form}");
+    }
 }
 
 /// BT-37: whatever is asked however fast, no second of the broker's clock holds more pages than it allows.

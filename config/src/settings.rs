@@ -28,6 +28,9 @@ use daybook_vocabulary::{BasisPoints, Date, Hash, Interval, Money, Quantity, Rat
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// More than any account has; with it and the largest positions there are, every sum fits the tables' 38 digits.
+const MOST_CASH: i128 = 1_000_000_000_000_000_000 * SCALE as i128;
+
 /// Whether a key can change a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -102,7 +105,7 @@ macro_rules! settings {
 settings! {
     "cash" cash: Money = "1000000", Results,
         "Money in the account when a session begins.",
-        expects "an amount above 0 such as 1000000" if |cash| *cash > Money::ZERO;
+        expects "an amount above 0 and at most 1e18, such as 1000000" if |cash| *cash > Money::ZERO && cash.0 <= MOST_CASH;
     "costs" costs: ScheduleName = "none", Results,
         "Fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, units:N@0:N:N, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery.",
         expects "a fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, units:N@0:N:N, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery";

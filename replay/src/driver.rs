@@ -29,11 +29,6 @@ pub trait Source {
 
     /// Where it stands, between two inputs.
     fn position(&self) -> Position;
-
-    /// Whether it can be taken up where it stands.
-    fn can_be_taken_up(&self) -> bool {
-        true
-    }
 }
 
 /// Hears inputs, one at a time.

@@ -449,6 +449,7 @@ impl Inputs<'_> {
             Event::OrderModified(modified) => (modified.cause, None),
             Event::StopTightened(tightened) => (tightened.cause, None),
             Event::RequestRefused(refused) => (refused.cause, None),
+            Event::RiskVerdict(verdict) => (verdict.cause, None),
             _ => unreachable!("a story keeps what happens to its order"),
         };
         let (candle, cause) = self.cause(seq, cause)?;
@@ -633,13 +634,14 @@ impl Story {
 
     /// Takes a frame of the order's instrument that came after the intent.
     fn take(&mut self, path: &Path, frame: &Frame<'_>) -> Result<(), ReplayError> {
-        const KINDS: [u16; 6] = [
+        const KINDS: [u16; 7] = [
             Kind::OrderUpdate.number(),
             Kind::Fill.number(),
             Kind::TradeClosed.number(),
             Kind::OrderModified.number(),
             Kind::StopTightened.number(),
             Kind::RequestRefused.number(),
+            Kind::RiskVerdict.number(),
         ];
         if !KINDS.contains(&frame.kind) {
             return Ok(());
@@ -665,6 +667,10 @@ impl Story {
                 self.happened.push((frame.seq, Nanos(frame.time), event));
             }
             Event::RequestRefused(refused) if refused.order == self.order => {
+                self.happened.push((frame.seq, Nanos(frame.time), event));
+            }
+            // What a limit says when the order fills; what it says to the intent is told there.
+            Event::RiskVerdict(verdict) if verdict.order == self.order && self.state != OrderState::Refused => {
                 self.happened.push((frame.seq, Nanos(frame.time), event));
             }
             Event::TradeClosed(trade) if self.awaits_trade => self.closed(frame.seq, trade),

@@ -10,7 +10,7 @@
 use crate::catalog::{History, Selection};
 use crate::driver::{Ear, Pulled, Source};
 use crate::error::ReplayError;
-use crate::ticks::{self, Ticks};
+use crate::ticks::{self, Ticks, TicksPlace};
 use daybook_config::Calendar;
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::{Cursor, Frame};
@@ -318,6 +318,8 @@ pub struct Position {
     /// There may be candles that were not read.
     unread: bool,
     place: Place,
+    /// Where ticks stand, where those are played.
+    ticks: Option<TicksPlace>,
 }
 
 /// What a source carries from one input to the next.
@@ -418,6 +420,8 @@ impl HistorySource {
     ) -> Result<Self, ReplayError> {
         let filter = Filter::new(selection.interval, Range { from: position.warm_from, until: range.until });
         let candles = Merged::new(histories, selection, filter, Some(&position.streams))?;
+        let ticks = position.ticks.map(|place| Ticks::resume(histories, selection, calendar.clone(), range, place));
+        let ticks = ticks.transpose()?.map(Box::new);
         Ok(Self {
             candles,
             calendar,
@@ -430,8 +434,8 @@ impl HistorySource {
                 None if position.unread => Ahead::Delivered,
                 None => Ahead::End,
             },
-            lent: Lent::SessionClosed,
-            ticks: None,
+            lent: if ticks.is_some() { Lent::Tick } else { Lent::SessionClosed },
+            ticks,
         })
     }
 
@@ -614,10 +618,6 @@ impl Source for HistorySource {
         }
     }
 
-    fn can_be_taken_up(&self) -> bool {
-        self.ticks.is_none()
-    }
-
     fn position(&self) -> crate::driver::Position {
         crate::driver::Position::History(Box::new(Position {
             streams: self.candles.starts(),
@@ -625,6 +625,7 @@ impl Source for HistorySource {
             next: self.head().copied(),
             unread: self.ahead == Ahead::Delivered,
             place: self.place.clone(),
+            ticks: self.ticks.as_ref().map(|ticks| ticks.place()),
         }))
     }
 }

@@ -149,7 +149,7 @@ impl Sink for SessionSink<'_> {
     fn checkpoint(&mut self, core: &Core, source: &dyn Source) -> Result<(), ReplayError> {
         let inputs = core.counts().inputs;
         (self.progress)(inputs);
-        if inputs < self.next_snapshot || !source.can_be_taken_up() {
+        if inputs < self.next_snapshot {
             return Ok(());
         }
         self.next_snapshot = self.next_snapshot.saturating_add(self.snapshots.every);

@@ -11,6 +11,7 @@ use crate::catalog::decode;
 use crate::driver::Source;
 use crate::error::ReplayError;
 use crate::recorded::Recorded;
+use daybook_core::risk::Standing;
 use daybook_core::{Body, Book, Core, Order, Outbox};
 use daybook_vocabulary::{
     BookDifference, Command, Date, Event, FeedChange, Hash, InstrumentId, Interval, Kind, LimitKind, Measure, Money,
@@ -189,6 +190,8 @@ pub struct RiskNow {
     pub leaving: Option<LimitKind>,
     /// Positions that no stop protects whole.
     pub unprotected: Vec<String>,
+    /// Where the positions stand beside the limits on the portfolio as a whole; empty where none is set.
+    pub portfolio: Vec<Standing>,
 }
 
 /// What is known of a broker that orders go to.
@@ -501,6 +504,7 @@ fn risk(core: &Core, positions: &[PositionNow]) -> RiskNow {
         peak: state.peak,
         leaving: state.flattening,
         unprotected: bare.map(|held| held.symbol.clone()).collect(),
+        portfolio: core.standings(),
     }
 }
 
@@ -508,7 +512,8 @@ fn position(symbol: String, book: &Book) -> PositionNow {
     let quantity = book.position.quantity;
     let long = quantity.0 > 0;
     let against = if long { Side::Sell } else { Side::Buy };
-    let stops = || book.working.iter().filter(|order| order.is_working() && order.side == against && is_stop(order));
+    // What was only sent protects nothing yet.
+    let stops = || book.working.iter().filter(|order| stands(order) && order.side == against && is_stop(order));
     let triggers = stops().filter_map(|order| order.stop);
     PositionNow {
         symbol,
@@ -520,6 +525,11 @@ fn position(symbol: String, book: &Book) -> PositionNow {
         protected: stops().fold(Quantity::ZERO, |sum, order| sum + order.remaining()).min(quantity.abs()),
         since: book.trade.as_ref().map(|trade| trade.entry_time),
     }
+}
+
+/// The venue has said that it works.
+fn stands(order: &Order) -> bool {
+    matches!(order.state, OrderState::Open | OrderState::PartiallyFilled | OrderState::PendingModify)
 }
 
 fn is_stop(order: &Order) -> bool {

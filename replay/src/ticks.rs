@@ -1,17 +1,23 @@
 //! Quotes, books and trades of a journal as inputs: what fills orders tick by tick, and what bars are built from.
 //!
-//! - They come in the order of (time, symbol, journal, seq). A session opens before its first tick; strategies decide
-//!   where an interval of the session has ended and something was heard in it.
-//! - It is told whole: a session on ticks keeps no snapshots and is taken up from its start.
+//! - They come in the order of time. Within one instant the order is: the slice of an interval that ends there, which
+//!   decides by what was known before; then symbol by symbol its trades, its quotes, its books, each in the order of
+//!   (journal, seq). A trade of an instant was made in the market that stood before it, a book stands from it on; so
+//!   neither the order of ingestion nor the number of journals changes a result.
+//! - A session opens before its first tick; strategies decide where an interval of the session has ended and something
+//!   was heard in it.
+//! - It is taken up in the middle of an instant too: [`TicksPlace`] says where the instant began in every run, and how
+//!   many of its ticks were told.
 //! - Where a journal has candles of the interval that was asked for, those are replayed and ticks are not.
 
 use crate::catalog::{History, Selection};
 use crate::error::ReplayError;
-use crate::history::Range;
+use crate::history::{Range, StreamStart};
 use daybook_config::Calendar;
 use daybook_core::{Body, Input, SessionHours, Slice};
 use daybook_journal::Cursor;
 use daybook_vocabulary::{Cause, DecodeError, Depth, InstrumentId, Interval, Kind, Nanos, Payload, Quote, TradePrint};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -30,12 +36,41 @@ struct Tick {
     said: Said,
 }
 
+impl Tick {
+    /// Its place among the ticks of an instant.
+    fn place(&self) -> (InstrumentId, u8, Cause) {
+        let kind = match self.said {
+            Said::Print(_) => 0,
+            Said::Quote(_) => 1,
+            Said::Depth(_) => 2,
+        };
+        (self.id, kind, self.cause)
+    }
+}
+
+/// One run of one journal.
 struct Stream {
     cursor: Cursor,
     journal: std::path::PathBuf,
     rank: u32,
     ids: Vec<Option<u32>>,
+    /// The first tick of a later instant than the one that is being told.
     next: Option<Tick>,
+    /// Where its part of the instant that is being told begins; nothing where it had ended before.
+    began: Option<u64>,
+}
+
+/// Where ticks stand between two of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TicksPlace {
+    /// Where the instant that is being told begins in each run that had not ended.
+    streams: Vec<StreamStart>,
+    /// Ticks of that instant that were told.
+    told: u64,
+    session: Option<(SessionHours, Nanos)>,
+    due: Option<Nanos>,
+    last: Cause,
+    unknown_dates: bool,
 }
 
 /// What is lent out.
@@ -50,7 +85,11 @@ enum Lent {
 /// Ticks of several runs and journals, with their sessions and slices.
 pub(crate) struct Ticks {
     streams: Vec<Stream>,
-    queue: BinaryHeap<Reverse<(Nanos, InstrumentId, Cause, usize)>>,
+    /// When the next tick of each stream comes.
+    queue: BinaryHeap<Reverse<(Nanos, usize)>>,
+    /// What is left of the instant that is being told, the next tick last.
+    instant: Vec<Tick>,
+    told: u64,
     calendar: Calendar,
     interval: Interval,
     range: Range,
@@ -82,30 +121,58 @@ impl Ticks {
         calendar: Calendar,
         range: Range,
     ) -> Result<Self, ReplayError> {
+        Self::begin(histories, selection, calendar, range, None)
+    }
+
+    /// The same, taken up where [`Ticks::place`] said it stood.
+    pub fn resume(
+        histories: &[History],
+        selection: &Selection,
+        calendar: Calendar,
+        range: Range,
+        place: TicksPlace,
+    ) -> Result<Self, ReplayError> {
+        let mut ticks = Self::begin(histories, selection, calendar, range, Some(&place.streams))?;
+        // The instant is told in the order in which it was: what was told of it is passed over.
+        for _ in 0..place.told {
+            ticks.gather()?;
+            ticks.instant.pop();
+        }
+        let TicksPlace { told, session, due, last, unknown_dates, .. } = place;
+        Ok(Self { told, session, due, last, unknown_dates, ..ticks })
+    }
+
+    fn begin(
+        histories: &[History],
+        selection: &Selection,
+        calendar: Calendar,
+        range: Range,
+        starts: Option<&[StreamStart]>,
+    ) -> Result<Self, ReplayError> {
         let mut streams = Vec::new();
         for (index, history) in histories.iter().enumerate() {
-            let place = |series: &daybook_vocabulary::header::Series| {
-                let key = (&series.definition.market, &series.definition.symbol);
-                selection.instruments.iter().position(|known| (&known.market, &known.symbol) == key)
-            };
-            let last = history.series.iter().map(|series| series.instrument.index() + 1).max().unwrap_or(0);
-            let mut ids = vec![None; last];
-            for series in &history.series {
-                ids[series.instrument.index()] = place(series).map(|place| place as u32);
-            }
+            let rank = index as u32 + 1;
+            let ids = ids_of(history, selection);
             for (number, run) in history.runs()?.iter().enumerate() {
-                let begins = match range.from {
-                    Nanos::MIN => run.first_seq,
-                    from => history.journal.seek_time(number, from.0)?,
+                let begins = match starts {
+                    None if range.from > Nanos::MIN => Some(history.journal.seek_time(number, range.from.0)?),
+                    None => Some(run.first_seq),
+                    Some(starts) => starts
+                        .iter()
+                        .find(|start| start.rank == rank && (run.first_seq..run.end()).contains(&start.seq))
+                        .map(|start| start.seq),
                 };
-                let (journal, rank) = (history.path.clone(), index as u32 + 1);
+                let Some(begins) = begins else { continue };
+                let journal = history.path.clone();
                 let cursor = history.journal.cursor(begins).until(run.end());
-                streams.push(Stream { cursor, journal, rank, ids: ids.clone(), next: None });
+                streams.push(Stream { cursor, journal, rank, ids: ids.clone(), next: None, began: None });
             }
         }
         let mut ticks = Self {
+            queue: BinaryHeap::with_capacity(streams.len()),
             streams,
-            queue: BinaryHeap::new(),
+            instant: Vec::new(),
+            told: 0,
             calendar,
             interval: selection.interval,
             range,
@@ -121,11 +188,56 @@ impl Ticks {
         Ok(ticks)
     }
 
+    /// Where it stands between two inputs.
+    pub fn place(&self) -> TicksPlace {
+        let start = |stream: &Stream| {
+            // Where no instant is being told, the next one has not begun.
+            let next = stream.next.as_ref().map(|tick| tick.cause.seq);
+            let seq = if self.instant.is_empty() { next } else { stream.began.or(next) };
+            seq.map(|seq| StreamStart { rank: stream.rank, seq })
+        };
+        TicksPlace {
+            streams: self.streams.iter().filter_map(start).collect(),
+            told: if self.instant.is_empty() { 0 } else { self.told },
+            session: self.session,
+            due: self.due,
+            last: self.last,
+            unknown_dates: self.unknown_dates,
+        }
+    }
+
+    /// When the next tick comes.
+    fn next_time(&self) -> Option<Nanos> {
+        let waiting = self.queue.peek().map(|Reverse((time, _))| *time);
+        self.instant.last().map(|tick| tick.time).or(waiting)
+    }
+
+    /// Puts all ticks of the next instant in order, where none is being told.
+    fn gather(&mut self) -> Result<(), ReplayError> {
+        if !self.instant.is_empty() {
+            return Ok(());
+        }
+        self.told = 0;
+        self.streams.iter_mut().for_each(|stream| stream.began = None);
+        let Some(&Reverse((now, _))) = self.queue.peek() else { return Ok(()) };
+        while let Some(&Reverse((time, index))) = self.queue.peek()
+            && time == now
+        {
+            self.queue.pop();
+            let Some(tick) = self.streams[index].next.take() else { continue };
+            self.streams[index].began.get_or_insert(tick.cause.seq);
+            self.instant.push(tick);
+            self.load(index)?;
+        }
+        self.instant.sort_unstable_by_key(|tick| Reverse(tick.place()));
+        Ok(())
+    }
+
     /// When the first input comes; nothing when there is none.
     pub fn begins(&self) -> Option<Nanos> {
-        let Reverse((time, ..)) = self.queue.peek()?;
-        let open = self.calendar.session_for_data(self.calendar.date_of(*time)).map(|session| session.open());
-        Some(open.map_or(*time, |open| open.min(*time)))
+        let time = self.next_time()?;
+        let open = self.calendar.session_for_data(self.calendar.date_of(time)).map(|session| session.open());
+        Some(open.map_or(time, |open| open.min(time)))
     }
 
     pub const fn met_unknown_dates(&self) -> bool {
@@ -134,7 +246,7 @@ impl Ticks {
 
     /// Moves to the next input; false at the end.
     pub fn advance(&mut self) -> Result<bool, ReplayError> {
-        let next = self.queue.peek().map(|Reverse((time, ..))| *time);
+        let next = self.next_time();
         match (self.session, self.due) {
             (Some(_), Some(due)) if next.is_none_or(|next| next >= due) => {
                 self.due = None;
@@ -153,9 +265,9 @@ impl Ticks {
             }
             _ => {}
         }
-        let Some(Reverse((.., index))) = self.queue.pop() else { return Ok(false) };
-        let Some(tick) = self.streams[index].next.take() else { return Ok(false) };
-        self.load(index)?;
+        self.gather()?;
+        let Some(tick) = self.instant.pop() else { return Ok(false) };
+        self.told += 1;
         if let Some((hours, _)) = self.session {
             let step = self.interval.nanos().max(1);
             let into = (tick.time - hours.open).max(0);
@@ -196,7 +308,7 @@ impl Ticks {
         self.lent = Lent::Opened(hours);
     }
 
-    /// Puts the next tick of a stream in the queue.
+    /// Reads the next tick of a stream.
     fn load(&mut self, index: usize) -> Result<(), ReplayError> {
         let (range, stream) = (self.range, &mut self.streams[index]);
         while stream.cursor.advance()? {
@@ -221,9 +333,21 @@ impl Ticks {
             };
             let (id, cause) = (InstrumentId(id), Cause { rank: stream.rank, seq });
             stream.next = Some(Tick { time, cause, id, said: said.map_err(bad)? });
-            self.queue.push(Reverse((time, id, cause, index)));
+            self.queue.push(Reverse((time, index)));
             return Ok(());
         }
         Ok(())
     }
+}
+
+/// Ids in a journal → ids in the core.
+fn ids_of(history: &History, selection: &Selection) -> Vec<Option<u32>> {
+    let last = history.series.iter().map(|series| series.instrument.index() + 1).max().unwrap_or(0);
+    let mut ids = vec![None; last];
+    for series in &history.series {
+        let key = (&series.definition.market, &series.definition.symbol);
+        let place = selection.instruments.iter().position(|known| (&known.market, &known.symbol) == key);
+        ids[series.instrument.index()] = place.map(|place| place as u32);
+    }
+    ids
 }

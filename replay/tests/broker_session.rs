@@ -7,6 +7,7 @@ mod recorded;
 
 use daybook_adapters::kite::OrderCommand;
 use daybook_adapters::kite::orders::{OrderRow, Outcome, PositionRow, TradeRow};
+use daybook_adapters::kite::values::Pricing;
 use daybook_core::Core;
 use daybook_journal::{Journal, Writer};
 use daybook_replay::live::{About, Heard, Names, Recorder};
@@ -73,7 +74,10 @@ impl Desk {
             OrderCommand::Modify(change) => {
                 let row = self.row(&change.order_id);
                 row["quantity"] = json!(change.quantity.unwrap().0 / ONE);
-                row["trigger_price"] = json!(change.trigger.unwrap().to_string().parse::<f64>().unwrap());
+                row["trigger_price"] = json!(change.trigger.map_or(0.0, |it| it.to_string().parse::<f64>().unwrap()));
+                if change.pricing == Pricing::Market {
+                    (row["order_type"], row["status"]) = (json!("MARKET"), json!("OPEN"));
+                }
                 Outcome::Registered(change.order_id)
             }
             OrderCommand::Cancel { order_id, .. } => {
@@ -151,12 +155,26 @@ impl Desk {
         let positions = (0..self.instruments.len()).filter_map(|id| {
             let row: PositionRow = read(&json!({
                 "exchange": "NSE", "tradingsymbol": self.instruments[id].symbol, "product": "MIS",
-                "quantity": self.held(id), "average_price": 1,
+                "quantity": self.held(id), "average_price": self.average(id),
             }));
             self.names.position(&row)
         });
         let positions = positions.collect();
         self.words.push_back(Heard::BrokerBook(BrokerBook { asked, positions, open, funds: None }));
+    }
+
+    /// The average of all that was traded on the side that is open.
+    fn average(&self, id: usize) -> f64 {
+        let side = if self.held(id) > 0 { "BUY" } else { "SELL" };
+        let of = |row: &&Value| {
+            row["tradingsymbol"] == self.instruments[id].symbol.as_str() && row["transaction_type"] == side
+        };
+        let sum = |(value, units): (f64, f64), row: &Value| {
+            let more = row["quantity"].as_f64().unwrap();
+            (value + more * row["average_price"].as_f64().unwrap(), units + more)
+        };
+        let (value, units) = self.trades.iter().filter(of).fold((0.0, 0.0), sum);
+        (1e4 * value / units.max(1.0)).round() / 1e4
     }
 
     fn held(&self, id: usize) -> i64 {
@@ -241,6 +259,8 @@ fn a_session_with_a_broker_derives_again() {
                 entries += u32::from(*intent.reason == *"cross-up");
                 stops += u32::from(intent.order_type == OrderType::Stop);
             }
+            // Nothing ends this market's last day but its close.
+            Event::Alarm(alarm) if *alarm.code == *"left-at-close" => {}
             Event::Alarm(alarm) => panic!("{}: {}", alarm.code, alarm.text),
             Event::BookDifference(difference) => panic!("{difference:?}"),
             _ => {}

@@ -3,15 +3,16 @@
 //! - The desk refuses every entry and counts it, so that the strategy tries again and again; its books are empty and fresh.
 
 use crossbeam::channel::bounded;
-use daybook_adapters::kite::OrderCommand;
 use daybook_adapters::kite::orders::{OrderRow, Outcome, PositionRow, TradeRow};
+use daybook_adapters::kite::{KiteError, OrderCommand};
 use daybook_config::{Calendar, Settings, Sources};
 use daybook_journal::{Durable, Journal};
 use daybook_replay::live::{Flight, OrderDesk, PaperOptions, PaperSession, Rows, Wires, Word};
 use daybook_replay::{Plan, Recorded, audit};
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
-    Answered, Command, Event, Hash, Instrument, InstrumentId, Nanos, OrderState, Price, Quantity, TradePrint, Verdict,
+    Answered, Command, Event, Hash, Instrument, InstrumentId, Money, Nanos, OrderState, Price, Quantity, TradePrint,
+    Verdict,
 };
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -48,8 +49,11 @@ impl OrderDesk for Desk {
         Ok((Vec::new(), Vec::new()))
     }
     fn positions(&self) -> Rows<PositionRow> {
-        self.asked.store(self.now.load(Ordering::SeqCst), Ordering::SeqCst);
         Ok((Vec::new(), Vec::new()))
+    }
+    fn funds(&self) -> Result<Money, KiteError> {
+        self.asked.store(self.now.load(Ordering::SeqCst), Ordering::SeqCst);
+        Ok(Money::from_units(1_000_000))
     }
     fn now(&self) -> Nanos {
         Nanos(self.now.load(Ordering::SeqCst))
@@ -140,6 +144,7 @@ fn fly(run: &Path) -> Arc<Desk> {
         dropped: &dropped,
         now: &second,
         wait: &|_| Duration::from_micros(100),
+        outside: &|nanos| Duration::from_nanos(nanos.unsigned_abs() / 10),
         kill_switch: &|| false,
         said: &said,
         wires: Some(&wires),
@@ -177,7 +182,7 @@ fn on_a_full_disk_no_new_risk_is_sent() {
     });
     assert_eq!(said.next(), Some((Command::Arm, "test".to_owned())));
     assert_eq!(said.next(), Some((Command::Suspend, "disk-full".to_owned())));
-    assert_eq!(said.last(), Some((Command::Kill, "operator".to_owned())));
+    assert_eq!(said.next_back(), Some((Command::Kill, "operator".to_owned())));
     let report = audit(&Recorded::open(&run.join("journal")).unwrap(), &[], BINARY, None, None, &mut |_| ()).unwrap();
     assert_eq!((report.verdict, report.first_difference), ("equal", None));
 }

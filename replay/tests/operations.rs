@@ -4,7 +4,7 @@ mod recorded;
 
 use daybook_journal::{Journal, Snapshots, Writer};
 use daybook_replay::live::{Heard, PaperOptions, PaperSession, Recorder, Saver, Stage, WarmUp};
-use daybook_replay::status::{DayStage, status};
+use daybook_replay::status::{DayStage, PositionNow, status};
 use daybook_replay::winner::Trust;
 use daybook_replay::{
     BacktestOptions, ForkOptions, Prepared, Recorded, ReplayError, Saved, Snapshotting, audit, backtest, compare,
@@ -14,6 +14,32 @@ use daybook_vocabulary::{Date, Event, Kind, Nanos, OrderId};
 use recorded::{BINARY, core, crossover, cut, events, feed, header, market, naive_books, options, record, small};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// BT-25: where the positions stand beside limits on the portfolio as a whole.
+#[test]
+fn status_says_how_near_the_limits_on_the_portfolio_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = market(dir.path());
+    let given = [("fast", "2"), ("slow", "5"), ("quantity", "3")];
+    let settings = [("risk.max_factor", "value:-0.5..0.5"), ("risk.factors", "A:value=1,B:value=-1")];
+    let options = options(&journal, "sma-cross", &given, &settings);
+    let prepared = Prepared::open(&options).unwrap();
+    let whole = dir.path().join("whole");
+    record(&whole, &options, &prepared, &feed(&options, &prepared));
+    let found = status(&Recorded::open(&whole).unwrap(), None, false).unwrap();
+    let said: Vec<_> = found.risk.portfolio.iter().map(|one| (one.limit.word(), one.of.as_str(), one.now)).collect();
+    assert_eq!(said, [("factor-exposure", "value", Some(daybook_vocabulary::Measure(0)))], "the day ends flat");
+    let cut_at = Recorded::open(&whole).unwrap().journal.head().frames / 2;
+    let path = dir.path().join("cut");
+    cut(&whole, &path, cut_at);
+    let found = status(&Recorded::open(&path).unwrap(), None, false).unwrap();
+    let worth = |one: &PositionNow| {
+        let value = i128::from(one.last.0) * i128::from(one.quantity.0) / 100_000_000;
+        if one.symbol == "A" { value } else { -value }
+    };
+    let exposure: i128 = found.positions.iter().map(worth).sum();
+    assert_eq!(found.risk.portfolio[0].now.unwrap().0, exposure * 100_000_000 / found.account.equity.0);
+}
 
 /// RL-43: cut off anywhere, a session says what is held and what works: what its frames say one by one.
 #[test]

@@ -135,6 +135,13 @@ fn step(step: &Step) {
             let (request, verdict) = (refused.request, refused.verdict);
             line(format_args!("  {}  seq {}  {request} refused: {verdict}", step.time, step.seq));
         }
+        Event::RiskVerdict(said) => {
+            let (verdict, limit, observed) = (said.verdict, said.limit, said.observed);
+            line(format_args!(
+                "  {}  seq {}  may not open more: {verdict}, allowed {limit}, met {observed}",
+                step.time, step.seq
+            ));
+        }
         _ => {}
     }
     if let Some(seen) = &step.candle {

@@ -6,7 +6,7 @@ use crate::output::{self, Align, line, table};
 use daybook_config::Calendar;
 use daybook_replay::Recorded;
 use daybook_replay::status::{DayStage, DifferenceNow, OrderNow, PositionNow, Status, status};
-use daybook_vocabulary::Nanos;
+use daybook_vocabulary::{Measure, Nanos};
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
@@ -90,6 +90,16 @@ fn risk(found: &Status) {
         let until =
             lock.session.map_or_else(|| "until resumed".to_owned(), |date| format!("for the session of {date}"));
         line(format_args!("lock      {} {until}: allowed {}, met {}", lock.limit, lock.allowed, lock.observed));
+    }
+    for standing in &risk.portfolio {
+        let name = if standing.of.is_empty() { String::new() } else { format!(" {}", standing.of) };
+        let bound = |bound: Option<Measure>| bound.map_or_else(|| "-".to_owned(), |bound| bound.to_string());
+        let now = standing.now.map_or_else(|| "not known".to_owned(), |now| now.to_string());
+        let allowed = match (standing.least, standing.most) {
+            (None, most) => format!("at most {}", bound(most)),
+            (least, most) => format!("{} to {}", bound(least), bound(most)),
+        };
+        line(format_args!("limit     {}{name}: {now}, allowed {allowed}", standing.limit));
     }
     if let Some(limit) = risk.leaving {
         line(format_args!("leaving   every position is being left: {limit}"));

@@ -95,17 +95,44 @@ fn orders_walk_the_levels_of_an_ingested_book() {
             ["BUY", "40", "100.3", "100.2", "depth"],
             ["BUY", "40", "100.4", "100.2", "depth"],
             ["BUY", "20", "100.5", "100.2", "depth"],
-            // Five minutes: a tenth of the 50 that were traded beyond the limit, then the bids from 100.4 down to 100.2, 100.5
+            // Five minutes: what was traded at that instant was traded before; then the bids from 100.4 down to 100.2, 100.5
             // in the middle, and no further.
-            ["SELL", "5", "100.2", "100.2", "print"],
             ["SELL", "40", "100.4", "100.5", "depth"],
             ["SELL", "40", "100.3", "100.5", "depth"],
-            ["SELL", "15", "100.2", "100.5", "depth"],
+            ["SELL", "20", "100.2", "100.5", "depth"],
         ]
     );
     assert!(desk.works(&["audit", "r", "--format", "json"]).contains("\"verdict\":\"equal\""));
     let why = desk.works(&["explain", "r", "1", "--format", "json"]);
     assert!(why.contains("\"depth\""), "an order on books is explained by the book: {why}");
+}
+
+/// A session on ticks is taken up from a state on the way, in the middle of an instant too: every second has a trade and a
+/// book, in two journals as in one.
+#[test]
+fn a_session_on_ticks_is_audited_from_every_snapshot() {
+    let desk = Desk::new();
+    write_books(&desk.path("X_books.parquet"), &morning(), false);
+    desk.works(&["ingest", "X_books.parquet", "--journal", "j", "--market", "nse"]);
+    let mut list = "time,symbol,side,quantity,type,limit\n".to_owned();
+    for minute in 16..25 {
+        let (side, limit) = if minute % 2 == 0 { ("BUY", "100.2") } else { ("SELL", "100.3") };
+        list.push_str(&format!("2025-06-02T09:{minute}:00+05:30,X,{side},{minute},limit,{limit}\n"));
+    }
+    desk.write("list.csv", list);
+    let run = ["backtest", "--journal", "j", "--strategy", "orders", "--set", "file=list.csv", "--interval", "1m"];
+    for (every, out) in [("1", "one"), ("7", "seven"), ("0", "none")] {
+        let every = format!("snapshot.every={every}");
+        desk.works(&[&run[..], &["--set", &every, "--set", "snapshot.keep=500", "--out", out]].concat());
+    }
+    let audited = |run| desk.json(&["audit", run, "--snapshots"]);
+    let (one, seven, none) = (audited("one"), audited("seven"), audited("none"));
+    for report in [&one, &seven, &none] {
+        assert_eq!((&report["verdict"], &report["compared"]), (&"equal".into(), &one["compared"]));
+    }
+    // A snapshot is named by the frames before it, so of inputs that led to nothing the last one counts.
+    assert_eq!((&none["snapshots"], one["snapshots"].as_u64() > Some(15)), (&0.into(), true), "{one}");
+    assert!(seven["snapshots"].as_u64() > Some(4), "{seven}");
 }
 
 #[test]

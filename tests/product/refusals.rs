@@ -83,24 +83,32 @@ fn settings_and_modes_that_make_no_sense_reach_no_broker() {
 /// Credentials that are wrong are refused by the broker at the login, in one line; nothing else is asked, and no order is.
 #[test]
 fn wrong_credentials_end_at_the_login() {
-    let trader = Trader::new();
+    let world = World::new(&["2025-06-09", "2025-06-10"]);
+    let own = [("KITE_API_KEY", "mykey1234"), ("KITE_API_SECRET", "mysecret5678")];
+    let simulate = ["simulate", "--journal", "market", "--port", "0", "--fresh", "--date", "2025-06-10"];
+    let more = ["--start", "09:20", "--own-application"];
+    let mut command = world.command(&[&simulate[..], &more].concat());
+    command.envs(own);
+    let trader = Trader { broker: Broker::begin(command), world };
     for (name, keys) in [
-        ("the secret", [("KITE_API_KEY", "sim_api_key"), ("KITE_API_SECRET", "sim_other_secret")]),
-        ("the key", [("KITE_API_KEY", "sim_other_key"), ("KITE_API_SECRET", "sim_api_secret")]),
+        ("the secret", [("KITE_API_KEY", "mykey1234"), ("KITE_API_SECRET", "otherother")]),
+        ("the key", [("KITE_API_KEY", "otherother"), ("KITE_API_SECRET", "mysecret5678")]),
     ] {
         let environment = [&keys[..], &[LIVE]].concat();
-        let asked = trader.refused(&["--arm"], &environment, &["KITE_API_KEY", "KITE_API_SECRET"]);
+        let asked = trader.refused(&["--arm"], &environment, &["refused the login"]);
         assert!(asked > 0, "{name}: only the broker knows");
         assert_eq!((trader.asked("changes"), trader.asked("reads"), trader.asked("sockets")), (0, 0, 0), "{name}");
         assert!(!trader.world.path("today").exists(), "{name}: nothing was begun");
     }
-    // The same from a `.env` file; real keys never go to a broker that is not the real one.
-    trader.world.write(".env", "KITE_API_KEY=sim_api_key\nKITE_API_SECRET=sim_other_secret\n");
-    assert!(trader.refused(&["--paper"], &[], &["KITE_API_SECRET"]) > 0);
-    trader.world.write(".env", "KITE_API_KEY=real\nKITE_API_SECRET=real\n");
+    let before = trader.asked("all");
+    trader.refused(&["--paper"], &[], &["set KITE_API_KEY and KITE_API_SECRET"]);
+    assert_eq!(trader.asked("all"), before, "without any nobody is asked");
+    // The same from a `.env` file; with the right ones every gate opens.
+    trader.world.write(".env", "KITE_API_KEY=mykey1234\nKITE_API_SECRET=otherother\n");
+    assert!(trader.refused(&["--paper"], &[], &["refused the login"]) > 0);
+    trader.world.write(".env", "KITE_API_KEY=mykey1234\nKITE_API_SECRET=mysecret5678\n");
     let printed = trader.world.json(&trader.arguments(&["--paper", "--dry-run"]));
-    assert_eq!(printed["passes"], true, "{printed}");
-    assert_eq!(trader.asked("changes"), 0);
+    assert_eq!((&printed["passes"], trader.asked("changes")), (&true.into(), 0), "{printed}");
 }
 
 /// A year that the calendar does not hold: nobody knows when anything opens (RL-12), and nobody is asked.

@@ -9,8 +9,7 @@ use super::error::Refused;
 use super::http::TransportError;
 use super::ticks::Token;
 use super::values::{Pricing, Product, Stamp, Status, Transaction, Units, Validity, Variety};
-use daybook_vocabulary::time::SECOND;
-use daybook_vocabulary::{Nanos, Price, Quantity};
+use daybook_vocabulary::{Price, Quantity};
 use serde::Deserialize;
 
 /// Letters and digits of a tag.
@@ -218,6 +217,8 @@ pub struct NewOrder {
     pub product: Product,
     /// How long it works.
     pub validity: Validity,
+    /// For how many minutes, where that is what it says.
+    pub minutes: Option<u32>,
     /// How much, whole pieces.
     pub quantity: Quantity,
     /// Limit price.
@@ -279,13 +280,21 @@ impl NewOrder {
             let trigger = above_zero(self.trigger).ok_or("a stop order needs a trigger above 0")?;
             fields.push(("trigger_price", Units(trigger.0).text()));
         }
-        if matches!(self.pricing, Pricing::Market | Pricing::StopMarket) {
-            // Refused without since April 2026; -1 is the broker's own choice.
-            let protection = self.protection.map_or("-1".to_owned(), |bps| Units(i64::from(bps) * 1_000_000).text());
-            fields.push(("market_protection", protection));
+        if self.validity == Validity::Ttl {
+            let minutes =
+                self.minutes.filter(|minutes| *minutes > 0).ok_or("an order for some minutes says how many")?;
+            fields.push(("validity_ttl", minutes.to_string()));
         }
+        fields.extend(protection_of(&self.pricing, self.protection));
         Ok(fields)
     }
+}
+
+/// The field that says how far a market order, or a stop that becomes one, may fill from the market: refused without it
+/// since April 2026; -1 is the broker's own choice.
+pub(super) fn protection_of(pricing: &Pricing, bps: Option<u32>) -> Option<(&'static str, String)> {
+    let protection = || bps.map_or("-1".to_owned(), |bps| Units(i64::from(bps) * 1_000_000).text());
+    matches!(pricing, Pricing::Market | Pricing::StopMarket).then(|| ("market_protection", protection()))
 }
 
 /// What became of a call that changes something, as far as the call itself can tell.
@@ -324,50 +333,6 @@ pub fn tag_of(run: [u8; 16], seq: u64) -> String {
     hash.as_bytes().iter().take(TAG_MAX).map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect()
 }
 
-/// Consecutive polls of the book that must not show a tag before it counts as absent.
-const ABSENT_POLLS: u32 = 10;
-/// And the time over which.
-const ABSENT_OVER: i64 = 30 * SECOND;
-/// Between two polls.
-const POLL_EVERY: i64 = 3 * SECOND;
-
-/// The search for an order whose fate is unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Search {
-    first_absence: Option<Nanos>,
-    absences: u32,
-}
-
-/// What a search says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// It is there.
-    Yes,
-    /// Look again after this many nanoseconds.
-    NotYet(i64),
-    /// It was not there for long enough: it does not exist. A reason for an alarm and a reconciliation.
-    No,
-}
-
-impl Search {
-    /// Takes a look at the book into account: whether it shows the tag; none where the book could not be read, which
-    /// says nothing and breaks the chain of absences.
-    pub fn look(&mut self, now: Nanos, shown: Option<bool>) -> Found {
-        match shown {
-            Some(true) => return Found::Yes,
-            None => *self = Self::default(),
-            Some(false) => {
-                self.absences += 1;
-                let since = *self.first_absence.get_or_insert(now);
-                if self.absences >= ABSENT_POLLS && now - since >= ABSENT_OVER {
-                    return Found::No;
-                }
-            }
-        }
-        Found::NotYet(POLL_EVERY)
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -382,6 +347,7 @@ pub(crate) mod tests {
             pricing: Pricing::Limit,
             product: Product::Mis,
             validity: Validity::Day,
+            minutes: None,
             quantity: Quantity::from_units(10),
             price: Some(Price::from_units(1300)),
             trigger: None,
@@ -424,37 +390,15 @@ pub(crate) mod tests {
             fields.contains(&("trigger_price", "1299.5".to_owned()))
                 && fields.contains(&("market_protection", "-1".to_owned()))
         );
+        let brief = NewOrder { validity: Validity::Ttl, minutes: Some(5), ..order.clone() };
+        assert!(brief.fields().unwrap().contains(&("validity_ttl", "5".to_owned())));
         let unfit = [
+            NewOrder { validity: Validity::Ttl, ..order.clone() },
             NewOrder { tag: "has space".to_owned(), ..order.clone() },
             NewOrder { quantity: Quantity(150_000_000), ..order.clone() },
             NewOrder { price: None, ..order.clone() },
             NewOrder { side: Transaction::Other("LEND".to_owned()), ..order },
         ];
         assert!(unfit.iter().all(|order| order.fields().is_err()));
-    }
-
-    /// RL-28: an order that was not there for ten polls over thirty seconds does not exist; a poll that failed says nothing.
-    #[test]
-    fn a_search_ends_with_a_find_or_a_long_absence() {
-        let mut search = Search::default();
-        let mut now = 0;
-        let mut polls = 0;
-        while search.look(Nanos(now), Some(false)) != Found::No {
-            now += POLL_EVERY;
-            polls += 1;
-            assert!(polls < 50, "it ends");
-        }
-        assert!(now >= ABSENT_OVER && polls >= 9, "{now} {polls}");
-        let mut interrupted = Search::default();
-        for at in 0..9 {
-            assert_eq!(interrupted.look(Nanos(at * 4 * SECOND), Some(false)), Found::NotYet(POLL_EVERY));
-        }
-        assert_eq!(interrupted.look(Nanos(36 * SECOND), None), Found::NotYet(POLL_EVERY));
-        assert_eq!(
-            interrupted.look(Nanos(40 * SECOND), Some(false)),
-            Found::NotYet(POLL_EVERY),
-            "the count begins anew"
-        );
-        assert_eq!(interrupted.look(Nanos(44 * SECOND), Some(true)), Found::Yes);
     }
 }

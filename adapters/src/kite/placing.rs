@@ -12,7 +12,7 @@ use super::buckets::{Class, Urgency};
 use super::client::{BACKOFF, Call, JITTER, Kite, path_part};
 use super::error::{ErrorKind, KiteError, Refused};
 use super::http::{Method, encode_form};
-use super::orders::{AsOrder, Found, NewOrder, OrderRow, Outcome, Search};
+use super::orders::{AsOrder, NewOrder, Outcome, protection_of};
 use super::secret::Secret;
 use super::session::SessionEvent;
 use super::values::{Pricing, Units, Variety};
@@ -35,6 +35,8 @@ pub struct Change {
     pub price: Option<Price>,
     /// Its new trigger.
     pub trigger: Option<Price>,
+    /// How far a market order may slip, in hundredths of a percent; none: as the broker chooses.
+    pub protection: Option<u32>,
     /// True when it lowers risk.
     pub is_exit: bool,
 }
@@ -107,6 +109,7 @@ impl Kite {
         for (name, price) in [("price", change.price), ("trigger_price", change.trigger)] {
             fields.extend(price.map(|price| (name, Units(price.0).text())));
         }
+        fields.extend(protection_of(&change.pricing, change.protection));
         let path = format!("/orders/{}/{}", change.variety, path_part(&change.order_id));
         self.change_something(Method::Put, path, Some(form_of(&fields)), urgency(change.is_exit)).await
     }
@@ -115,27 +118,6 @@ impl Kite {
     pub async fn cancel(&self, variety: &Variety, order_id: &str) -> Outcome {
         let path = format!("/orders/{variety}/{}", path_part(order_id));
         self.change_something(Method::Delete, path, None, Urgency::Exit).await
-    }
-
-    /// Looks for an order of unknown fate until it is found, or was absent for long enough.
-    pub async fn find_by_tag(&self, tag: &str) -> Result<Option<OrderRow>, KiteError> {
-        let mut search = Search::default();
-        loop {
-            let book = match self.orders().await {
-                Ok((rows, bad)) => Some((rows, bad)),
-                Err(error @ (KiteError::SessionOver { .. } | KiteError::AwaitsHuman { .. })) => return Err(error),
-                Err(_) => None,
-            };
-            let row = book.as_ref().and_then(|(rows, _)| rows.iter().find(|row| row.has_tag(tag))).cloned();
-            // A book with rows that could not be read may hold it in one of them.
-            let shown = book.map(|(_, bad)| (row.is_some(), bad.is_empty()));
-            let shown = shown.and_then(|(found, whole)| (found || whole).then_some(found));
-            match search.look(self.now(), shown) {
-                Found::Yes => return Ok(row),
-                Found::No => return Ok(None),
-                Found::NotYet(wait) => self.pace.sleep(wait).await,
-            }
-        }
     }
 
     async fn change_something(&self, method: Method, path: String, form: Option<Secret>, urgency: Urgency) -> Outcome {

@@ -5,18 +5,23 @@
 //! - Between two inputs the books balance: every total is proved at each digest and session close, in release builds.
 //! - State is plain data: saved, hashed and restored whole. What the setup says is not state and is not saved.
 
+mod adopt;
 mod aside;
 mod auction;
 mod books;
 mod broker;
 mod changes;
 mod desk;
+mod doubts;
 mod error;
 mod exits;
 mod keeper;
 mod parity;
+mod patience;
 mod prints;
+mod purse;
 mod ticks;
+mod to_broker;
 mod trades;
 mod venue;
 mod watch;
@@ -416,7 +421,7 @@ impl Core {
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
             if squares_off {
-                self.left_over(id, out);
+                self.left_over(id, &session, out);
             }
             // At a broker the day's orders end by its word.
             if !self.state.books[index].working.is_empty() && !self.brokered {
@@ -436,6 +441,9 @@ impl Core {
             self.watch(&session, out);
         }
         self.decide(session, out)?;
+        if self.brokered {
+            self.left_at_close(out);
+        }
         self.state.session = None;
         if !warming {
             self.account(session.date, out);
@@ -674,7 +682,9 @@ impl Core {
             fresh: &self.state.fresh,
             instruments: &self.setup.instruments,
             limits: &self.limits,
-            hours: self.hours_of(&session),
+            hours: self.hours_of(&session, false),
+            auction_hours: self.auction_hours(&session),
+            auctions: &self.rules.auctions,
             targets: self.rules.targets,
             books,
             ledger: &self.state.ledger,
@@ -683,8 +693,8 @@ impl Core {
         let mut decisions = std::mem::take(&mut self.decisions);
         self.numbers.fill(0);
         self.setup.strategy.on_slice(&view, &mut decisions);
-        if let Some(symbol) = self.setup.strategy.missing() {
-            return Err(CoreError::MissingAsset { symbol, time: self.state.now });
+        if let Some(fault) = self.setup.strategy.fault() {
+            return Err(CoreError::of_strategy(fault, self.state.now));
         }
         for (id, mut decision) in decisions.drain(..) {
             self.state.counts.decisions += 1;

@@ -189,11 +189,9 @@ impl ExchangeRules {
         if has { AuctionHours::of(session) } else { None }
     }
 
-    /// The earliest instant at which the broker may leave a position of the session by itself.
-    pub fn leaves_at(&self, session: &SessionHours) -> Option<Nanos> {
-        let square_off = self.square_off.as_ref()?;
-        let in_auction = self.auctions.contains(&true) && AuctionHours::of(session).is_some();
-        Some(square_off.at(session, in_auction))
+    /// When the broker leaves positions of the session by itself, of instruments that close in an auction or of others.
+    pub fn leaves_at(&self, session: &SessionHours, closes_in_auction: bool) -> Option<Nanos> {
+        self.square_off.as_ref().map(|square_off| square_off.at(session, closes_in_auction))
     }
 
     /// There is less to trade than the candle says.

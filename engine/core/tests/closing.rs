@@ -195,3 +195,97 @@ fn guards_stand_two_minutes_before_the_broker() {
     assert_eq!(first_refused(WITH, &[end, AUCTION]), Some(at(15, 15)), "stops die there");
     assert_eq!(first_refused(WITH, &[("risk.safe_trading_end", "15:05"), intraday, AUCTION]), Some(at(15, 5)));
 }
+
+/// SQ-29, RL-36: each instrument has its own hours. X goes into its auction, so the broker leaves it at 15:12 and entries
+/// end two minutes before; Y trades on to the broker's 15:20. On a day without auctions, and on one that ends early, both
+/// have the same.
+#[test]
+fn an_instrument_that_closes_in_an_auction_ends_nothing_for_the_others() {
+    for (date, close, ends) in [
+        (WITH, at(15, 30), [at(15, 10), at(15, 18)]),
+        (WITHOUT, at(15, 30), [at(15, 18), at(15, 18)]),
+        // A half day: a quarter of an hour before its end, less two minutes.
+        (WITH, at(15, 5), [at(14, 48), at(14, 48)]),
+    ] {
+        let settings = [
+            AUCTION,
+            ("exchange.product", "intraday"),
+            ("risk.safe_trading_end", "15:29"),
+            ("risk.hard_trading_end", "15:29:30"),
+        ];
+        let (exits, refused, moved) = two_names(date, close, &settings);
+        for (index, end) in ends.into_iter().enumerate() {
+            // Sent at the last slice before which it could still fill, filled on the candle that opens there.
+            assert_eq!(exits[index], [end], "{date} {index}");
+            let first = refused[index].first().copied();
+            assert_eq!(first, Some(end), "{date} {index}: entries are refused from there on, and no sooner");
+        }
+        let account = daybook_core::NO_STREAM.0;
+        let streams = if ends[0] == ends[1] { vec![account] } else { vec![0, account] };
+        assert_eq!(moved, streams, "{date}: who ended, each once");
+    }
+}
+
+/// Minutes of exits' candles and of refusals after the end, by instrument, and the streams of limits that moved. Both are
+/// bought at once, and asked for again each minute.
+fn two_names(date: Date, close: i64, settings: &[(&str, &str)]) -> ([Vec<i64>; 2], [Vec<i64>; 2], Vec<u32>) {
+    let overrides = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let settings = Settings::resolve(Sources { overrides, ..Sources::default() }).unwrap().settings;
+    let (tick, lot) = ("0.05".parse().unwrap(), Quantity::from_units(1));
+    let name = |symbol: &str| Instrument { market: "nse".into(), symbol: symbol.into(), tick, lot };
+    let instruments = vec![name("X"), name("Y")];
+    let buy = OrderRequest::market(Side::Buy, ten(), "");
+    let world = World {
+        cash: Money::from_units(100_000_000),
+        rules: ExchangeRules::of(&settings, &instruments, ZONE),
+        script: vec![place(buy); 400],
+        instruments,
+        steps: Vec::new(),
+        timeframe: None,
+        costs: "none".into(),
+        participation_bps: None,
+        slippage: Default::default(),
+        decide_from: Nanos::MIN,
+        warmup_bars: 0,
+    };
+    let mut core = world.core(world.scripted()).with_risk(RiskLimits::of(&settings, ZONE));
+    let midnight = Nanos(date.midnight().0 - ZONE);
+    let hours = SessionHours { date, open: midnight + at(9, 15) * MINUTE, close: midnight + close * MINUTE };
+    let (mut exits, mut refused, mut moved) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()], Vec::new());
+    worlds::step(&mut core, &Step::Opened { hours }).unwrap();
+    for minute in close - 60..close {
+        let time = midnight + (minute + 1) * MINUTE;
+        let price = Price::from_units(100);
+        let candle = Candle::new(CandleParts {
+            open_time: midnight + minute * MINUTE,
+            interval: Interval::MINUTE,
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            volume: Quantity::from_units(1_000_000),
+            revises: false,
+        });
+        let candles = (0..2).map(|instrument| Step::Candle {
+            cause: Cause { rank: 1, seq: (2 * minute + instrument as i64) as u64 },
+            time,
+            instrument,
+            candle,
+            late: false,
+        });
+        for step in candles.chain([Step::Slice { time }]) {
+            for output in worlds::step(&mut core, &step).unwrap() {
+                let stream = output.stream.0;
+                match &output.body {
+                    Conclusion::Fill(fill) if fill.side == Side::Sell => exits[stream as usize].push(minute),
+                    Conclusion::Intent(intent) if matches!(intent.verdict, Verdict::AfterSafeEnd | Verdict::Locked) => {
+                        refused[stream as usize].push(minute + 1);
+                    }
+                    Conclusion::Limit(_) => moved.push(stream),
+                    _ => {}
+                }
+            }
+        }
+    }
+    (exits, refused, moved)
+}

@@ -235,6 +235,40 @@ fn limits_stops_and_trails_follow_the_book() {
     assert_eq!((it.held(), it.core.book(X).working.len()), (0, 0));
 }
 
+/// The order within an instant: what was decided at it is too late for the trades of it and in time for its books.
+#[test]
+fn a_print_of_the_instant_of_a_decision_is_over() {
+    let limit = OrderRequest::limit(Side::Buy, Quantity(10), Price(100), "");
+    let stop = OrderRequest::stop(Side::Buy, Quantity(10), Price(103), "");
+    let decided = || {
+        let mut it = Market::new(vec![vec![Request::Place(limit), Request::Place(stop)]], ExchangeRules::default());
+        it.book(&depth(it.now, &[(99, 50)], &[(102, 50)]));
+        it.decide(101);
+        // The instant of the decision itself: `decide` has let one nanosecond pass.
+        it.now
+    };
+    let begins = decided();
+    for (later, prints, filled) in [(-1, [95, 104], 0), (0, [95, 104], 10), (0, [100, 103], 10)] {
+        let mut it = Market::new(vec![vec![Request::Place(limit), Request::Place(stop)]], ExchangeRules::default());
+        it.book(&depth(it.now, &[(99, 50)], &[(102, 50)]));
+        it.decide(101);
+        assert_eq!(it.now, begins);
+        for price in prints {
+            let sent = TradePrint::new(begins + later, Price(price), Quantity(50));
+            it.step(Body::Print(X, &sent)).unwrap();
+        }
+        assert_eq!(it.held(), filled, "a limit, by a print {later} ns after the decision's instant and one more");
+        // A stop that a print has triggered buys from the next book, whatever it asks for; this one asks 102.
+        it.book(&depth(begins + -1, &[(99, 50)], &[(102, 50)]));
+        assert_eq!(it.held(), 2 * filled, "triggered by prints that came after it alone");
+    }
+    let mut it = Market::new(vec![place(limit)], ExchangeRules::default());
+    it.book(&depth(it.now, &[(99, 50)], &[(102, 50)]));
+    it.decide(101);
+    it.book(&depth(begins + -1, &[(98, 50)], &[(99, 50)]));
+    assert_eq!(it.held(), 10, "a book stands from its instant on");
+}
+
 /// Crossed books, books out of hours and books that make no sense.
 #[test]
 fn what_is_no_market_fills_nothing() {

@@ -229,6 +229,12 @@ words!(
         OrderPrice = "order-price",
         /// An order of ours never reached the broker.
         NeverArrived = "never-arrived",
+        /// An order of ours that counts as ended here works there.
+        EndedOrder = "ended-order",
+        /// Money free to trade.
+        Funds = "funds",
+        /// The average price of a position.
+        AveragePrice = "average-price",
     }
 );
 
@@ -243,6 +249,8 @@ words!(
         Halt = "halt",
         /// Our order is put right, or counted as ended.
         Mend = "mend",
+        /// The order at the broker is cancelled by its number.
+        Cancel = "cancel",
     }
 );
 

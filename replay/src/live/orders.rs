@@ -4,16 +4,18 @@
 //! - An order's tag follows from the session's journal and the order's number, so that a later process finds it again.
 //! - Rows of other people's orders are passed on without a number of ours; rows of other instruments and products are not
 //!   this session's business.
+//! - An order of somebody else's is cancelled only where the core has named it as a difference with that remedy.
 //! - Must never: decide. What a row means is the core's.
 
 use daybook_adapters::kite::orders::{NewOrder, OrderRow, Outcome, PositionRow, TradeRow, tag_of};
 use daybook_adapters::kite::values::{Pricing, Product, Status, Transaction, Validity, Variety};
 use daybook_adapters::kite::{Change, OrderCommand};
 use daybook_core::{Conclusion, Core, Order, Output};
+use daybook_vocabulary::time::MINUTE;
 use daybook_vocabulary::{
     Answered, BrokerAnswer, BrokerFill, BrokerOrder, BrokerPosition, BrokerRequest, BrokerStatus, Instrument,
     InstrumentId, Label, Nanos, OpenAtBroker, OrderEvent, OrderId, OrderIntent, OrderType, Price, Quantity, Ratio,
-    Side, TimeInForce, Verdict,
+    Remedy, Side, TimeInForce, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -42,13 +44,16 @@ pub struct Names {
     tags: Mutex<(BTreeMap<String, OrderId>, u64)>,
     /// How far market orders may slip, in hundredths of a percent; none: as the broker chooses.
     protection: Option<u32>,
+    /// What kind of orders others have working, by the broker's number: a cancel has to say it.
+    varieties: Mutex<BTreeMap<String, Variety>>,
 }
 
 impl Names {
     /// For the session whose journal has this id; `orders` it has decided already.
     pub fn new(run: [u8; 16], instruments: Vec<Instrument>, orders: u64, protection: Option<Ratio>) -> Self {
         let protection = protection.map(|percent| u32::try_from(percent.0 / 1_000_000).unwrap_or(u32::MAX).max(1));
-        let names = Self { run, instruments, tags: Mutex::new((BTreeMap::new(), 0)), protection };
+        let (tags, varieties) = (Mutex::new((BTreeMap::new(), 0)), Mutex::new(BTreeMap::new()));
+        let names = Self { run, instruments, tags, protection, varieties };
         names.extend_to(orders);
         names
     }
@@ -86,15 +91,18 @@ impl Names {
             Conclusion::Intent(intent) if intent.verdict == Verdict::Approved => {
                 self.extend_to(intent.order.0);
                 let is_exit = find(intent.order).is_some_and(|order| order.reduces);
-                let order = self.new_order(instrument, intent, is_exit)?;
+                let order = self.new_order(instrument, intent, is_exit, core.now())?;
                 Some((about(intent.order, BrokerRequest::Place), OrderCommand::Place(order)))
             }
             Conclusion::Modified(terms) if terms.event == OrderEvent::ModifyRequested => {
                 let order = find(terms.order)?;
+                // A stop without a stop price is to leave at the market, now.
+                let leaves = order.order_type == OrderType::Stop && terms.stop.is_none();
                 let change = Change {
                     order_id: core.broker_number(terms.order)?.to_owned(),
                     variety: Variety::Regular,
-                    pricing: pricing(order.order_type)?,
+                    pricing: if leaves { Pricing::Market } else { pricing(order.order_type)? },
+                    protection: self.protection,
                     quantity: Some(terms.quantity),
                     price: terms.limit.filter(|_| has_limit(order)),
                     trigger: terms.stop,
@@ -107,11 +115,27 @@ impl Names {
                 let command = OrderCommand::Cancel { variety: Variety::Regular, order_id };
                 Some((about(update.order, BrokerRequest::Cancel), command))
             }
+            Conclusion::Difference(difference) if difference.remedy == Remedy::Cancel => {
+                let order_id = difference.broker_order.clone();
+                let varieties = self.varieties.lock().unwrap_or_else(PoisonError::into_inner);
+                let variety = varieties.get(&order_id).cloned().unwrap_or(Variety::Regular);
+                let command = OrderCommand::Cancel { variety, order_id };
+                Some((about(difference.order, BrokerRequest::Cancel), command))
+            }
             _ => None,
         }
     }
 
-    fn new_order(&self, instrument: InstrumentId, intent: &OrderIntent, is_exit: bool) -> Option<NewOrder> {
+    fn new_order(&self, instrument: InstrumentId, intent: &OrderIntent, is_exit: bool, now: Nanos) -> Option<NewOrder> {
+        let (validity, minutes) = match (intent.time_in_force, intent.expires) {
+            (TimeInForce::Ioc, _) => (Validity::Ioc, None),
+            // So many whole minutes after the decision; what has passed since is less than half of one.
+            (TimeInForce::Gtd, Some(expires)) => {
+                let minutes = (expires - now + MINUTE / 2) / MINUTE;
+                (Validity::Ttl, Some(u32::try_from(minutes.max(1)).unwrap_or(u32::MAX)))
+            }
+            _ => (Validity::Day, None),
+        };
         Some(NewOrder {
             variety: Variety::Regular,
             exchange: EXCHANGE.to_owned(),
@@ -119,7 +143,8 @@ impl Names {
             side: if intent.side == Side::Buy { Transaction::Buy } else { Transaction::Sell },
             pricing: pricing(intent.order_type)?,
             product: PRODUCT,
-            validity: if intent.time_in_force == TimeInForce::Ioc { Validity::Ioc } else { Validity::Day },
+            validity,
+            minutes,
             quantity: intent.quantity,
             price: intent.limit,
             trigger: intent.stop,
@@ -158,6 +183,10 @@ impl Names {
     pub fn open(&self, row: &OrderRow) -> Option<OpenAtBroker> {
         let (instrument, told) = self.row(row)?;
         let ours = told.order.0 > 0 || row.product == PRODUCT;
+        if told.order.0 == 0 && !row.status.is_terminal() && row.variety.is_known() {
+            let mut varieties = self.varieties.lock().unwrap_or_else(PoisonError::into_inner);
+            varieties.insert(row.order_id.clone(), row.variety.clone());
+        }
         let BrokerOrder { order, broker_order, side, quantity, filled, limit, stop, .. } = told;
         (ours && !row.status.is_terminal()).then_some(OpenAtBroker {
             order,

@@ -3,8 +3,11 @@
 //! ```text
 //! flight ── Durable<OrderCommand> ──► bounded queue per thread ──► broker ──► answer ──┐
 //! order messages of the feed ─────────────────────────────────────► row ──────────────┼──► the core's queue
-//! every loop, and when nudged: orders, then trades, then positions ─► rows, fills, book ┘
+//! every loop, and when nudged: orders, then trades, then positions, then money ─► rows, fills, book ┘
 //! ```
+//!
+//! - A loop is what the session says (5 s). For 90 s after a command it is a second, beside the messages of the feed
+//!   (RL-29): no fill waits for the next loop to be heard of.
 //!
 //! - Commands of one instrument go one after another, in the order in which they were decided: a cancel never overtakes
 //!   its order. A queue that is full answers "not sent" at once.
@@ -21,10 +24,11 @@ use daybook_adapters::kite::orders::{OrderRow, Outcome, PositionRow, TradeRow};
 use daybook_adapters::kite::values::BadRow;
 use daybook_adapters::kite::{BlockingKite, KiteError, OrderCommand};
 use daybook_journal::Durable;
-use daybook_vocabulary::{BrokerBook, BrokerOrder, Nanos};
+use daybook_vocabulary::time::SECOND;
+use daybook_vocabulary::{BrokerBook, BrokerOrder, Money, Nanos};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,6 +36,12 @@ use std::time::Duration;
 const SENDERS: usize = 4;
 /// Commands that wait for a sender at most.
 const WAITING_MAX: usize = 1 << 10;
+/// After a command the books are asked for so often,
+const HURRY: i64 = SECOND;
+/// for so long,
+const HURRY_FOR: i64 = 90 * SECOND;
+/// and in the world's time no more often than this, however fast a simulated broker's time runs.
+const BREATH: Duration = Duration::from_millis(5);
 /// The wires look at whether they are to end this often, in the world's time.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -48,6 +58,8 @@ pub trait OrderDesk: Send + Sync + 'static {
     fn trades(&self) -> Rows<TradeRow>;
     /// What is held.
     fn positions(&self) -> Rows<PositionRow>;
+    /// Money free to trade.
+    fn funds(&self) -> Result<Money, KiteError>;
     /// The time it lives in.
     fn now(&self) -> Nanos;
     /// How long `nanos` nanoseconds of that time are in the world's.
@@ -67,6 +79,9 @@ impl OrderDesk for BlockingKite {
     fn positions(&self) -> Rows<PositionRow> {
         Self::positions(self)
     }
+    fn funds(&self) -> Result<Money, KiteError> {
+        Self::margins(self).map(|margins| Money(i128::from(margins.net)))
+    }
     fn now(&self) -> Nanos {
         Self::now(self)
     }
@@ -80,6 +95,9 @@ type Command = (About, Durable<OrderCommand>);
 /// The wires, while they go; dropped, they end after what they are doing.
 pub struct Wires {
     names: Arc<Names>,
+    desk: Arc<dyn OrderDesk>,
+    /// Until when the books are asked for in a hurry.
+    hurry: Arc<AtomicI64>,
     senders: Vec<Sender<Command>>,
     words: Sender<Word>,
     nudge: Sender<()>,
@@ -100,14 +118,17 @@ impl Wires {
             threads.push(std::thread::spawn(move || send_all(desk.as_ref(), &commands, &words, &nudge)));
             senders.push(sender);
         }
-        let poll = Poll { names: names.clone(), told: BTreeMap::new(), trades: BTreeSet::new() };
-        let (out, ends) = (words.clone(), over.clone());
-        threads.push(std::thread::spawn(move || poll.go(desk.as_ref(), &nudged, &out, every, &ends)));
-        Self { names, senders, words, nudge, over, threads }
+        let hurry = Arc::new(AtomicI64::new(i64::MIN));
+        let (told, trades) = (BTreeMap::new(), BTreeSet::new());
+        let poll = Poll { names: names.clone(), told, trades, hurry: hurry.clone(), every };
+        let (out, ends, polled) = (words.clone(), over.clone(), desk.clone());
+        threads.push(std::thread::spawn(move || poll.go(polled.as_ref(), &nudged, &out, &ends)));
+        Self { names, desk, hurry, senders, words, nudge, over, threads }
     }
 
     /// Hands a command on. It never waits: what does not fit is answered "not sent".
     pub fn hand_on(&self, about: About, command: Durable<OrderCommand>) {
+        self.hurry.store((self.desk.now() + HURRY_FOR).0, Ordering::Relaxed);
         let sender = &self.senders[about.instrument.index() % self.senders.len()];
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sender.try_send((about, command)) {
             let outcome = Outcome::NotSent("too many orders wait already".to_owned());
@@ -165,15 +186,20 @@ struct Poll {
     /// Rows as they were told last, by the broker's number.
     told: BTreeMap<String, BrokerOrder>,
     trades: BTreeSet<String>,
+    hurry: Arc<AtomicI64>,
+    every: i64,
 }
 
 impl Poll {
-    fn go(mut self, desk: &dyn OrderDesk, nudged: &Receiver<()>, words: &Sender<Word>, every: i64, over: &AtomicBool) {
-        let mut due = desk.now();
+    fn go(mut self, desk: &dyn OrderDesk, nudged: &Receiver<()>, words: &Sender<Word>, over: &AtomicBool) {
+        let mut looked: Option<Nanos> = None;
         while !over.load(Ordering::Relaxed) {
             let now = desk.now();
+            let every = if now.0 < self.hurry.load(Ordering::Relaxed) { HURRY } else { self.every };
+            let due = looked.map_or(now, |looked| looked + every);
             if now < due {
                 let wait = desk.outside(due - now).min(LOOK_EVERY);
+                let wait = if every == HURRY { wait.max(BREATH) } else { wait };
                 match nudged.recv_timeout(wait) {
                     Ok(()) => {}
                     Err(RecvTimeoutError::Timeout) => continue,
@@ -192,7 +218,7 @@ impl Poll {
                 }
                 Err(error) => tracing::warn!(%error, "the broker's books could not be had"),
             }
-            due = desk.now() + every;
+            looked = Some(desk.now());
         }
     }
 
@@ -202,6 +228,7 @@ impl Poll {
         let (orders, bad_orders) = desk.orders()?;
         let (trades, bad_trades) = desk.trades()?;
         let (positions, bad_positions) = desk.positions()?;
+        let funds = desk.funds()?;
         let mut heard = Vec::new();
         for row in &orders {
             let Some((instrument, told)) = self.names.row(row) else { continue };
@@ -226,14 +253,17 @@ impl Poll {
             let open = orders.iter().filter_map(|row| self.names.open(row)).collect();
             let mut held: Vec<_> = positions.iter().filter_map(|row| self.names.position(row)).collect();
             held.sort_by_key(|position| position.instrument);
-            heard.push(Heard::BrokerBook(BrokerBook { asked, positions: held, open, funds: None }));
+            heard.push(Heard::BrokerBook(BrokerBook { asked, positions: held, open, funds: Some(funds) }));
         }
         Ok(heard)
     }
 }
 
-/// Books that say what the last one said are not kept, while nothing waits for them.
+/// Books that say what the last one said are not kept, while nothing waits for them. Money that is free to trade moves
+/// with every price while something is held; it is compared where nothing is.
 pub(super) fn says_the_same(before: Option<&BrokerBook>, now: &BrokerBook) -> bool {
-    before
-        .is_some_and(|before| (&before.positions, &before.open, before.funds) == (&now.positions, &now.open, now.funds))
+    let is_flat = now.positions.is_empty() && now.open.is_empty();
+    before.is_some_and(|before| {
+        (&before.positions, &before.open) == (&now.positions, &now.open) && (!is_flat || before.funds == now.funds)
+    })
 }

@@ -33,6 +33,8 @@ pub(super) struct AuctionState {
     volume: i128,
     /// Its first candle has come.
     begun: bool,
+    /// Positions have been left before it, where hours end.
+    pub(super) left: bool,
 }
 
 impl Core {

@@ -3,23 +3,35 @@
 //! - A book is asked for as a whole: orders, then trades, then positions. What it shows of single orders and trades is
 //!   folded before it, so what is left over here is what nobody told us.
 //! - A fill may be under way: positions are asked for last and may show it first. So a difference counts when two books in
-//!   a row show the same one and nothing was filled in between, and only where no order of the instrument is of unknown
+//!   a row, three seconds apart, show the same one and nothing was filled in between, and only where no order of the instrument is of unknown
 //!   fate or owes trades. A fill under way is in the next book's trades, so it cannot look the same twice.
-//! - An order whose fate is unknown is absent only after [`ABSENCES`] books over [`PATIENCE`], all asked for after it was
-//!   sent. Then it never arrived: an alarm, and whoever wanted it decides again.
+//! - RL-28: an order whose fate is unknown, and one that worked and is not shown any more, is absent only after
+//!   [`ABSENCES`] books over [`PATIENCE`], all asked for after it was sent. There is no other rule for that anywhere. Then it never arrived: an alarm, and whoever wanted it decides again.
 //! - A difference is told once, as long as it stays the same. Until the books agree no entry goes out.
+//!
+//! What is done, by the setting `live.reconcile` (it ships as `halt`):
+//!
+//! | difference | `adopt` | `flatten` | `halt` |
+//! |---|---|---|---|
+//! | `position` | theirs is ours now, with a stop | theirs is ours now, and left; entries locked | entries locked; no exit of ours goes beyond what they hold |
+//! | `average-price`, `funds` that are missing | theirs is right | the position is left; entries locked | entries locked |
+//! | `funds` that came in | theirs is right | theirs is right | theirs is right |
+//! | `foreign-order`: works in a symbol and product of the session, and is not ours | let be | cancelled, again every 30 s; entries locked | let be; entries locked |
+//! | `ended-order`: ours, counted as ended, works there | cancelled | cancelled | cancelled |
+//! | `missing-order`, `order-quantity`, `order-price`, `never-arrived` | mended | mended | mended |
+//!
+//! Orders and positions of other symbols and of other products are nobody's business here.
 
 use super::Core;
-use super::desk::Trade;
 use super::keeper::may_be_asked;
-use crate::orders::{Order, OrderRequest};
+use crate::orders::Order;
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
 use crate::risk::Lock;
 use daybook_config::Reconcile;
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
-    BookDifference, BooksReconciled, BrokerBook, Cause, Charges, DifferenceKind, InstrumentId, Label, LimitKind,
-    Measure, OpenAtBroker, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Remedy, Side,
+    BookDifference, BooksReconciled, BrokerBook, Cause, DifferenceKind, InstrumentId, Label, LimitKind, Measure, Nanos,
+    OpenAtBroker, OrderEvent, OrderId, OrderState, OrderType, Price, Quantity, Remedy, Side,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -28,12 +40,16 @@ use std::collections::BTreeSet;
 pub(super) const ABSENCES: u32 = 3;
 /// And the time over which; also how long an answer in the book is waited for.
 pub(super) const PATIENCE: i64 = 30 * SECOND;
+/// Two books that show a difference lie at least so far apart: a poll may come right after another.
+const APART: i64 = 3 * SECOND;
 
 /// Differences of the last book, and those that were told.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Suspects {
-    seen: Vec<Suspect>,
-    told: Vec<Suspect>,
+    /// With when they were seen first, and in how many books.
+    seen: Vec<(Suspect, Nanos, u32)>,
+    /// With when.
+    told: Vec<(Suspect, Nanos)>,
 }
 
 impl Suspects {
@@ -45,13 +61,13 @@ impl Suspects {
 
 /// A difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Suspect {
-    instrument: InstrumentId,
-    what: DifferenceKind,
-    order: OrderId,
-    number: String,
-    ours: i128,
-    theirs: i128,
+pub(super) struct Suspect {
+    pub(super) instrument: InstrumentId,
+    pub(super) what: DifferenceKind,
+    pub(super) order: OrderId,
+    pub(super) number: String,
+    pub(super) ours: i128,
+    pub(super) theirs: i128,
 }
 
 impl Core {
@@ -68,6 +84,9 @@ impl Core {
         let shown: BTreeSet<OrderId> = book.open.iter().map(|open| open.order).collect();
         let unresolved = self.resolve(book.asked, &shown, out);
         self.replace_what_rests(out);
+        self.book_what_is_owed(out);
+        self.take_stock(book);
+        self.note_revenants(book);
         let found = self.compare(book);
         let confirmed = self.confirm(&found);
         for suspect in confirmed {
@@ -77,10 +96,21 @@ impl Core {
         let foreign = |suspect: &Suspect| suspect.what == DifferenceKind::ForeignOrder;
         let same = found.iter().all(|suspect| foreign(suspect) && self.reconcile == Reconcile::Adopt);
         self.agree(cause, same && !unresolved, out);
+        self.go_on_with_books();
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
-            self.state.seats[index].holds = false;
             self.under(cause, id, |core| core.keep(id, out));
+        }
+    }
+
+    /// Orders of ours that have ended here and work there: what they may still fill counts.
+    fn note_revenants(&mut self, book: &BrokerBook) {
+        let Some(broker) = &mut self.state.broker else { return };
+        broker.revenants.clear();
+        for open in book.open.iter().filter(|open| broker.ended.contains_key(&open.order)) {
+            let may_fill =
+                &mut broker.revenants.entry(open.instrument).or_default()[usize::from(open.side == Side::Sell)];
+            *may_fill += open.quantity - open.filled;
         }
     }
 
@@ -107,12 +137,19 @@ impl Core {
                 found.push(suspect(id, DifferenceKind::Position, OrderId(0), "", (ours.0, theirs.0)));
             }
         }
-        for open in &book.open {
-            if open.order.0 == 0 && open.instrument.index() < self.state.books.len() {
-                let quantity = (0, open.quantity.0);
-                let what = DifferenceKind::ForeignOrder;
-                found.push(suspect(open.instrument, what, open.order, &open.broker_order, quantity));
-            }
+        found.extend(self.compare_averages(book));
+        found.extend(self.compare_funds(book));
+        let has_ended = |open: &OpenAtBroker| {
+            self.state.broker.as_ref().is_some_and(|broker| broker.ended.contains_key(&open.order))
+        };
+        for open in book.open.iter().filter(|open| open.instrument.index() < self.state.books.len()) {
+            let what = match open.order.0 {
+                0 => DifferenceKind::ForeignOrder,
+                _ if has_ended(open) => DifferenceKind::EndedOrder,
+                _ => continue,
+            };
+            let rest = (0, (open.quantity - open.filled).0);
+            found.push(suspect(open.instrument, what, open.order, &open.broker_order, rest));
         }
         for (id, order) in self.working_orders() {
             let Some(number) = self.broker_number(order.id) else { continue };
@@ -129,40 +166,77 @@ impl Core {
     }
 
     /// Nothing is under way that would explain a difference.
-    fn is_quiet(&self, id: InstrumentId) -> bool {
+    pub(super) fn is_quiet(&self, id: InstrumentId) -> bool {
         let under_way = |order: &Order| matches!(order.state, OrderState::Sent | OrderState::Unknown);
         !self.state.books[id.index()].working.iter().any(under_way) && !self.owes(id)
     }
 
-    /// Those that the book before showed as well and that nobody was told of; the rest is remembered.
+    /// Those that the book before showed as well and that nobody was told of; the rest is remembered. What is to be
+    /// cancelled and still works is told again after a while: the cancel may have been lost.
     fn confirm(&mut self, found: &[Suspect]) -> Vec<Suspect> {
+        let (now, reconcile) = (self.state.now, self.reconcile);
         let suspects = &mut self.state.broker.get_or_insert_default().suspects;
-        let twice = |suspect: &&Suspect| suspects.seen.contains(suspect) && !suspects.told.contains(suspect);
-        let confirmed: Vec<Suspect> = found.iter().filter(twice).cloned().collect();
-        suspects.told.retain(|told| found.contains(told));
-        suspects.told.extend(confirmed.iter().cloned());
-        suspects.seen = found.to_vec();
+        let stands = |(told, since): &(Suspect, Nanos)| {
+            found.contains(told) && (!is_cancelled(told.what, reconcile) || now - *since < PATIENCE)
+        };
+        suspects.told.retain(stands);
+        let is_told = |suspect: &Suspect| suspects.told.iter().any(|(told, _)| told == suspect);
+        let seen = |suspect: &Suspect| {
+            let before = suspects.seen.iter().find(|(seen, ..)| seen == suspect);
+            before.map_or((now, 1), |(_, since, times)| (*since, times + 1))
+        };
+        let fresh: Vec<_> = found.iter().map(|suspect| (suspect.clone(), seen(suspect).0, seen(suspect).1)).collect();
+        let is_certain = |(suspect, since, times): &&(Suspect, Nanos, u32)| {
+            // What a book leaves out may be in the next: an order is gone when it was gone for long.
+            let (books, apart) = match suspect.what {
+                DifferenceKind::MissingOrder => (ABSENCES, PATIENCE),
+                _ => (2, APART),
+            };
+            *times >= books && now - *since >= apart && !is_told(suspect)
+        };
+        let confirmed: Vec<Suspect> = fresh.iter().filter(is_certain).map(|(suspect, ..)| suspect.clone()).collect();
+        suspects.told.extend(confirmed.iter().map(|suspect| (suspect.clone(), now)));
+        suspects.seen = fresh;
         confirmed
     }
 
     fn remedy(&mut self, suspect: &Suspect, book: &BrokerBook, out: &mut Outbox) {
         let what = suspect.what;
-        let remedy = match (what, self.reconcile) {
-            (DifferenceKind::Position | DifferenceKind::ForeignOrder, Reconcile::Adopt) => Remedy::Adopt,
-            (DifferenceKind::Position, Reconcile::Flatten) => Remedy::Flatten,
-            (DifferenceKind::Position | DifferenceKind::ForeignOrder, _) => Remedy::Halt,
-            _ => Remedy::Mend,
-        };
+        let remedy = remedy_of(suspect, self.reconcile);
         self.tell_difference(suspect, what, remedy, out);
         let id = suspect.instrument;
+        let theirs = book.positions.iter().find(|position| position.instrument == id);
+        if matches!(what, DifferenceKind::Position | DifferenceKind::AveragePrice | DifferenceKind::Funds)
+            && matches!(remedy, Remedy::Adopt | Remedy::Flatten)
+        {
+            let purse = &mut self.state.broker.get_or_insert_default().purse;
+            if what == DifferenceKind::Funds {
+                purse.take_funds();
+            } else if let Some(theirs) = theirs {
+                purse.take_average(theirs);
+            }
+        }
         match (remedy, what) {
             (Remedy::Adopt, DifferenceKind::Position) => self.adopt(suspect, book, out),
             (Remedy::Flatten, _) => {
-                self.adopt(suspect, book, out);
+                if what == DifferenceKind::Position {
+                    self.adopt(suspect, book, out);
+                }
                 self.halt_entries(suspect, out);
-                self.leave_all(id, LimitKind::Reconciliation.word());
+                if what != DifferenceKind::Funds {
+                    self.leave_all(id, LimitKind::Reconciliation.word());
+                }
             }
-            (Remedy::Halt, _) => self.halt_entries(suspect, out),
+            (Remedy::Halt, _) => {
+                if what == DifferenceKind::Position {
+                    let theirs = theirs.map_or(Quantity::ZERO, |position| position.quantity);
+                    let gap = theirs - self.state.books[id.index()].position.quantity;
+                    self.state.broker.get_or_insert_default().gaps.insert(id, gap);
+                }
+                self.halt_entries(suspect, out);
+            }
+            // The cancel itself goes out with the difference, which names the order by the broker's number.
+            (Remedy::Cancel, DifferenceKind::ForeignOrder) => self.halt_entries(suspect, out),
             (Remedy::Mend, DifferenceKind::MissingOrder) => {
                 let Some((_, mut order)) = self.lift(suspect.order) else { return };
                 self.end_or_move(id, &mut order, (OrderEvent::Cancelled, Label::new("missing")), out);
@@ -208,31 +282,6 @@ impl Core {
         }
     }
 
-    /// Takes the broker's position over: booked like a fill at its average price, or at the last price, without charges.
-    fn adopt(&mut self, suspect: &Suspect, book: &BrokerBook, out: &mut Outbox) {
-        let id = suspect.instrument;
-        let difference = i64::try_from(suspect.theirs - suspect.ours).unwrap_or_default();
-        let side = if difference > 0 { Side::Buy } else { Side::Sell };
-        let (last, cause) = (self.state.books[id.index()].last, self.state.books[id.index()].cause);
-        let average = book.positions.iter().find(|position| position.instrument == id).map(|position| position.average);
-        let price = average.filter(|price| price.0 > 0).unwrap_or(last);
-        if difference == 0 || price <= Price::ZERO {
-            let text = "a position of the broker has no price yet: it cannot be taken over".to_owned();
-            self.alarm(id, "not-adopted", text, out);
-            return;
-        }
-        let quantity = Quantity(difference.abs());
-        self.state.counts.orders += 1;
-        let request = OrderRequest::market(side, quantity, "adopted");
-        let mut order = Order::new(OrderId(self.state.counts.orders), &request, self.state.now);
-        order.planned = price;
-        for event in [OrderEvent::Sent, OrderEvent::Accepted] {
-            assert!(!order.happens(event), "a new order is sent and accepted without surprise");
-        }
-        let trade = Trade::at(cause, id, (price, price), quantity, self.state.now, "adopted");
-        self.book_fill(trade, Charges::default(), &mut order, out);
-    }
-
     /// An order that no book has shown for long enough.
     pub(super) fn never_arrived(&mut self, id: InstrumentId, order: &mut Order, out: &mut Outbox) {
         let what = DifferenceKind::NeverArrived;
@@ -256,6 +305,23 @@ impl Core {
     }
 }
 
+/// What is done about a difference.
+fn remedy_of(suspect: &Suspect, reconcile: Reconcile) -> Remedy {
+    use DifferenceKind::{AveragePrice, EndedOrder, ForeignOrder, Funds, Position};
+    match (suspect.what, reconcile) {
+        (EndedOrder, _) | (ForeignOrder, Reconcile::Flatten) => Remedy::Cancel,
+        (Funds, _) if suspect.theirs > suspect.ours => Remedy::Adopt,
+        (Position | AveragePrice | Funds | ForeignOrder, Reconcile::Adopt) => Remedy::Adopt,
+        (Position | AveragePrice | Funds, Reconcile::Flatten) => Remedy::Flatten,
+        (Position | AveragePrice | Funds | ForeignOrder, Reconcile::Halt) => Remedy::Halt,
+        _ => Remedy::Mend,
+    }
+}
+
+fn is_cancelled(what: DifferenceKind, reconcile: Reconcile) -> bool {
+    what == DifferenceKind::EndedOrder || (what == DifferenceKind::ForeignOrder && reconcile == Reconcile::Flatten)
+}
+
 /// How the terms of an order differ, where they do. A market order shows a limit of the broker's own making.
 fn other_terms(id: InstrumentId, order: &Order, open: &OpenAtBroker) -> Option<Suspect> {
     let number = open.broker_order.as_str();
@@ -271,7 +337,7 @@ fn other_terms(id: InstrumentId, order: &Order, open: &OpenAtBroker) -> Option<S
     prices(order.stop, open.stop).or_else(|| prices(limit, open.limit))
 }
 
-fn suspect(
+pub(super) fn suspect(
     instrument: InstrumentId,
     what: DifferenceKind,
     order: OrderId,

@@ -20,22 +20,16 @@
 use super::Core;
 use super::changes::modified;
 use super::desk::Trade;
-use super::keeper::{Seat, may_be_asked};
+use super::keeper::may_be_asked;
 use crate::orders::{Order, OrderChange};
 use crate::outbox::{Conclusion, Outbox};
 use daybook_config::Reconcile;
-use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
     Answered, BrokerAnswer, BrokerFill, BrokerOrder, BrokerRequest, BrokerStatus, Cause, InstrumentId, Label, Nanos,
     OrderEvent, OrderId, OrderModified, OrderState, OrderType, OrderUpdate, Price, Quantity, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A market order that fills nothing for so long is cancelled.
-const RESTS_FOR: i64 = 15 * SECOND;
-/// A request that was lost may still arrive for so long.
-const SETTLED: i64 = 10 * SECOND;
 
 /// What is known of the broker's side of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -49,13 +43,22 @@ pub(super) struct BrokerState {
     /// Ours by the broker's number.
     numbers: BTreeMap<String, OrderId>,
     /// Orders that have ended: a late trade may still belong to one.
-    ended: BTreeMap<OrderId, Order>,
+    pub(super) ended: BTreeMap<OrderId, Order>,
     /// Numbers of trades that were heard.
     trades: BTreeSet<String>,
     /// Trades of orders whose number we do not know yet, or that are not ours.
     pub(super) orphans: Vec<(InstrumentId, BrokerFill)>,
     /// Differences that were seen once, and orders of others that were named.
     pub(super) suspects: super::books::Suspects,
+    /// How much more the broker holds than we, where nothing was taken over: no exit of ours goes beyond what it holds.
+    pub(super) gaps: BTreeMap<InstrumentId, Quantity>,
+    /// Orders of ours that counted as ended here and worked in the last book: signed, by instrument. They are being
+    /// cancelled, and until they are gone nothing else is placed for what they could fill.
+    pub(super) revenants: BTreeMap<InstrumentId, [Quantity; 2]>,
+    /// Requests that were refused in a row, of what lowers risk.
+    pub(super) refusals: BTreeMap<InstrumentId, super::patience::Refusals>,
+    /// What money and average prices are compared with.
+    pub(super) purse: super::purse::Purse,
 }
 
 /// What is known of an order beside its own state.
@@ -79,9 +82,23 @@ pub(super) struct Known {
     /// Books that did not show it, while its fate was unknown.
     pub(super) absences: u32,
     /// When it was sent, or filled last.
-    progress: Nanos,
+    pub(super) progress: Nanos,
     /// It was cancelled for want of fills: what it was to leave is to be left all the same.
-    again: bool,
+    pub(super) again: bool,
+    /// It was a market order before our own gate gave it a limit: it is to fill at once, or not at all.
+    pub(super) guarded: bool,
+    /// Refusals to make a market order of it.
+    pub(super) unconverted: u32,
+    /// Since when the market has been beyond its stop.
+    pub(super) reached: Option<Nanos>,
+    /// The exchange's time of the newest row.
+    updated: Option<Nanos>,
+    /// The average price of its fills by that row.
+    pub(super) average: Price,
+    /// Since when rows tell of more fills than trades show.
+    pub(super) owing: Option<Nanos>,
+    /// Fills that were booked by a row, and whose trades may still come.
+    pub(super) booked: Quantity,
 }
 
 /// Terms that an order was asked to have.
@@ -92,7 +109,9 @@ pub(super) struct Terms {
     pub(super) stop: Option<Price>,
     pub(super) reason: Label,
     /// Its quantity before: what it has, should the change be refused.
-    before: Quantity,
+    pub(super) before: Quantity,
+    /// A stop that is to become a market order.
+    pub(super) converts: bool,
 }
 
 impl Core {
@@ -170,6 +189,13 @@ impl Core {
             absences: 0,
             progress: since,
             again: false,
+            guarded: false,
+            unconverted: 0,
+            reached: None,
+            updated: None,
+            average: Price::ZERO,
+            owing: None,
+            booked: Quantity::ZERO,
         };
         self.state.broker.get_or_insert_default().orders.insert(order, known);
     }
@@ -196,7 +222,7 @@ impl Core {
         Some(self.state.broker.as_ref()?.orders.get(&order)?.instrument)
     }
 
-    fn known(&mut self, order: OrderId) -> Option<&mut Known> {
+    pub(super) fn known(&mut self, order: OrderId) -> Option<&mut Known> {
         self.state.broker.as_mut()?.orders.get_mut(&order)
     }
 
@@ -241,6 +267,7 @@ impl Core {
             stop: change.stop.map(|price| price.round_to(tick)).or(order.stop),
             reason,
             before: order.quantity,
+            converts: false,
         };
         let event = OrderEvent::ModifyRequested;
         assert!(!order.happens(event), "an order that works may be asked to change");
@@ -309,6 +336,10 @@ impl Core {
                 self.end_or_move(id, &mut order, (OrderEvent::Rejected, reason), out);
             }
             (BrokerRequest::Modify, Refused | NotSent) if before == OrderState::PendingModify => {
+                self.note_unconverted(answer);
+                // Certainly refused: it is none of the changes that the broker counts.
+                let seat = &mut self.state.seats[id.index()];
+                seat.changes = seat.changes.saturating_sub(1);
                 self.stay_as_it_was(id, &mut order, reason, out);
             }
             (BrokerRequest::Cancel, Refused | NotSent) if before == OrderState::PendingCancel => {
@@ -335,18 +366,13 @@ impl Core {
     fn after_refusal(&mut self, id: InstrumentId, order: &Order, answer: &BrokerAnswer, out: &mut Outbox) {
         let protects = order.is_kept() && answer.request == BrokerRequest::Place;
         if protects && answer.answer == Answered::Refused {
-            let text = format!("the broker refused the stop {} ({}): the position is left", order.id, answer.message);
-            self.alarm(id, "stop-refused", text, out);
-            self.leave_all(id, "stop-refused");
-            return;
+            return self.stop_refused(id, order.id, &answer.message, out);
         }
         if order.reduces || answer.request != BrokerRequest::Place {
-            self.state.seats[id.index()].holds = true;
-            let text = format!(
-                "the broker did not take the {} of order {} ({}): looked at again with its next books",
-                answer.request, order.id, answer.message
-            );
+            let text =
+                format!("the broker did not take the {} of order {} ({})", answer.request, order.id, answer.message);
             self.alarm(id, "request-refused", text, out);
+            self.wait_after_refusal(id, false, out);
         }
     }
 
@@ -395,14 +421,26 @@ impl Core {
         let Some(id) = self.instrument_of(which) else { return };
         self.under(cause, id, |core| {
             core.learn_number(which, &row.broker_order, out);
-            if let Some(known) = core.known(which) {
-                known.reported = known.reported.max(row.filled);
+            if core.is_news(which, row) {
+                core.fold_row(id, which, row, out);
             }
-            core.fold_row(id, which, row, out);
             core.settle_orphans(out);
             core.send_wanted_cancel(id, which, out);
             core.keep(id, out);
         });
+    }
+
+    /// Notes what a row tells of fills. False for a row that is older than one that was heard before, by the exchange's
+    /// own clock: its terms are none any more. An end is news, whatever its time.
+    fn is_news(&mut self, which: OrderId, row: &BrokerOrder) -> bool {
+        let Some(known) = self.known(which) else { return false };
+        if row.filled > known.reported || known.average.0 <= 0 {
+            known.average = row.average;
+        }
+        known.reported = known.reported.max(row.filled);
+        let is_old = row.updated.is_some() && row.updated < known.updated;
+        known.updated = row.updated.max(known.updated);
+        !is_old || row.status.is_final()
     }
 
     fn fold_row(&mut self, id: InstrumentId, which: OrderId, row: &BrokerOrder, out: &mut Outbox) {
@@ -415,20 +453,18 @@ impl Core {
             }
             BrokerStatus::NotModified if order.state == OrderState::PendingModify => {
                 self.stay_as_it_was(id, &mut order, why, out);
-                self.state.seats[id.index()].holds = true;
+                self.wait_after_refusal(id, false, out);
             }
             BrokerStatus::NotCancelled if order.state == OrderState::PendingCancel => {
                 self.move_lifted(id, &mut order, (OrderEvent::CancelRejected, why), out);
-                self.state.seats[id.index()].holds = true;
+                self.wait_after_refusal(id, false, out);
             }
             BrokerStatus::Rejected if order.is_working() => {
                 self.end_or_move(id, &mut order, (OrderEvent::Rejected, why), out);
                 if order.is_kept() {
-                    let text = format!("the exchange refused the stop {which} ({}): the position is left", row.message);
-                    self.alarm(id, "stop-refused", text, out);
-                    self.leave_all(id, "stop-refused");
+                    self.stop_refused(id, which, &row.message, out);
                 } else if order.reduces {
-                    self.state.seats[id.index()].holds = true;
+                    self.wait_after_refusal(id, false, out);
                 }
             }
             BrokerStatus::Filled | BrokerStatus::Cancelled => {
@@ -447,9 +483,12 @@ impl Core {
     }
 
     /// A change was refused, or did not arrive: the order has the quantity that it had.
-    fn stay_as_it_was(&mut self, id: InstrumentId, order: &mut Order, reason: Label, out: &mut Outbox) {
+    pub(super) fn stay_as_it_was(&mut self, id: InstrumentId, order: &mut Order, reason: Label, out: &mut Outbox) {
         if let Some(asked) = self.known(order.id).and_then(|known| known.asked.take()) {
             order.quantity = asked.before.max(order.filled);
+            if asked.converts {
+                self.leave_more(id, order.remaining(), asked.reason);
+            }
         }
         self.move_lifted(id, order, (OrderEvent::ModifyRejected, reason), out);
         if order.remaining().is_zero() {
@@ -470,9 +509,9 @@ impl Core {
             return;
         }
         let Some(asked) = self.known(order.id).and_then(|known| known.asked) else { return };
-        if (asked.quantity, asked.stop) == (row.quantity, row.stop)
-            && asked.limit.is_none_or(|_| asked.limit == row.limit)
-        {
+        // An order that waits for no trigger any more is a market order, whatever trigger its row still shows.
+        let same_stop = asked.stop == row.stop || (asked.converts && *row.word == *"OPEN");
+        if asked.quantity == row.quantity && same_stop && asked.limit.is_none_or(|_| asked.limit == row.limit) {
             self.take_terms(id, order, row, out);
         }
     }
@@ -487,6 +526,13 @@ impl Core {
         }
         let before = order.remaining();
         (order.quantity, order.limit, order.stop) = (row.quantity, limit, stop);
+        if let Some(asked) = asked.filter(|asked| asked.converts && (row.stop.is_none() || *row.word == *"OPEN")) {
+            (order.order_type, order.stop, order.group, order.reason) = (OrderType::Market, None, 0, asked.reason);
+            let now = self.state.now;
+            if let Some(known) = self.known(order.id) {
+                (known.progress, known.reached) = (now, None);
+            }
+        }
         let kept =
             if before.0 > 0 { order.reserved.share(order.remaining().min(before), before) } else { order.reserved };
         self.state.ledger.reserved -= order.reserved - kept;
@@ -520,27 +566,6 @@ impl Core {
         }
     }
 
-    /// A protected market order may rest unfilled when the market runs away: after a while its rest is cancelled, and an
-    /// exit goes out again at the market as it is then. What was to be entered is for the strategy to decide anew.
-    pub(super) fn replace_what_rests(&mut self, out: &mut Outbox) {
-        let now = self.state.now;
-        let Some(broker) = &self.state.broker else { return };
-        let rests = |(_, order): &(InstrumentId, &Order)| {
-            let known = broker.orders.get(&order.id);
-            order.order_type == OrderType::Market
-                && may_be_asked(order)
-                && known.is_some_and(|known| !known.number.is_empty() && now - known.progress >= RESTS_FOR)
-        };
-        let resting: Vec<_> = self.working_orders().filter(rests).map(|(id, order)| (id, order.id)).collect();
-        for (id, which) in resting {
-            if let Some(known) = self.known(which) {
-                (known.again, known.progress) = (true, now);
-            }
-            let cause = self.state.cause;
-            self.under(cause, id, |core| core.ask_for_cancel(id, which, Label::new("unfilled"), out));
-        }
-    }
-
     pub(super) fn send_wanted_cancel(&mut self, id: InstrumentId, which: OrderId, out: &mut Outbox) {
         let Some(known) = self.known(which) else { return };
         if let Some(reason) = known.cancel.take_if(|_| !known.number.is_empty()) {
@@ -556,6 +581,7 @@ impl Core {
         if !sound || !broker.trades.insert(fill.trade.clone()) {
             return;
         }
+        broker.purse.learn(id, fill);
         broker.orphans.push((id, fill.clone()));
         self.under(cause, id, |core| {
             core.settle_orphans(out);
@@ -570,13 +596,27 @@ impl Core {
         for (id, fill) in orphans {
             let which = self.state.broker.as_ref().and_then(|broker| broker.numbers.get(&fill.broker_order).copied());
             match which {
-                Some(which) if self.instrument_of(which) == Some(id) => self.book_broker_fill(id, which, &fill, out),
+                Some(which) if self.instrument_of(which) == Some(id) => {
+                    if let Some(fill) = self.not_booked_by_row(which, fill) {
+                        self.book_broker_fill(id, which, &fill, out);
+                    }
+                }
                 _ => self.state.broker.get_or_insert_default().orphans.push((id, fill)),
             }
         }
     }
 
-    fn book_broker_fill(&mut self, id: InstrumentId, which: OrderId, fill: &BrokerFill, out: &mut Outbox) {
+    /// What of a trade was not booked already because a row told of it.
+    fn not_booked_by_row(&mut self, which: OrderId, mut fill: BrokerFill) -> Option<BrokerFill> {
+        if let Some(known) = self.known(which) {
+            let before = known.booked.min(fill.quantity);
+            known.booked -= before;
+            fill.quantity -= before;
+        }
+        (fill.quantity.0 > 0).then_some(fill)
+    }
+
+    pub(super) fn book_broker_fill(&mut self, id: InstrumentId, which: OrderId, fill: &BrokerFill, out: &mut Outbox) {
         let Some((_, mut order)) = self.lift(which) else { return };
         if order.side != fill.side {
             let text = format!("trade {} of order {which} is a {}, the order is not", fill.trade, fill.side);
@@ -605,83 +645,13 @@ impl Core {
         if let Some(known) = self.known(which) {
             known.progress = now;
         }
+        self.forget_refusals(id);
         self.end_if_settled(id, &mut order, out);
         self.lay(id, order);
-    }
-
-    /// The process began again: what has no answer may have been sent or not.
-    #[inline(never)]
-    pub(super) fn on_taken_up(&mut self, cause: Cause, out: &mut Outbox) {
-        let now = self.state.now;
-        self.state.cause = cause;
-        let Some(broker) = &mut self.state.broker else { return };
-        broker.agrees = false;
-        broker.suspects = super::books::Suspects::default();
-        for known in broker.orders.values_mut() {
-            (known.since, known.lost, known.absences) = (now, true, 0);
-        }
-        let sent: Vec<OrderId> = self
-            .working_orders()
-            .filter(|(_, order)| order.state == OrderState::Sent)
-            .map(|(_, order)| order.id)
-            .collect();
-        for which in sent {
-            let Some((id, mut order)) = self.lift(which) else { continue };
-            self.under(cause, id, |core| {
-                core.move_lifted(id, &mut order, (OrderEvent::TimedOut, Label::new("taken-up")), out);
-                core.lay(id, order);
-            });
-        }
-        // Nothing is asked of the broker before its books have been seen.
-        self.state.seats.iter_mut().for_each(|seat: &mut Seat| seat.holds = true);
-    }
-
-    /// Resolves what a complete book says by not saying it. True when something is still open.
-    pub(super) fn resolve(&mut self, asked: Nanos, shown: &BTreeSet<OrderId>, out: &mut Outbox) -> bool {
-        let orders: Vec<OrderId> = self.working_orders().map(|(_, order)| order.id).collect();
-        let mut open = false;
-        for which in orders {
-            let Some((id, mut order)) = self.lift(which) else { continue };
-            open |= self.resolve_one(id, &mut order, asked, shown.contains(&which), out);
-            self.lay(id, order);
-        }
-        open
-    }
-
-    fn resolve_one(
-        &mut self,
-        id: InstrumentId,
-        order: &mut Order,
-        asked: Nanos,
-        shown: bool,
-        out: &mut Outbox,
-    ) -> bool {
-        let Some(known) = self.known(order.id) else { return false };
-        let waited = asked - known.since;
-        let (overdue, lost) = (waited >= super::books::PATIENCE, known.lost);
-        match order.state {
-            OrderState::Unknown if waited > 0 && !shown => {
-                known.absences += 1;
-                if overdue && known.absences >= super::books::ABSENCES {
-                    self.never_arrived(id, order, out);
-                    return false;
-                }
-                true
-            }
-            OrderState::Sent if overdue => {
-                known.lost = true;
-                self.move_lifted(id, order, (OrderEvent::TimedOut, Label::new("no-answer")), out);
-                true
-            }
-            OrderState::PendingCancel if shown && ((lost && waited > 0) || overdue) => {
-                self.move_lifted(id, order, (OrderEvent::CancelRejected, Label::new("lost")), out);
-                false
-            }
-            OrderState::PendingModify if shown && ((lost && waited > SETTLED) || overdue) => {
-                self.stay_as_it_was(id, order, Label::new("lost"), out);
-                false
-            }
-            _ => !may_be_asked(order),
+        if order.is_kept() {
+            // What is being stopped out is not entered any further: the rest of its entry goes.
+            let entered = order.side.opposite();
+            self.cancel_some(id, Label::new("stopped-out"), |order| !order.is_kept() && order.side == entered, out);
         }
     }
 }

@@ -10,12 +10,16 @@
 //! - The stop is only ever tightened. A strategy's own stop order tightens it; its limit order that would leave is watched
 //!   here, for a broker knows no pair of orders of which one cancels the other.
 //! - An order that would turn a position round leaves it; what it would open is for the strategy to decide anew.
+//! - A stop is changed [`CHANGES_MAX`] times at most, then it is cancelled and another one placed. In between nothing
+//!   protects: for as long as the broker takes for a cancel and a placement, once in twenty changes. Two stops at a time
+//!   could both fill, and no broker here knows "reduce only": that is the worse of the two.
 //! - [`Core::keep`] looks at what is there and does the one next step; after an answer, a fill or a restart it looks
 //!   again. So there is no sequence to lose: after any crash the next look goes on.
 
 use super::Core;
 use super::changes::modified;
 use super::desk::end_order;
+use super::to_broker::for_broker;
 use crate::exits::{AverageRange, Stop, away_from_entry, initial_stop, percent_from};
 use crate::input::SessionHours;
 use crate::orders::{KEPT, Level, Order, OrderChange, OrderRequest, Request};
@@ -31,7 +35,7 @@ use serde::{Deserialize, Serialize};
 /// Bars of the average range that stops are measured in.
 const RANGE_BARS: u32 = 14;
 /// Changes of one stop after which it is placed anew: brokers count them (Kite: 25).
-const CHANGES_MAX: u32 = 20;
+pub(super) const CHANGES_MAX: u32 = 20;
 /// Steps of one look at most: leaving takes three, so a look that goes on is a fault.
 const STEPS_MAX: u32 = 8;
 /// Why the keeper places its stop.
@@ -48,16 +52,16 @@ pub(super) struct Seat {
     /// How far behind the market the stop stays, where it follows.
     trail: Option<Trail>,
     /// What is to be left, and has not been sent yet.
-    leaving: Option<Leaving>,
+    pub(super) leaving: Option<Leaving>,
     /// Something was refused: nothing is tried again before the venue has shown its books, or the next trade.
     pub(super) holds: bool,
     /// Changes of the stop that works.
-    changes: u32,
+    pub(super) changes: u32,
 }
 
 /// An exit that waits for the stop to give way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Leaving {
+pub(super) struct Leaving {
     quantity: Quantity,
     reason: Label,
 }
@@ -162,7 +166,16 @@ impl Core {
     fn enter(&mut self, id: InstrumentId, request: OrderRequest, session: &SessionHours, out: &mut Outbox) {
         let closed = self.state.now >= session.close;
         let first = self.first_stop(id, &request);
-        let fault = self.entry_fault(id, &request).or(if first.is_none() { Some(Verdict::Unprotected) } else { None });
+        // At a broker the order is what the broker has of it, or it is none.
+        let (request, fault) = match self.brokered {
+            false => (request, self.unsupported(&request)),
+            true => match for_broker(&request, self.state.books[id.index()].last, self.state.now, session.close) {
+                Ok(translated) => (translated, None),
+                Err(verdict) => (request, Some(verdict)),
+            },
+        };
+        let fault = fault.or_else(|| self.entry_fault(id, &request));
+        let fault = fault.or(if first.is_none() { Some(Verdict::Unprotected) } else { None });
         let fault = match request.client {
             0 => fault,
             client => (!self.state.venue.clients.insert(client)).then_some(Verdict::DuplicateId).or(fault),
@@ -174,6 +187,12 @@ impl Core {
         let request = OrderRequest { bracket: None, group, ..request };
         let arrives = self.state.now + self.rules.latency;
         let Some(order) = self.admit(id, request, (closed, arrives), fault, out) else { return };
+        if request.order_type != order.order_type
+            && let Some(known) = self.known(order.id)
+        {
+            // The guard gave it a limit, but it is to fill at once all the same.
+            known.guarded = true;
+        }
         let idle = self.state.books[id.index()].position.quantity.is_zero()
             && !self.state.books[id.index()].working.iter().any(|order| !order.is_kept());
         self.state.books[id.index()].working.push(order);
@@ -194,14 +213,16 @@ impl Core {
         }
     }
 
-    /// Why an entry may not be placed now, whatever its terms.
-    fn entry_fault(&self, id: InstrumentId, request: &OrderRequest) -> Option<Verdict> {
+    /// What the keeper does not take at our own exchange: what no broker has.
+    fn unsupported(&self, request: &OrderRequest) -> Option<Verdict> {
         let typed =
             matches!(request.order_type, OrderType::Market | OrderType::Limit | OrderType::Stop | OrderType::StopLimit);
         let lasts = matches!(request.time_in_force, TimeInForce::Day | TimeInForce::Gtc | TimeInForce::Ioc);
-        if !typed || !lasts {
-            return Some(Verdict::Unsupported);
-        }
+        (!typed || !lasts).then_some(Verdict::Unsupported)
+    }
+
+    /// Why an entry may not be placed now, whatever its terms.
+    fn entry_fault(&self, id: InstrumentId, request: &OrderRequest) -> Option<Verdict> {
         let book = &self.state.books[id.index()];
         let flat = book.position.quantity.is_zero();
         // What still works against a position that is gone, or for another side, could open one of its own.
@@ -373,7 +394,7 @@ impl Core {
             return false;
         }
         let book = &self.state.books[id.index()];
-        let held = book.position.quantity;
+        let held = self.reducible(id);
         if held.is_zero() {
             return self.keep_flat(id, out);
         }
@@ -383,11 +404,16 @@ impl Core {
         let leaves = |order: &&Order| !order.is_kept() && order.side == exits;
         let exiting: Quantity = book.working.iter().filter(leaves).map(|order| self.at_most(order)).sum();
         let last = book.last;
-        let rest = held.abs() - exiting;
+        // An order of ours that came back from the dead may fill as well, until it is cancelled.
+        let rest = held.abs() - exiting - self.may_fill_besides(id, exits);
         let covered = stop.map_or(Quantity::ZERO, |stop| self.at_most(&stop));
         if self.owes(id) {
             // The broker has told of fills that have not been shown: nobody knows what is held.
             return false;
+        }
+        if let Some(stop) = stop.filter(|stop| stop.side != exits) {
+            // The position was turned over by hand: its old stop would only add to it.
+            return self.resize(id, &stop, Quantity::ZERO, Label::new("turned"), out);
         }
         let seat = &mut self.state.seats[id.index()];
         let reached = |target: Price| if entered == Side::Buy { last >= target } else { last <= target };
@@ -404,21 +430,46 @@ impl Core {
                 seat.leaving = None;
                 return self.send_exit(id, OrderRequest::market(exits, wanted, leaving.reason.as_str()), out);
             }
+            // At a broker the stop itself becomes the exit: if that is refused, it stands as it stood.
+            if let Some(stop) = stop.filter(|stop| wanted == rest && self.may_convert(id, stop)) {
+                return match stop.remaining() == rest {
+                    true => self.convert(id, &stop, leaving.reason, out),
+                    false => self.resize(id, &stop, rest, leaving.reason, out),
+                };
+            }
             return stop.is_some_and(|stop| self.resize(id, &stop, rest - wanted, leaving.reason, out));
         }
         match stop {
             None if rest.0 > 0 => self.cover(id, entered, rest, out),
             None => false,
-            Some(stop) if stop.side != exits => self.resize(id, &stop, Quantity::ZERO, Label::new("turned"), out),
             Some(stop) => self.adjust(id, &stop, rest, out),
         }
+    }
+
+    /// What exits may be for: what is held, and where the broker holds less of it, no more than that. Its word counts
+    /// before anything of it was taken over: an exit of ours would open a position there.
+    fn reducible(&self, id: InstrumentId) -> Quantity {
+        let ours = self.state.books[id.index()].position.quantity;
+        let gap = self.state.broker.as_ref().and_then(|broker| broker.gaps.get(&id));
+        // Our own trades move both alike, so the gap stays what it is between two books.
+        match gap.map(|gap| ours + *gap) {
+            None => ours,
+            Some(theirs) if theirs.is_zero() || (theirs.0 > 0) != (ours.0 > 0) => Quantity::ZERO,
+            Some(theirs) => Quantity(ours.0.signum() * ours.0.abs().min(theirs.0.abs())),
+        }
+    }
+
+    /// What orders of ours could fill that counted as ended and work at the broker.
+    fn may_fill_besides(&self, id: InstrumentId, side: Side) -> Quantity {
+        let revenants = self.state.broker.as_ref().and_then(|broker| broker.revenants.get(&id));
+        revenants.map_or(Quantity::ZERO, |sides| sides[usize::from(side == Side::Sell)])
     }
 
     /// Nothing is held: what would only have reduced a position must not open one.
     fn keep_flat(&mut self, id: InstrumentId, out: &mut Outbox) -> bool {
         let (book, seat) = (&self.state.books[id.index()], &mut self.state.seats[id.index()]);
         seat.leaving = None;
-        if book.working.is_empty() {
+        if book.working.is_empty() && book.position.quantity.is_zero() {
             (seat.level, seat.target, seat.trail, seat.changes) = (None, None, None, 0);
             return false;
         }

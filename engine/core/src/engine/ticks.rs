@@ -7,13 +7,16 @@
 //!   slippage that a fill reports, or the best price where only one side is quoted.
 //! - What was taken stays taken: as long as a level stands unchanged in the next book, nobody has put more there.
 //! - A limit that rests is filled by prints beyond it, or at it by setting, for no more than was printed.
+//! - A print was made in the market that stood before its instant: it fills and triggers nothing that was decided at it
+//!   or later. A book stands from its instant on: what was decided at it may trade against it. Within an instant prints
+//!   come before the book they have led to.
 //! - Stops trigger on the price they would trade at, bid for a sale and ask for a buy, or on a traded. A trailing stop
 //!   follows bid or ask at once: of two ticks it is known which came first.
 //! - Nothing fills outside the session, against a crossed book, or in a book sent before the order was there.
 
 use super::Core;
 use super::desk::{Trade, end_order};
-use crate::exchange::Phase;
+use crate::exchange::{Phase, reached};
 use crate::input::SessionHours;
 use crate::orders::{Order, Trigger};
 use crate::outbox::{Conclusion, Outbox};
@@ -288,7 +291,7 @@ impl Core {
             let place = index;
             index += 1;
             let order = &mut working[place];
-            if !order.is_working() || sent < order.decided || order.expires <= sent {
+            if !order.is_working() || sent <= order.decided || order.expires <= sent {
                 continue;
             }
             if let (Some(stop), Trigger::Armed) = (order.stop, order.trigger) {
@@ -331,12 +334,4 @@ fn takes(order: &mut Order, depth: &Depth) -> bool {
     }
     order.trigger = Trigger::Active;
     true
-}
-
-/// Has the price reached a stop? Buy stops lie above the market, sell stops below.
-fn reached(side: Side, price: Price, stop: Price) -> bool {
-    match side {
-        Side::Buy => price >= stop,
-        Side::Sell => price <= stop,
-    }
 }

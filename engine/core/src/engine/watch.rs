@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::orders::{Order, OrderRequest};
 use crate::outbox::{Conclusion, NO_STREAM, Outbox};
 use crate::risk::gate::{self, Case, Refusal, Risk, free_margin, kept_margin};
-use crate::risk::{Lock, Portfolio, PortfolioLimits, RiskLimits, TradingHours, guard_price};
+use crate::risk::{Lock, Portfolio, PortfolioLimits, RiskLimits, Standing, TradingHours, guard_price, standings};
 use crate::rules::AuctionHours;
 use daybook_config::BuyingPower;
 use daybook_vocabulary::decimal::SCALE;
@@ -73,6 +73,12 @@ impl Core {
         self
     }
 
+    /// Where the positions stand beside every limit on the portfolio as a whole.
+    pub fn standings(&self) -> Vec<Standing> {
+        let equity = self.state.ledger.equity();
+        self.portfolio.as_ref().map_or_else(Vec::new, |known| standings(known, &self.state.books, equity))
+    }
+
     fn begin_limits(&mut self) {
         let of_portfolio = self.portfolio.as_ref().and_then(|portfolio| portfolio.limits.as_ref());
         self.untraded = of_portfolio.and_then(|limits| limits.benchmark);
@@ -111,25 +117,41 @@ impl Core {
             state: &self.state.risk,
             books: &self.state.books,
             instrument,
-            hours: self.hours(),
+            hours: self.hours(instrument),
             now: self.state.now,
             portfolio: self.portfolio.as_deref(),
         }
     }
 
-    fn hours(&self) -> TradingHours {
+    /// The hours of an instrument in the session that is open.
+    fn hours(&self, id: InstrumentId) -> TradingHours {
         let anytime = TradingHours { start: Nanos::MIN, end: Nanos::MAX, hard_end: Nanos::MAX };
-        self.state.session.map_or(anytime, |session| self.hours_of(&session))
+        self.state
+            .session
+            .map_or(anytime, |session| self.hours_of(&session, self.rules.auction(id, &session).is_some()))
     }
 
-    /// The hours of a session: what the limits say, at the latest two minutes before the broker leaves intraday positions
-    /// by itself, and the end of continuous trading, where stops die. One hour holds for the account, so a name that closes in an auction sets it for all.
-    pub(super) fn hours_of(&self, session: &SessionHours) -> TradingHours {
+    /// The hours of instruments that close in an auction that day, or of the others: what the limits say, at the latest
+    /// two minutes before the broker leaves intraday positions by itself, and the end of continuous trading, where stops
+    /// die. Each instrument keeps its own: one that goes into an auction ends nothing for the others.
+    pub(super) fn hours_of(&self, session: &SessionHours, in_auction: bool) -> TradingHours {
         let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-        let leaves = self.rules.leaves_at(session).map_or(Nanos::MAX, |leaves| leaves + -2 * MINUTE);
-        let auction = AuctionHours::of(session).filter(|_| self.rules.auctions.contains(&true));
+        let leaves = self.rules.leaves_at(session, in_auction).map_or(Nanos::MAX, |leaves| leaves + -2 * MINUTE);
+        let auction = AuctionHours::of(session).filter(|_| in_auction);
         let latest = auction.map_or(leaves, |hours| leaves.min(hours.begins));
         self.limits.hours(session, interval, latest)
+    }
+
+    /// The hours of instruments that close in an auction, in a session in which some do.
+    pub(super) fn auction_hours(&self, session: &SessionHours) -> Option<TradingHours> {
+        let some = self.rules.auctions.contains(&true) && AuctionHours::of(session).is_some();
+        some.then(|| self.hours_of(session, true))
+    }
+
+    /// The account's hours end with those of its last instrument.
+    fn last_hours(&self, session: &SessionHours) -> TradingHours {
+        let all_in_auction = !self.rules.auctions.is_empty() && !self.rules.auctions.contains(&false);
+        self.hours_of(session, all_in_auction && AuctionHours::of(session).is_some())
     }
 
     /// A market order that enters, as a limit at the guard price where slippage is limited; every other order as it is.
@@ -227,8 +249,9 @@ impl Core {
                 self.trip(Lock { limit, session: lasts, allowed, observed }, flatten, out);
             }
         }
-        if let Some(limit) = self.state.risk.flattening {
-            self.leave_everything(limit, out);
+        match self.state.risk.flattening {
+            Some(limit) => self.leave_everything(limit, out),
+            None => self.leave_ended(session, out),
         }
     }
 
@@ -275,13 +298,39 @@ impl Core {
             }
             LimitKind::HardTradingEnd => {
                 // A market order fills one bar later, so it is sent when the next slice would be too late.
-                let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
-                let end = self.hours().hard_end;
-                let late = limits.hard_trading_end.is_some() && self.state.now + interval.nanos() > end;
-                late.then(|| (self.time_of_day(end), self.time_of_day(self.state.now)))
+                let end = self.last_hours(&self.state.session?).hard_end;
+                self.is_last_chance(end).then(|| (self.time_of_day(end), self.time_of_day(self.state.now)))
             }
             // Tripped where they are met, not looked for here.
             LimitKind::KillSwitch | LimitKind::Reconciliation | LimitKind::Suspended => None,
+        }
+    }
+
+    /// A market order fills one bar later, so it is sent when the next slice would be too late.
+    fn is_last_chance(&self, hard_end: Nanos) -> bool {
+        let interval = self.setup.timeframe.unwrap_or(self.setup.interval);
+        self.limits.hard_trading_end.is_some() && self.state.now + interval.nanos() > hard_end
+    }
+
+    /// Leaves instruments that go into their auction while others trade on. Said once a session and instrument.
+    fn leave_ended(&mut self, session: &SessionHours, out: &mut Outbox) {
+        let Some(hours) = self.auction_hours(session).filter(|hours| self.is_last_chance(hours.hard_end)) else {
+            return;
+        };
+        let (limit, session) = (LimitKind::HardTradingEnd, session.date);
+        for index in 0..self.rules.auctions.len() {
+            if !self.rules.auctions[index] {
+                continue;
+            }
+            let id = InstrumentId(index as u32);
+            if !std::mem::replace(&mut self.state.venue.auctions[index].left, true) {
+                let (allowed, observed) = (self.time_of_day(hours.hard_end), self.time_of_day(self.state.now));
+                let (cause, change) = (self.state.cause, LimitChange::Tripped);
+                let moved = LimitMoved { cause, session, limit, change, flatten: true, allowed, observed };
+                out.push(id, Conclusion::Limit(moved));
+                self.cancel_some(id, Label::new(limit.word()), |order| !order.reduces, out);
+            }
+            self.leave_position(id, limit, out);
         }
     }
 
@@ -321,6 +370,10 @@ impl Core {
             }
             Command::Restore => self.release(session, out, |lock| lock.limit == LimitKind::Suspended),
             Command::Resume => {
+                if let Some(broker) = &mut self.state.broker {
+                    broker.purse.forgives = true;
+                    broker.refusals.clear();
+                }
                 // A fall that was met and is forgiven: the next one is counted from here.
                 if self.state.risk.is_locked_by(LimitKind::Drawdown) {
                     self.state.risk.peak = self.state.ledger.equity();
@@ -362,42 +415,47 @@ impl Core {
         out.push(NO_STREAM, Conclusion::Limit(moved));
     }
 
-    /// Sends a market order for whatever is held and is not yet being left; the position's other orders go first.
+    /// Leaves every position.
     fn leave_everything(&mut self, limit: LimitKind, out: &mut Outbox) {
-        let reason = Label::new(limit.word());
         let mut flat = true;
         for index in 0..self.state.books.len() {
-            let id = InstrumentId(index as u32);
-            let held = self.state.books[index].position.quantity;
-            if self.keeps {
-                flat &= held.is_zero() && self.state.books[index].working.is_empty();
-                self.leave_kept(id, limit, out);
-                continue;
-            }
-            if held.is_zero() {
-                continue;
-            }
-            flat = false;
-            let side = if held.0 > 0 { Side::Sell } else { Side::Buy };
-            let leaves = |order: &Order| {
-                order.side == side && order.order_type == OrderType::Market && order.remaining() >= held.abs()
-            };
-            if self.state.books[index].working.iter().any(leaves) {
-                continue;
-            }
-            self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
-            if limit == LimitKind::KillSwitch
-                && let Some(trade) = &mut self.state.books[index].trade
-            {
-                trade.overridden = true;
-            }
-            let exit = OrderRequest::market(side, held.abs(), reason.as_str());
-            if let Some(order) = self.admit(id, exit, (false, self.state.now + self.rules.latency), None, out) {
-                self.state.books[index].working.push(order);
-            }
+            flat &= self.leave_position(InstrumentId(index as u32), limit, out);
         }
         if flat {
             self.state.risk.flattening = None;
         }
+    }
+
+    /// Sends a market order for what is held and is not yet being left; the position's other orders go first. True where
+    /// there was nothing to leave.
+    fn leave_position(&mut self, id: InstrumentId, limit: LimitKind, out: &mut Outbox) -> bool {
+        let (index, reason) = (id.index(), Label::new(limit.word()));
+        let held = self.state.books[index].position.quantity;
+        if self.keeps {
+            let flat = held.is_zero() && self.state.books[index].working.is_empty();
+            self.leave_kept(id, limit, out);
+            return flat;
+        }
+        if held.is_zero() {
+            return true;
+        }
+        let side = if held.0 > 0 { Side::Sell } else { Side::Buy };
+        let leaves = |order: &Order| {
+            order.side == side && order.order_type == OrderType::Market && order.remaining() >= held.abs()
+        };
+        if self.state.books[index].working.iter().any(leaves) {
+            return false;
+        }
+        self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
+        if limit == LimitKind::KillSwitch
+            && let Some(trade) = &mut self.state.books[index].trade
+        {
+            trade.overridden = true;
+        }
+        let exit = OrderRequest::market(side, held.abs(), reason.as_str());
+        if let Some(order) = self.admit(id, exit, (false, self.state.now + self.rules.latency), None, out) {
+            self.state.books[index].working.push(order);
+        }
+        false
     }
 }

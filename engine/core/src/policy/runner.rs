@@ -98,7 +98,7 @@ impl PolicyRunner {
         let at = SizingInput::new(slice.equity(), price, meta.lot);
         let quantity = Sizing::Capital(leveraged(capital, leverage)).quantity(&at);
         let facts = Facts {
-            after_end: slice.now >= slice.hours.end,
+            after_end: slice.now >= slice.hours(id).end,
             open: (!held.is_zero()).then(|| side_of(held)),
             pending: slice.working(id).iter().any(|order| !is_exit(order, held)) || is_leaving(slice.working(id), held),
             action,

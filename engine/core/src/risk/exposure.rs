@@ -15,6 +15,7 @@
 
 use super::gate::{Answer, Entry, Refusal};
 use super::portfolio::{Portfolio, PortfolioLimits};
+use crate::ledger::Book;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{Measure, Money, Quantity, Ratio, Side, Verdict};
 
@@ -268,10 +269,8 @@ pub(super) fn value_at_risk(entry: &Entry<'_>) -> Answer {
     let Some(percent) = limits.max_var_pct else { return Ok(()) };
     let (place, hundredths) = quantile(limits.sessions, limits.confidence_pct);
     // A hundred times the loss.
-    let [with, without] = entry.losses(portfolio, limits.sessions).map(|losses| {
-        let next = losses.get(place + 1).copied().unwrap_or(losses[place]);
-        losses[place].saturating_mul(HUNDRED - hundredths).saturating_add(next.saturating_mul(hundredths))
-    });
+    let losses = entry.losses(portfolio, limits.sessions);
+    let [with, without] = losses.map(|losses| at_quantile(&losses, (place, hundredths)));
     at_most_lost(Verdict::ValueAtRisk, (percent, entry.equity()), (with, without), HUNDRED)
 }
 
@@ -299,6 +298,92 @@ fn at_most_lost(
     }
     let allowed = Money(allowed / (HUNDRED * SCALE_WIDE));
     Err(Refusal::new(verdict, allowed, Money(up(with, times * SCALE_WIDE))))
+}
+
+/// Where the positions stand beside a limit on the portfolio, working orders aside.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Standing {
+    /// The check that holds the limit.
+    pub limit: Verdict,
+    /// The sector or the factor; empty where it is about all of the portfolio.
+    pub of: String,
+    /// The least that is allowed, where there is such a bound.
+    pub least: Option<Measure>,
+    /// The most that is allowed, where there is such a bound.
+    pub most: Option<Measure>,
+    /// What is met, in the same unit: money, or for beta and factors multiples of the equity. Nothing where it cannot be
+    /// worked out.
+    pub now: Option<Measure>,
+}
+
+/// Where the positions stand beside every limit that is set.
+pub(crate) fn standings(portfolio: &Portfolio, books: &[Book], equity: Money) -> Vec<Standing> {
+    let Some(limits) = &portfolio.limits else { return Vec::new() };
+    let equity = equity.0.max(0);
+    let held: Vec<(usize, i128)> =
+        books.iter().enumerate().map(|(index, book)| (index, book.position.value(book.last).0)).collect();
+    let held: Vec<_> = held.into_iter().filter(|(_, value)| *value != 0).collect();
+    let share = |percent: Ratio| Measure(equity.saturating_mul(percent.0.into()) / (HUNDRED * SCALE_WIDE));
+    let of_equity = |of: &dyn Fn(usize) -> Option<Ratio>| {
+        let product = |(index, value): &(usize, i128)| Some(value.saturating_mul(of(*index)?.0.into()));
+        let sum = held.iter().map(product).try_fold(0i128, |sum, product| Some(sum.saturating_add(product?)))?;
+        Some(Measure(sum / equity.max(1)))
+    };
+    let mut found = Vec::new();
+    let mut add =
+        |limit, of: &str, least, most, now| found.push(Standing { limit, of: of.to_owned(), least, most, now });
+    if let Some(percent) = limits.max_sector_pct {
+        for (number, name) in limits.sector_names.iter().enumerate() {
+            let own = held.iter().filter(|(index, _)| limits.sectors[*index] == Some(number as u32));
+            let gross = own.fold(0i128, |sum, (_, value)| sum.saturating_add(value.abs()));
+            if gross != 0 {
+                add(Verdict::Sector, name, None, Some(share(percent)), Some(Measure(gross)));
+            }
+        }
+    }
+    for factor in &limits.factors {
+        let now = of_equity(&|index| factor.loadings[index]);
+        add(Verdict::FactorExposure, &factor.name, Some(factor.low.into()), Some(factor.high.into()), now);
+    }
+    if limits.has_beta() {
+        let bound = |bound: Option<Ratio>| bound.map(Measure::from);
+        let now = of_equity(&|index| portfolio.beta(index));
+        add(Verdict::Beta, "", bound(limits.min_beta), bound(limits.max_beta), now);
+    }
+    let known = held.iter().all(|(index, _)| portfolio.known(*index, limits.sessions) == limits.sessions);
+    let losses = known.then(|| losses_of(portfolio, &held, limits.sessions));
+    let (place, hundredths) = quantile(limits.sessions, limits.confidence_pct);
+    if let Some(percent) = limits.max_var_pct {
+        let loss = |losses: &Vec<i128>| at_quantile(losses, (place, hundredths)) / (HUNDRED * SCALE_WIDE);
+        add(Verdict::ValueAtRisk, "", None, Some(share(percent)), losses.as_ref().map(loss).map(Measure));
+    }
+    if let Some(percent) = limits.max_cvar_pct {
+        let loss = |losses: &Vec<i128>| {
+            losses[..=place].iter().fold(0i128, |sum, loss| sum.saturating_add(*loss))
+                / ((place as i128 + 1) * SCALE_WIDE)
+        };
+        add(Verdict::ExpectedShortfall, "", None, Some(share(percent)), losses.as_ref().map(loss).map(Measure));
+    }
+    found
+}
+
+/// What positions would have lost in each of the last sessions, the worst first.
+fn losses_of(portfolio: &Portfolio, held: &[(usize, i128)], sessions: usize) -> Vec<i128> {
+    let loss = |ago: usize| {
+        let of = |(index, value): &(usize, i128)| {
+            value.saturating_mul(i128::from(portfolio.session_return(*index, ago))).saturating_neg()
+        };
+        held.iter().map(of).fold(0i128, i128::saturating_add)
+    };
+    let mut losses: Vec<i128> = (0..sessions).map(loss).collect();
+    losses.sort_unstable_by(|one, other| other.cmp(one));
+    losses
+}
+
+/// A hundred times the loss at a place between two losses.
+fn at_quantile(losses: &[i128], (place, hundredths): (usize, i128)) -> i128 {
+    let next = losses.get(place + 1).copied().unwrap_or(losses[place]);
+    losses[place].saturating_mul(HUNDRED - hundredths).saturating_add(next.saturating_mul(hundredths))
 }
 
 #[cfg(test)]

@@ -228,3 +228,48 @@ fn an_account_without_equity_may_open_nothing() {
     account.ledger.cash = Money::from_units(-1);
     assert_eq!(account.asks(0, Buy, 1), "factor-exposure 1 10000000000");
 }
+
+#[test]
+fn the_standings_say_how_near_every_limit_is() {
+    let settings = &[
+        ("max_sector_pct", "30"),
+        ("sectors", "A:Energy,B:Energy,C:Banks"),
+        ("max_factor", "value:-0.1..0.2,size:1"),
+        ("factors", "A:value=2;size=1,B:value=-1"),
+        ("benchmark", "N"),
+        ("max_beta", "1.5"),
+        ("max_var_pct", "5"),
+        ("max_cvar_pct", "8"),
+        ("history_sessions", "3"),
+    ];
+    let returns: [&[i64]; 4] = [&[2, 4, -6], &[1, 2, -3], &[1, 1], &[1, 2, -3]];
+    let mut account = account(settings, returns);
+    let told = |account: &Account| {
+        let found = standings(account.portfolio.as_ref().unwrap(), &account.books, account.ledger.equity());
+        let text = |number: Option<Measure>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let line = |standing: &Standing| {
+            let Standing { limit, of, least, most, now } = standing;
+            format!("{limit} {of} {} {} {}", text(*least), text(*most), text(*now))
+        };
+        found.iter().map(line).collect::<Vec<_>>()
+    };
+    account.hold(0, 10);
+    account.hold(1, -5);
+    assert_eq!(
+        told(&account),
+        [
+            "sector Energy - 3000 1500",
+            // B's size is not known.
+            "factor-exposure size -1 1 -",
+            "factor-exposure value -0.1 0.2 0.25",
+            "beta  - 1.5 0.15",
+            // 1,000 × 6 % less 500 × 3 %: 45, the next one is a gain of 15.
+            "value-at-risk  - 500 39",
+            "expected-shortfall  - 800 45",
+        ]
+    );
+    account.hold(2, 1);
+    let lines = told(&account);
+    assert_eq!(lines[1], "sector Energy - 3000 1500");
+    assert_eq!(lines[4..], ["beta  - 1.5 -", "value-at-risk  - 500 -", "expected-shortfall  - 800 -"]);
+}

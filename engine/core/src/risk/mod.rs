@@ -19,6 +19,8 @@ mod limits;
 mod portfolio;
 mod state;
 
+pub use exposure::Standing;
+pub(crate) use exposure::standings;
 pub use gate::CHECKS;
 pub use limits::guard_price;
 pub(crate) use limits::percent_up;

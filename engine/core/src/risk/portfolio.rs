@@ -14,7 +14,7 @@ use daybook_config::Settings;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{Instrument, InstrumentId, Price, Ratio};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The largest return that is counted, either way: a hundredfold.
 const RETURN_MAX: i128 = 100 * SCALE as i128;
@@ -28,6 +28,8 @@ pub struct PortfolioLimits {
     pub max_sector_pct: Option<Ratio>,
     /// The sector of each instrument, as a number; nothing where it has none.
     pub sectors: Vec<Option<u32>>,
+    /// Names of the sectors, by number.
+    pub sector_names: Vec<String>,
     /// Allowed exposures to factors, in the order of their names.
     pub factors: Vec<Factor>,
     /// The instrument that betas are measured against; it is never traded.
@@ -49,6 +51,8 @@ pub struct PortfolioLimits {
 /// A factor, what may be loaded on it, and what each instrument does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Factor {
+    /// Its name.
+    pub name: String,
     /// The lowest exposure.
     pub low: Ratio,
     /// The highest exposure.
@@ -61,9 +65,11 @@ impl PortfolioLimits {
     /// The limits of settings, for the instruments of a session; nothing where none is set. Fails where a limit has
     /// nothing to be worked out from, with what to do.
     pub fn of(settings: &Settings, instruments: &[Instrument]) -> Result<Option<Self>, String> {
+        let (sectors, sector_names) = sectors_of(settings, instruments)?;
         let limits = Self {
             max_sector_pct: settings.risk_max_sector_pct,
-            sectors: sectors_of(settings, instruments)?,
+            sectors,
+            sector_names,
             factors: factors_of(settings, instruments)?,
             benchmark: benchmark_of(settings, instruments)?,
             min_beta: settings.risk_min_beta,
@@ -109,24 +115,22 @@ impl PortfolioLimits {
     }
 }
 
-/// Sectors are numbered in the order of their names.
-fn sectors_of(settings: &Settings, instruments: &[Instrument]) -> Result<Vec<Option<u32>>, String> {
+/// The sector of each instrument, and their names; sectors are numbered in the order of those.
+fn sectors_of(settings: &Settings, instruments: &[Instrument]) -> Result<(Vec<Option<u32>>, Vec<String>), String> {
     if settings.risk_max_sector_pct.is_none() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     if settings.risk_sectors.is_empty() {
         return Err("risk.max_sector_pct needs to know sectors: set risk.sector_file=FILE or risk.sectors".to_owned());
     }
-    let mut numbers = BTreeMap::new();
-    for (_, sector) in settings.risk_sectors.iter() {
-        let next = numbers.len() as u32;
-        numbers.entry(sector.as_str()).or_insert(next);
-    }
+    let mut names: Vec<String> = settings.risk_sectors.iter().map(|(_, sector)| sector.as_str().to_owned()).collect();
+    names.sort_unstable();
+    names.dedup();
     let number = |instrument: &Instrument| {
         let sector = settings.risk_sectors.get(&instrument.symbol)?;
-        numbers.get(sector.as_str()).copied()
+        names.binary_search_by(|name| name.as_str().cmp(sector.as_str())).ok().map(|place| place as u32)
     };
-    Ok(instruments.iter().map(number).collect())
+    Ok((instruments.iter().map(number).collect(), names))
 }
 
 fn factors_of(settings: &Settings, instruments: &[Instrument]) -> Result<Vec<Factor>, String> {
@@ -142,7 +146,12 @@ fn factors_of(settings: &Settings, instruments: &[Instrument]) -> Result<Vec<Fac
             ));
         }
         let loading = |instrument: &Instrument| settings.risk_factors.get(&instrument.symbol)?.on(name);
-        Ok(Factor { low: span.low, high: span.high, loadings: instruments.iter().map(loading).collect() })
+        Ok(Factor {
+            name: name.to_owned(),
+            low: span.low,
+            high: span.high,
+            loadings: instruments.iter().map(loading).collect(),
+        })
     };
     settings.risk_max_factor.iter().map(factor).collect()
 }
@@ -366,7 +375,8 @@ mod tests {
             &["A", "B", "C", "D", "N"],
         );
         let known = known.unwrap().unwrap();
-        assert_eq!(known.sectors, [Some(0), Some(1), Some(0), None, None]);
+        assert_eq!(known.sectors, [Some(1), Some(0), Some(1), None, None]);
+        assert_eq!(known.sector_names, ["banks", "zinc"]);
         assert_eq!(known.factors[0].loadings, [Some(Ratio(SCALE)), None, None, None, None]);
         assert_eq!((known.benchmark, known.sessions, known.confidence_pct), (Some(InstrumentId(4)), 20, 95));
         for (settings, said) in [

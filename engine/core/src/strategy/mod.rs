@@ -73,8 +73,8 @@ pub trait Strategy: Send {
     /// Looks at all instruments of a slice, before [`Strategy::decide`] is called for each of those that closed a bar.
     /// What it adds to `decisions` is journaled; the core numbers it and names its cause.
     fn on_slice(&mut self, _: &SliceView<'_>, _: &mut Vec<(InstrumentId, Decision)>) {}
-    /// A symbol that it cannot do without and that has no candle at the slice it has just looked at: the run ends.
-    fn missing(&mut self) -> Option<String> {
+    /// Why the run ends at the slice it has just looked at; asked of strategies that look at slices.
+    fn fault(&mut self) -> Option<Fault> {
         None
     }
     /// Appends its whole state.
@@ -118,6 +118,22 @@ impl<R: Rule> Strategy for PerInstrument<R> {
     }
 }
 
+/// Why a strategy cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// A symbol that it cannot do without has no candle.
+    Missing(String),
+    /// Something was to be decided on before it was there.
+    Early {
+        /// The symbol.
+        symbol: String,
+        /// When it was to be decided.
+        decided: Nanos,
+        /// Its first candle opened then.
+        begins: Nanos,
+    },
+}
+
 /// What a strategy sees of a whole slice.
 pub struct SliceView<'a> {
     /// The time of the slice.
@@ -132,8 +148,12 @@ pub struct SliceView<'a> {
     pub instruments: &'a [Instrument],
     /// The account's limits, and what a policy trades with.
     pub limits: &'a RiskLimits,
-    /// The hours that the limits allow in this session.
-    pub hours: TradingHours,
+    /// The hours that the limits allow instruments which close in no auction.
+    pub(crate) hours: TradingHours,
+    /// Those of the others, in a session that has auctions.
+    pub(crate) auction_hours: Option<TradingHours>,
+    /// Which ones those are; empty where there is none.
+    pub(crate) auctions: &'a [bool],
     /// What portfolios trade by.
     pub targets: Targets,
     pub(crate) books: &'a [Book],
@@ -142,6 +162,12 @@ pub struct SliceView<'a> {
 }
 
 impl SliceView<'_> {
+    /// The hours that the limits allow an instrument in this session.
+    pub fn hours(&self, instrument: InstrumentId) -> TradingHours {
+        let in_auction = self.auctions.get(instrument.index()).copied().unwrap_or(false);
+        self.auction_hours.filter(|_| in_auction).unwrap_or(self.hours)
+    }
+
     /// The instruments that are traded, by id: all but the benchmark of the limits.
     pub fn traded(&self) -> impl Iterator<Item = InstrumentId> + use<> {
         let untraded = self.untraded;
@@ -151,6 +177,11 @@ impl SliceView<'_> {
     /// The first of them without a candle at this slice.
     pub fn absent(&self) -> Option<&str> {
         self.traded().find(|id| !self.is_fresh(*id)).map(|id| self.instruments[id.index()].symbol.as_str())
+    }
+
+    /// Bars that a strategy has learned of an instrument.
+    pub fn learned(&self, instrument: InstrumentId) -> u64 {
+        self.books[instrument.index()].learned
     }
 
     /// True for an instrument whose bar closed at this slice.

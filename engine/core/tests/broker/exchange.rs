@@ -9,8 +9,8 @@ use daybook_core::{Conclusion, Core, Output};
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
     Answered, BrokerAnswer, BrokerBook, BrokerFill, BrokerOrder, BrokerPosition, BrokerRequest, BrokerStatus,
-    InstrumentId, Label, Nanos, OpenAtBroker, OrderEvent, OrderId, OrderIntent, OrderType, Price, Quantity, Side,
-    TimeInForce, Verdict,
+    InstrumentId, Label, Money, Nanos, OpenAtBroker, OrderEvent, OrderId, OrderIntent, OrderType, Price, Quantity,
+    Remedy, Side, TimeInForce, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -79,8 +79,16 @@ struct Held {
     instrument: usize,
     kind: OrderType,
     lasts: TimeInForce,
+    /// When it ends by itself.
+    expires: Option<Nanos>,
     reduces: bool,
     triggered: bool,
+    /// What market protection made of it: it fills no further from the market than this.
+    protection: Option<Price>,
+    /// A change or a cancel that was registered and has not reached the exchange.
+    due: Option<(Nanos, Wanted)>,
+    /// Changes so far: the broker takes 25.
+    changes: u32,
 }
 
 /// How badly it behaves, in percent.
@@ -94,16 +102,53 @@ pub struct Temper {
     /// A message of a change is never sent.
     pub silent: u64,
     pub repeats: u64,
+    /// A change or a cancel takes effect some seconds after it was registered: what fills in between has filled.
+    pub slow: u64,
+    /// Market protection, in paise: market orders and triggered stops may rest. 0: none.
+    pub protects: i64,
+    /// A trade is not in the list of trades for fifty seconds.
+    pub hides: u64,
+    /// A placed order is answered by nobody and reaches the exchange when it was given up long ago.
+    pub ghosts: u64,
 }
 
-pub const HONEST: Temper = Temper { lost: 0, unanswered: 0, refuses: 0, silent: 0, repeats: 0 };
-pub const WICKED: Temper = Temper { lost: 8, unanswered: 10, refuses: 5, silent: 25, repeats: 25 };
+pub const HONEST: Temper =
+    Temper { lost: 0, unanswered: 0, refuses: 0, silent: 0, repeats: 0, slow: 0, protects: 0, hides: 0, ghosts: 0 };
+pub const WICKED: Temper = Temper {
+    lost: 8,
+    unanswered: 10,
+    refuses: 5,
+    silent: 25,
+    repeats: 25,
+    slow: 40,
+    protects: 10,
+    hides: 0,
+    ghosts: 0,
+};
 
 pub struct Broker {
     chance: Chance,
     pub temper: Temper,
     orders: Vec<Held>,
     trades: Vec<(usize, BrokerFill)>,
+    /// Trades that the list does not show before then.
+    hidden: BTreeMap<String, Nanos>,
+    /// Orders that come when nobody waits for them any more.
+    ghosts: Vec<(Nanos, usize, Wanted)>,
+    pub had_ghosts: bool,
+    /// Nothing that is placed or changed is taken before then; cancels are.
+    pub refuses_until: Nanos,
+    /// Orders that no book shows before then.
+    vanished: BTreeMap<String, Nanos>,
+    /// When each command came.
+    pub commands: Vec<Nanos>,
+    /// Neither commands nor questions get through before then: a dead token, or a cut wire.
+    pub away_until: Nanos,
+    /// Money that was paid in or out.
+    pub paid_in: i64,
+    skewed: i64,
+    /// So many cancels by number are lost.
+    pub deaf: u32,
     pub positions: [i64; COUNT],
     pub last: [Price; COUNT],
     placed: BTreeSet<OrderId>,
@@ -139,6 +184,16 @@ impl Broker {
             temper,
             orders: Vec::new(),
             trades: Vec::new(),
+            hidden: BTreeMap::new(),
+            ghosts: Vec::new(),
+            had_ghosts: temper.ghosts > 0,
+            refuses_until: Nanos::MIN,
+            vanished: BTreeMap::new(),
+            commands: Vec::new(),
+            away_until: Nanos::MIN,
+            paid_in: 0,
+            skewed: 0,
+            deaf: 0,
             positions: [0; COUNT],
             last: [Price::from_units(100); COUNT],
             placed: BTreeSet::new(),
@@ -171,6 +226,10 @@ impl Broker {
                 Conclusion::Update(update) if update.event == OrderEvent::CancelRequested => {
                     Wanted::Cancel(update.order)
                 }
+                Conclusion::Difference(difference) if difference.remedy == Remedy::Cancel => {
+                    self.cancel_number(&difference.broker_order, core.now());
+                    continue;
+                }
                 _ => continue,
             };
             if !matches!(wanted, Wanted::Place(..)) {
@@ -195,10 +254,21 @@ impl Broker {
                 self.walk(index);
             }
         }
+        let (due, later) = std::mem::take(&mut self.ghosts).into_iter().partition(|(at, ..)| *at <= now);
+        self.ghosts = later;
+        for (_, index, wanted) in due {
+            self.take(index, wanted, now);
+        }
         for index in 0..self.orders.len() {
+            self.take_effect(index, now);
             self.work(index, now);
         }
-        self.ask(now);
+        if now >= self.away_until {
+            self.ask(now);
+        } else {
+            // What was on its way does not arrive any more.
+            self.poll = None;
+        }
     }
 
     /// What arrives by now, in its order.
@@ -228,14 +298,62 @@ impl Broker {
         self.number += 1;
         let mut row = row_of(&format!("HAND{}", self.number), OrderId(0), Side::Buy, ONE);
         (row.status, row.limit) = (BrokerStatus::Working, Some(Price(ONE)));
-        self.orders.push(Held {
-            row,
-            instrument: index,
-            kind: OrderType::Limit,
-            lasts: TimeInForce::Day,
-            reduces: false,
-            triggered: false,
-        });
+        self.orders.push(held(row, index, OrderType::Limit, TimeInForce::Day, false));
+    }
+
+    /// Somebody cancels one of our working stops of an instrument at the broker's own page; false where there is none.
+    pub fn stop_cancelled_by_hand(&mut self, index: usize, now: Nanos) -> bool {
+        let ours = |one: &Held| {
+            one.instrument == index && one.kind == OrderType::Stop && one.row.status == BrokerStatus::Working
+        };
+        let Some(place) = self.orders.iter().position(|one| one.row.order.0 > 0 && ours(one)) else { return false };
+        self.end(place, BrokerStatus::Cancelled, now);
+        true
+    }
+
+    /// No book shows our working orders of an instrument for so many seconds; how many there are.
+    pub fn vanish(&mut self, index: usize, now: Nanos, seconds: i64) -> usize {
+        let ours = |held: &&Held| held.instrument == index && held.row.order.0 > 0 && !held.row.status.is_final();
+        let numbers: Vec<String> = self.orders.iter().filter(ours).map(|held| held.row.broker_order.clone()).collect();
+        let count = numbers.len();
+        for number in numbers {
+            // Once each: twice in a row would be for good.
+            self.vanished.entry(number).or_insert(now + seconds * SECOND);
+        }
+        count
+    }
+
+    /// The most commands that came in any minute.
+    pub fn busiest_minute(&self) -> usize {
+        let until = |from: Nanos| self.commands.partition_point(|at| *at < from + 60 * SECOND);
+        (0..self.commands.len()).map(|first| until(self.commands[first]) - first).max().unwrap_or_default()
+    }
+
+    /// Orders of nobody of ours that work.
+    pub fn foreign(&self) -> usize {
+        self.orders.iter().filter(|held| held.row.order.0 == 0 && !held.row.status.is_final()).count()
+    }
+
+    /// The wires cancel an order by its number, whosever it is.
+    pub fn cancel_number(&mut self, number: &str, now: Nanos) {
+        if self.deaf > 0 {
+            self.deaf -= 1;
+            return;
+        }
+        let place = self.orders.iter().position(|held| held.row.broker_order == number);
+        if let Some(place) = place.filter(|place| !self.orders[*place].row.status.is_final()) {
+            self.end(place, BrokerStatus::Cancelled, now);
+        }
+    }
+
+    /// The average it tells of a position, so many paise off.
+    pub fn skew(&mut self, paise: i64) {
+        self.skewed = paise * ONE / 100;
+    }
+
+    fn end(&mut self, place: usize, status: BrokerStatus, now: Nanos) {
+        (self.orders[place].row.status, self.orders[place].row.updated) = (status, Some(now));
+        self.message(place, now);
     }
 
     /// Working stops of an instrument, signed.
@@ -277,6 +395,21 @@ impl Broker {
             let (broker_order, kind, message) = (number.to_owned(), Label::NONE, String::new());
             Said::Answer(BrokerAnswer { order, request, answer, broker_order, kind, message })
         };
+        if now < self.away_until {
+            return self.send(now, answer(Answered::NotSent, ""));
+        }
+        self.commands.push(now);
+        if now < self.refuses_until && request != BrokerRequest::Cancel {
+            let (broker_order, message) = (String::new(), "not from this address".to_owned());
+            let kind = Label::new("PermissionException");
+            let refused = BrokerAnswer { order, request, answer: Answered::Refused, broker_order, kind, message };
+            return self.send(now, Said::Answer(refused));
+        }
+        if request == BrokerRequest::Place && self.chance.percent(self.temper.ghosts) {
+            let late = (45 + self.chance.below(30).cast_signed()) * SECOND;
+            self.ghosts.push((now + late, index, wanted));
+            return self.send(now, answer(Answered::Unknown, ""));
+        }
         let dice = self.chance.below(100);
         if dice < self.temper.lost {
             // Certainly not sent, or nobody knows: lost all the same.
@@ -305,32 +438,71 @@ impl Broker {
                 let number = format!("19{:017}", self.number);
                 let mut row = row_of(&number, intent.order, intent.side, intent.quantity.0);
                 (row.limit, row.stop, row.registered) = (intent.limit, intent.stop, Some(now));
-                row.status = BrokerStatus::OnItsWay;
-                let (kind, lasts) = (intent.order_type, intent.time_in_force);
-                self.orders.push(Held { row, instrument: index, kind, lasts, reduces, triggered: false });
+                (row.status, row.updated) = (BrokerStatus::OnItsWay, Some(now));
+                let expires = intent.expires;
+                let order = held(row, index, intent.order_type, intent.time_in_force, reduces);
+                self.orders.push(Held { expires, ..order });
                 self.message(self.orders.len() - 1, now);
                 Some(number)
             }
-            Wanted::Modify(order, quantity, limit, stop) => {
+            Wanted::Modify(order, quantity, ..) => {
                 let place = self.orders.iter().position(|held| held.row.order == order)?;
                 let held = &mut self.orders[place];
-                if held.row.status != BrokerStatus::Working || held.triggered || quantity <= held.row.filled {
+                let can_be = held.row.status == BrokerStatus::Working && !held.triggered && held.due.is_none();
+                if !can_be || quantity <= held.row.filled {
                     return None;
                 }
-                (held.row.quantity, held.row.limit, held.row.stop) = (quantity, limit, stop);
+                held.changes += 1;
+                assert!(held.changes <= 25, "order {order} was changed more often than the broker takes");
                 let number = held.row.broker_order.clone();
-                self.message(place, now);
+                self.register(place, wanted, now);
                 Some(number)
             }
             Wanted::Cancel(order) => {
                 let place = self.orders.iter().position(|held| held.row.order == order)?;
-                if self.orders[place].row.status != BrokerStatus::Working {
+                if self.orders[place].row.status != BrokerStatus::Working || self.orders[place].due.is_some() {
                     return None;
                 }
-                self.orders[place].row.status = BrokerStatus::Cancelled;
-                self.message(place, now);
-                Some(self.orders[place].row.broker_order.clone())
+                let number = self.orders[place].row.broker_order.clone();
+                self.register(place, wanted, now);
+                Some(number)
             }
+        }
+    }
+
+    /// A change or a cancel is registered; the exchange hears of it at once, or some seconds later.
+    fn register(&mut self, place: usize, wanted: Wanted, now: Nanos) {
+        let slow = self.chance.percent(self.temper.slow);
+        let late = if slow { 1 + self.chance.below(3).cast_signed() } else { 0 };
+        self.orders[place].due = Some((now + late * SECOND, wanted));
+        if late == 0 {
+            self.take_effect(place, now);
+        }
+    }
+
+    fn take_effect(&mut self, place: usize, now: Nanos) {
+        let Some((_, wanted)) = self.orders[place].due.take_if(|(at, _)| *at <= now) else { return };
+        let held = &mut self.orders[place];
+        if held.row.status != BrokerStatus::Working {
+            return;
+        }
+        match wanted {
+            Wanted::Cancel(_) => self.end(place, BrokerStatus::Cancelled, now),
+            // Too late: it filled, or was triggered, since the change was registered.
+            Wanted::Modify(_, quantity, ..) if held.triggered || quantity <= held.row.filled => {
+                let mut row = held.row.clone();
+                row.status = BrokerStatus::NotModified;
+                self.send(now, Said::Row(row));
+            }
+            Wanted::Modify(_, quantity, limit, stop) => {
+                (held.row.quantity, held.row.limit, held.row.stop) = (quantity, limit, stop);
+                held.row.updated = Some(now);
+                if stop.is_none() && held.kind == OrderType::Stop {
+                    held.kind = OrderType::Market;
+                }
+                self.message(place, now);
+            }
+            Wanted::Place(..) => unreachable!("a placement is no change"),
         }
     }
 
@@ -347,6 +519,7 @@ impl Broker {
                 // The exchange may refuse what the broker took.
                 let refused = held.row.order.0 > 0 && self.chance.percent(self.temper.refuses / 2);
                 held.row.status = if refused { BrokerStatus::Rejected } else { BrokerStatus::Working };
+                held.row.updated = Some(now);
                 return self.message(place, now);
             }
             BrokerStatus::Working => {}
@@ -356,15 +529,23 @@ impl Broker {
         let buys = held.row.side == Side::Buy;
         let beyond = |price: Price| if buys { last >= price } else { last <= price };
         held.triggered |= held.row.stop.is_some_and(beyond);
+        let at_market = held.kind == OrderType::Market || (held.kind == OrderType::Stop && held.triggered);
+        if at_market && self.temper.protects > 0 && held.protection.is_none() {
+            let far = self.temper.protects * ONE / 100;
+            held.protection = Some(Price(last.0 + if buys { far } else { -far }));
+        }
+        let protected = |limit: Price| if buys { last <= limit } else { last >= limit };
         let trades = (held.row.stop.is_none() || held.triggered)
+            && held.protection.is_none_or(protected)
             && held.row.limit.is_none_or(|limit| if buys { last <= limit } else { last >= limit });
         let rest = (held.row.quantity.0 - held.row.filled.0) / ONE;
         if trades && rest > 0 && !self.dry && self.chance.percent(60) {
             let units = 1 + self.chance.below(rest.cast_unsigned()).cast_signed();
             self.fill(place, units, last, now);
-        } else if self.orders[place].lasts == TimeInForce::Ioc {
-            self.orders[place].row.status = BrokerStatus::Cancelled;
-            self.message(place, now);
+        } else if self.orders[place].lasts == TimeInForce::Ioc
+            || self.orders[place].expires.is_some_and(|expires| expires <= now)
+        {
+            self.end(place, BrokerStatus::Cancelled, now);
         }
     }
 
@@ -372,9 +553,11 @@ impl Broker {
         self.number += 1;
         let held = &mut self.orders[place];
         let (index, before) = (held.instrument, self.positions[held.instrument]);
+        held.row.average = average(held.row.average, held.row.filled.0 / ONE, price, units);
         held.row.filled += Quantity::from_units(units);
+        held.row.updated = Some(now);
         let after = before + held.row.side.signed(Quantity::from_units(units)).0 / ONE;
-        if held.reduces {
+        if held.reduces && !self.had_ghosts {
             let reduced = after.abs() < before.abs() && after.signum() * before.signum() >= 0;
             assert!(reduced, "order {} took a position from {before} to {after}", held.row.order);
         }
@@ -391,6 +574,9 @@ impl Broker {
             price,
             exchange_time: now,
         };
+        if self.chance.percent(self.temper.hides) {
+            self.hidden.insert(fill.trade.clone(), now + 50 * SECOND);
+        }
         self.trades.push((index, fill));
         self.message(place, now);
     }
@@ -412,12 +598,19 @@ impl Broker {
     fn ask(&mut self, now: Nanos) {
         match &mut self.poll {
             None if now >= self.next_poll => {
-                let rows = self.orders.iter().map(|held| held.row.clone()).filter(|row| row.order.0 > 0).collect();
-                let open = self.orders.iter().filter(|held| !held.row.status.is_final()).map(open_of).collect();
+                let seen = |held: &&Held| self.vanished.get(&held.row.broker_order).is_none_or(|until| *until <= now);
+                let rows = self.orders.iter().filter(seen).map(|held| held.row.clone());
+                let rows = rows.filter(|row| row.order.0 > 0).collect();
+                let works = self.orders.iter().filter(seen).filter(|held| !held.row.status.is_final());
+                let open = works.map(open_of).collect();
                 self.poll = Some(Poll { asked: now, rows, open, trades: None });
                 self.next_poll = now + 5 * SECOND;
             }
-            Some(poll) if poll.trades.is_none() => poll.trades = Some(self.trades.clone()),
+            Some(poll) if poll.trades.is_none() => {
+                let shown =
+                    |(_, fill): &&(usize, BrokerFill)| self.hidden.get(&fill.trade).is_none_or(|until| *until <= now);
+                poll.trades = Some(self.trades.iter().filter(shown).cloned().collect());
+            }
             Some(_) => {
                 let Some(Poll { asked, rows, open, trades }) = self.poll.take() else { return };
                 rows.into_iter().for_each(|row| self.send(now, Said::Row(row)));
@@ -428,14 +621,49 @@ impl Broker {
                     instrument: InstrumentId(index as u32),
                     product: Label::new("MIS"),
                     quantity: Quantity::from_units(*units),
-                    average: self.last[index],
+                    average: Price(self.average_of(index).0 + self.skewed),
                 });
-                let book = BrokerBook { asked, positions: positions.collect(), open, funds: None };
+                let positions = positions.collect();
+                let funds = Some(self.funds());
+                let book = BrokerBook { asked, positions, open, funds };
                 self.send(now, Said::Book(book));
             }
             None => {}
         }
     }
+
+    /// The average of the day's trades on the side that is open, as brokers tell it.
+    fn average_of(&self, index: usize) -> Price {
+        let side = if self.positions[index] > 0 { Side::Buy } else { Side::Sell };
+        let of_side = self.trades.iter().filter(|(at, fill)| *at == index && fill.side == side);
+        of_side
+            .fold((Price::ZERO, 0), |(mean, units), (_, fill)| {
+                let more = fill.quantity.0 / ONE;
+                (average(mean, units, fill.price, more), units + more)
+            })
+            .0
+    }
+
+    /// Money free to trade: what came in and was gained, less something for what is held.
+    fn funds(&self) -> Money {
+        let gained: i128 =
+            self.trades.iter().map(|(_, fill)| -fill.price.times(fill.side.signed(fill.quantity)).0).sum();
+        let held: i128 =
+            (0..COUNT).map(|index| i128::from(self.positions[index]) * i128::from(self.last[index].0)).sum();
+        let blocked: i128 = self.positions.iter().map(|units| i128::from(units.abs()) * i128::from(20 * ONE)).sum();
+        Money(i128::from(self.paid_in + 1_000_000) * i128::from(ONE) + gained + held - blocked)
+    }
+}
+
+/// The mean of so many at one price and so many more at another.
+fn average(mean: Price, units: i64, price: Price, more: i64) -> Price {
+    let sum = i128::from(mean.0) * i128::from(units) + i128::from(price.0) * i128::from(more);
+    Price((sum / i128::from(units + more).max(1)) as i64)
+}
+
+fn held(row: BrokerOrder, instrument: usize, kind: OrderType, lasts: TimeInForce, reduces: bool) -> Held {
+    let (expires, triggered, protection, due) = (None, false, None, None);
+    Held { row, instrument, kind, lasts, expires, reduces, triggered, protection, due, changes: 0 }
 }
 
 fn open_of(held: &Held) -> OpenAtBroker {

@@ -4,13 +4,15 @@
 //! - On the way no order was placed twice, no reduction turned a position, no limit was exceeded.
 //! - Killed anywhere and begun again it ends the same way; derived again it concludes the same, byte for byte.
 
+mod differences;
 mod exchange;
+mod races;
 mod session;
 
 use daybook_config::Reconcile;
 use daybook_core::Conclusion;
 use daybook_vocabulary::time::SECOND;
-use daybook_vocabulary::{Command, DifferenceKind, OrderEvent, Remedy, Verdict};
+use daybook_vocabulary::{Command, DifferenceKind, OrderEvent, Verdict};
 use exchange::{Broker, COUNT, Chance, HONEST, Temper, WICKED};
 use session::{Session, Told, hours, most_allowed};
 
@@ -24,7 +26,7 @@ fn begin(seed: u64, temper: Temper, reconcile: Reconcile) -> (Session, Broker) {
 
 /// Lets everything settle: no new risk, an honest broker.
 fn settle(session: &mut Session, broker: &mut Broker) {
-    broker.temper = HONEST;
+    (broker.temper, broker.away_until, broker.refuses_until) = (HONEST, session.now, session.now);
     session.quiet = true;
     let concluded = session.tell(Told::Command(Command::Halt));
     broker.hand_on(&session.core, &concluded);
@@ -44,19 +46,37 @@ fn check(session: &Session, broker: &Broker, context: &str) {
         assert_eq!(exits, -theirs, "{context}: instrument {index} holds {theirs} and its stops are for {exits}");
     }
     assert!(session.core.is_reconciled(), "{context}: the books agree");
-    assert!(broker.most <= most_allowed(), "{context}: {} were held", broker.most);
+    // An order that was given up and came all the same is one more than was allowed.
+    let most = most_allowed() + if broker.had_ghosts { most_allowed() } else { 0 };
+    assert!(broker.most <= most, "{context}: {} were held", broker.most);
 }
 
-/// `DAYBOOK_SEEDS` tries more of them. RL-28, RL-29, RL-30, RL-31, RL-32, P8: seeds of a wicked broker, killed now and then.
+/// `DAYBOOK_SEEDS` tries more of them, from `DAYBOOK_FROM` on. RL-28, RL-29, RL-30, RL-31, RL-32, P8: seeds of a wicked broker, killed now and then.
 #[test]
 fn whatever_the_broker_does_our_position_is_its_own() {
-    let (mut fills, mut unknown, mut gone, mut kills) = (0, 0, 0, 0);
+    let (mut fills, mut unknown, mut gone, mut kills, mut by_hand, mut owed) = (0, 0, 0, 0, 0, 0);
+    let (mut hidden, mut busiest) = (0, 0);
+    // Who hides an order and its trade at once leaves nothing to go by: each seed hides one of them.
+    let hides = |seed: u64| if seed.is_multiple_of(2) { 2 } else { 0 };
     let seeds = std::env::var("DAYBOOK_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
-    for seed in 0..seeds {
-        let (mut session, mut broker) = begin(seed, WICKED, Reconcile::Halt);
+    let from = std::env::var("DAYBOOK_FROM").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    for seed in from..seeds {
+        let (mut session, mut broker) = begin(seed, Temper { hides: hides(seed), ..WICKED }, Reconcile::Halt);
         let mut fate = Chance(seed ^ 0xdead);
         for _ in 0..900 {
             session.second(&mut broker);
+            match fate.below(1_000) {
+                // The token dies, or the wire is cut: nothing gets through for a while.
+                0..=1 => broker.away_until = session.now + (5 + fate.below(90).cast_signed()) * SECOND,
+                // Somebody cancels a stop at the broker's own page.
+                2..=3 => by_hand += u32::from(broker.stop_cancelled_by_hand(fate.below(2) as usize, session.now)),
+                // Orders are refused, or books leave some of them out.
+                4 => broker.refuses_until = session.now + (20 + fate.below(100).cast_signed()) * SECOND,
+                5..=6 if hides(seed) == 0 => {
+                    hidden += broker.vanish(fate.below(2) as usize, session.now, 5 + fate.below(20).cast_signed())
+                }
+                _ => {}
+            }
             if fate.below(200) == 0 {
                 kills += 1;
                 broker.crash();
@@ -68,8 +88,10 @@ fn whatever_the_broker_does_our_position_is_its_own() {
         check(&session, &broker, &format!("FAIL seed={seed} (DAYBOOK_SEEDS={})", seed + 1));
         session.replay();
         fills += broker.trade_count();
+        busiest = busiest.max(broker.busiest_minute());
         for output in &session.outputs {
             match &output.body {
+                Conclusion::Alarm(alarm) if *alarm.code == *"trades-missing" => owed += 1,
                 Conclusion::Update(update) if update.event == OrderEvent::TimedOut => unknown += 1,
                 Conclusion::Difference(difference) if difference.what == DifferenceKind::NeverArrived => gone += 1,
                 Conclusion::Difference(difference) => {
@@ -80,6 +102,8 @@ fn whatever_the_broker_does_our_position_is_its_own() {
         }
     }
     assert!(fills > 500 && unknown > 20 && gone > 10 && kills > 40, "{fills} {unknown} {gone} {kills}");
+    assert!(hidden > 5 && busiest <= 40, "{hidden} orders were left out of books; {busiest} commands in one minute");
+    assert!(by_hand > 5 && owed > 5, "{by_hand} stops were cancelled by hand, {owed} fills were booked by their rows");
 }
 
 /// No order leaves before the session is armed and the broker's books have been seen.
@@ -105,61 +129,6 @@ fn nothing_is_sent_before_it_is_armed_and_reconciled() {
     broker.crash();
     session.begin_again();
     assert!(!session.core.is_reconciled());
-}
-
-/// RL-32: a trade by hand in the same account is named, once, and dealt with by the policy.
-#[test]
-fn a_trade_by_hand_is_a_difference() {
-    for (reconcile, remedy, held) in [
-        (Reconcile::Halt, Remedy::Halt, 0),
-        (Reconcile::Adopt, Remedy::Adopt, 7),
-        (Reconcile::Flatten, Remedy::Flatten, 0),
-    ] {
-        let (mut session, mut broker) = begin(7, HONEST, reconcile);
-        let concluded = session.tell(Told::Command(Command::Halt));
-        broker.hand_on(&session.core, &concluded);
-        (0..20).for_each(|_| session.second(&mut broker));
-        broker.by_hand(0, 7, session.now);
-        session.quiet = true;
-        broker.still = true;
-        (0..60).for_each(|_| session.second(&mut broker));
-        let named: Vec<_> = session
-            .outputs
-            .iter()
-            .filter_map(|output| match &output.body {
-                Conclusion::Difference(difference) => Some((difference.what, difference.remedy, difference.theirs)),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(named.len(), 1, "{reconcile:?}: {named:?}");
-        assert_eq!((named[0].0, named[0].1), (DifferenceKind::Position, remedy));
-        assert_eq!(session.held(0), held, "{reconcile:?}");
-        assert_eq!(session.core.is_reconciled(), reconcile != Reconcile::Halt, "{reconcile:?}");
-        if reconcile == Reconcile::Adopt {
-            assert_eq!(broker.stops(0), -7, "what was taken over is protected");
-        }
-        if reconcile == Reconcile::Flatten {
-            assert_eq!(broker.positions[0], 0, "what was taken over was left");
-        }
-        session.replay();
-    }
-}
-
-/// An order of somebody else's in one of our instruments stops new risk, or is let be.
-#[test]
-fn an_order_by_hand_is_a_difference() {
-    for (reconcile, remedy) in [(Reconcile::Halt, Remedy::Halt), (Reconcile::Adopt, Remedy::Adopt)] {
-        let (mut session, mut broker) = begin(9, HONEST, reconcile);
-        (0..20).for_each(|_| session.second(&mut broker));
-        broker.order_by_hand(1);
-        (0..60).for_each(|_| session.second(&mut broker));
-        let named = session.outputs.iter().find_map(|output| match &output.body {
-            Conclusion::Difference(difference) => Some((difference.what, difference.remedy)),
-            _ => None,
-        });
-        assert_eq!(named, Some((DifferenceKind::ForeignOrder, remedy)));
-        assert_eq!(session.core.is_reconciled(), reconcile == Reconcile::Adopt);
-    }
 }
 
 /// RL-31: begun again while a position stands, its stop is looked for at the broker and placed where it is missing.

@@ -5,18 +5,19 @@ use daybook_config::{FeeSchedule, ProtectiveStop, Reconcile};
 use daybook_core::risk::RiskLimits;
 use daybook_core::strategy::{Strategy, View};
 use daybook_core::{
-    Body, Bracket, Core, Input, Level, OrderRequest, Outbox, Output, Requests, SessionHours, Setup, Slice,
+    Body, Bracket, Conclusion, Core, Input, Level, OrderRequest, Outbox, Output, Requests, SessionHours, Setup, Slice,
 };
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{
-    Candle, Cause, Command, Date, Instrument, InstrumentId, Interval, Money, Nanos, PayloadBuffer, Price, Quantity,
-    Side, TimeInForce, TradePrint,
+    Candle, Cause, Command, Date, DifferenceKind, Instrument, InstrumentId, Interval, Money, Nanos, PayloadBuffer,
+    Price, Quantity, Remedy, Side, TimeInForce, TradePrint,
 };
 
 /// An input that is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Told {
     Opened(SessionHours),
+    Closed,
     Print(InstrumentId, TradePrint),
     Slice,
     Command(Command),
@@ -56,7 +57,17 @@ impl Strategy for Restless {
                     requests.place(market.with_exits(Bracket { stop, target: None }));
                 }
                 7 => requests.cancel_all("tired"),
-                _ => {}
+                8 => {
+                    let stop = near(side == Side::Buy, 20);
+                    requests.place(OrderRequest::stop(side, quantity, stop, "break-out"));
+                }
+                _ => {
+                    let (stop, limit) = (near(side == Side::Buy, 20), near(side == Side::Buy, 30));
+                    requests.place(OrderRequest::stop_limit(side, quantity, stop, limit, "break-out"));
+                    let passive = near(side == Side::Sell, 15);
+                    let until = Nanos(view.now.0 + 90 * SECOND);
+                    requests.place(OrderRequest::limit(side, quantity, passive, "for a minute").until(until));
+                }
             }
             return;
         }
@@ -90,9 +101,64 @@ impl Strategy for Restless {
     }
 }
 
+/// What a session's strategy does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    /// Anything, by chance.
+    Anything,
+    /// Buys five of everything, once, with a stop so many paise below and a target so many above.
+    Buys(i64, i64),
+    /// The same without a target, and tightens the stop by a tick at every decision.
+    Tightens(i64),
+}
+
+/// Buys once.
+struct Buyer {
+    does: Does,
+    bought: [bool; COUNT],
+    steps: i64,
+}
+
+impl Strategy for Buyer {
+    fn warmup(&self) -> u32 {
+        0
+    }
+
+    fn on_bar(&mut self, _: InstrumentId, _: &Candle) {}
+
+    fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
+        let (held, last) = (view.position(), view.last());
+        let away = |paise: i64| Price(last.0 + paise * 1_000_000);
+        let (below, target) = match self.does {
+            Does::Buys(below, above) => (below, Some(Level::At(away(above)))),
+            Does::Tightens(below) => (below, None),
+            Does::Anything => unreachable!("that is the other one"),
+        };
+        if !std::mem::replace(&mut self.bought[view.instrument.index()], true) {
+            let exits = Bracket { stop: Some(Level::At(away(-below))), target };
+            requests.place(OrderRequest::market(Side::Buy, Quantity::from_units(5), "in").with_exits(exits));
+        } else if matches!(self.does, Does::Tightens(_)) && !held.is_zero() {
+            self.steps += 1;
+            requests.place(OrderRequest::stop(Side::Sell, held, away(self.steps * 5 - below), "tighter"));
+        }
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        out.extend(self.bought.map(u8::from));
+        out.extend_from_slice(&self.steps.to_le_bytes());
+    }
+
+    fn load(&mut self, saved: &[u8]) -> bool {
+        let (bought, steps) = saved.split_at(COUNT);
+        bought.iter().enumerate().for_each(|(place, byte)| self.bought[place] = *byte == 1);
+        steps.try_into().map(|bytes| self.steps = i64::from_le_bytes(bytes)).is_ok()
+    }
+}
+
 pub struct Session {
     seed: u64,
     reconcile: Reconcile,
+    does: Does,
     pub core: Core,
     pub told: Vec<(Nanos, Told)>,
     pub outputs: Vec<Output>,
@@ -110,7 +176,11 @@ pub fn hours() -> SessionHours {
     SessionHours { date, open, close: open + 300 * MINUTE }
 }
 
-fn core(seed: u64, reconcile: Reconcile) -> Core {
+fn core(seed: u64, reconcile: Reconcile, does: Does) -> Core {
+    let strategy: Box<dyn Strategy> = match does {
+        Does::Anything => Box::new(Restless { chance: Chance(seed) }),
+        _ => Box::new(Buyer { does, bought: [false; COUNT], steps: 0 }),
+    };
     let instrument = |symbol: &str| Instrument {
         market: "nse".into(),
         symbol: symbol.into(),
@@ -128,7 +198,7 @@ fn core(seed: u64, reconcile: Reconcile) -> Core {
         participation_bps: None,
         decide_from: Nanos::MIN,
         warmup_bars: 0,
-        strategy: Box::new(Restless { chance: Chance(seed) }),
+        strategy,
     })
     .with_risk(limits)
     .with_keeper(if seed.is_multiple_of(3) { ProtectiveStop::Ranges(stop) } else { ProtectiveStop::Percent(stop) })
@@ -137,10 +207,14 @@ fn core(seed: u64, reconcile: Reconcile) -> Core {
 
 impl Session {
     pub fn begin(seed: u64, reconcile: Reconcile) -> Self {
+        Self::that(Does::Anything, seed, reconcile)
+    }
+
+    pub fn that(does: Does, seed: u64, reconcile: Reconcile) -> Self {
         let now = hours().open;
-        let core = core(seed, reconcile);
+        let core = core(seed, reconcile, does);
         let (told, outputs, encoded) = (Vec::new(), Vec::new(), Vec::new());
-        Self { seed, reconcile, core, told, outputs, encoded, now, quiet: false }
+        Self { seed, reconcile, does, core, told, outputs, encoded, now, quiet: false }
     }
 
     /// Tells the core and keeps what it was told; hands back what it concluded.
@@ -162,7 +236,7 @@ impl Session {
 
     /// Derives everything again, and compares: an audit.
     pub fn replay(&mut self) {
-        let mut again = core(self.seed, self.reconcile);
+        let mut again = core(self.seed, self.reconcile, self.does);
         let mut derived = Vec::new();
         for (number, (time, told)) in (1..).zip(&self.told) {
             derived.extend(step(&mut again, number, *time, told).iter().map(bytes));
@@ -173,7 +247,7 @@ impl Session {
         again.save(&mut other);
         assert!(one == other, "seed {}: a replay ends in another state", self.seed);
         // From a snapshot as well.
-        let mut restored = core(self.seed, self.reconcile);
+        let mut restored = core(self.seed, self.reconcile, self.does);
         restored.load(&one).unwrap();
         self.core = restored;
     }
@@ -197,6 +271,24 @@ impl Session {
         }
     }
 
+    /// Codes of the alarms so far, those of changes and cancels left out.
+    pub fn alarms(&self) -> Vec<String> {
+        let code = |output: &Output| match &output.body {
+            Conclusion::Alarm(alarm) if *alarm.code != *"request-refused" => Some(alarm.code.to_string()),
+            _ => None,
+        };
+        self.outputs.iter().filter_map(code).collect()
+    }
+
+    /// Differences so far, and what was done about them.
+    pub fn differences(&self) -> Vec<(DifferenceKind, Remedy)> {
+        let told = |output: &Output| match &output.body {
+            Conclusion::Difference(told) => Some((told.what, told.remedy)),
+            _ => None,
+        };
+        self.outputs.iter().filter_map(told).collect()
+    }
+
     pub fn held(&self, index: usize) -> i64 {
         self.core.book(InstrumentId(index as u32)).position.quantity.0 / 100_000_000
     }
@@ -205,6 +297,7 @@ impl Session {
 fn step(core: &mut Core, seq: u64, time: Nanos, told: &Told) -> Vec<Output> {
     let body = match told {
         Told::Opened(hours) => Body::SessionOpened(*hours),
+        Told::Closed => Body::SessionClosed,
         Told::Print(id, print) => Body::Print(*id, print),
         Told::Slice => Body::Slice(Slice { interval: Interval::MINUTE }),
         Told::Command(command) => Body::Command(*command),
