@@ -693,8 +693,8 @@ impl Core {
         let mut decisions = std::mem::take(&mut self.decisions);
         self.numbers.fill(0);
         self.setup.strategy.on_slice(&view, &mut decisions);
-        if let Some(symbol) = self.setup.strategy.missing() {
-            return Err(CoreError::MissingAsset { symbol, time: self.state.now });
+        if let Some(fault) = self.setup.strategy.fault() {
+            return Err(CoreError::of_strategy(fault, self.state.now));
         }
         for (id, mut decision) in decisions.drain(..) {
             self.state.counts.decisions += 1;

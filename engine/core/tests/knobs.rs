@@ -1,126 +1,15 @@
 //! Every setting of how orders fill and what pays for them, through the whole engine, by hand: one small market, one fill
 //! to the paisa for each value (BT-27).
 //!
-//! - Candles of a minute, lots of one, a tick of five paise; symbols are A, B and so on. A script plays one entry for each
-//!   symbol and minute, in that order.
+//! - Prices are those of the candles above each table; nothing is taken from the engine.
 
+mod small;
 mod worlds;
 
-use daybook_config::{Calendar, Settings, Sources};
-use daybook_core::risk::RiskLimits;
-use daybook_core::strategy::{Parameters, find};
-use daybook_core::{Bracket, Conclusion, Core, CoreError, ExchangeRules, Level, OrderRequest, Request, SessionHours};
-use daybook_vocabulary::candle::CandleParts;
-use daybook_vocabulary::time::MINUTE;
-use daybook_vocabulary::{
-    Candle, Cause, Date, Instrument, Interval, LimitKind, Nanos, Price, Quantity, Side, Trail, Verdict,
-};
-use worlds::{Step, World};
-
-/// A candle of each symbol: `open/high/low/close`, one price for all of them, or `-` for none.
-type Minute = &'static str;
-type Pairs = &'static [(&'static str, &'static str)];
-
-fn price(text: &str) -> Price {
-    text.parse().unwrap()
-}
-
-fn units(count: i64) -> Quantity {
-    Quantity::from_units(count)
-}
-
-fn market(side: Side, quantity: i64) -> OrderRequest {
-    OrderRequest::market(side, units(quantity), "")
-}
-
-fn buy(quantity: i64) -> OrderRequest {
-    market(Side::Buy, quantity)
-}
-
-fn sell(quantity: i64) -> OrderRequest {
-    market(Side::Sell, quantity)
-}
-
-fn protected(stop: Level, target: Option<Level>) -> OrderRequest {
-    buy(10).with_exits(Bracket { stop: Some(stop), target })
-}
-
-/// What decides: requests of each decision, or a strategy with its parameters.
-enum Player {
-    Script(Vec<Vec<Request>>),
-    Named(&'static str, Pairs),
-}
-
-fn script(orders: &[Option<OrderRequest>]) -> Player {
-    Player::Script(orders.iter().map(|order| order.map(Request::Place).into_iter().collect()).collect())
-}
-
-fn settings(given: &[(&str, &str)]) -> Settings {
-    let overrides = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Settings::resolve(Sources { overrides, ..Sources::default() }).unwrap().settings
-}
-
-fn core(settings: &Settings, symbols: usize, player: Player) -> Core {
-    let meta = |index: usize| Instrument {
-        market: "nse".into(),
-        symbol: char::from(b'A' + index as u8).to_string(),
-        tick: price("0.05"),
-        lot: units(1),
-    };
-    let instruments: Vec<_> = (0..symbols).map(meta).collect();
-    let world = World {
-        timeframe: None,
-        cash: settings.cash,
-        costs: settings.costs.as_str().into(),
-        participation_bps: settings.exchange_participation_bps,
-        slippage: settings.exchange_slippage,
-        rules: ExchangeRules::of(settings, &instruments, 0),
-        decide_from: Nanos::MIN,
-        warmup_bars: 0,
-        steps: Vec::new(),
-        script: match &player {
-            Player::Script(script) => script.clone(),
-            Player::Named(..) => Vec::new(),
-        },
-        instruments,
-    };
-    let strategy = match player {
-        Player::Script(_) => world.scripted(),
-        Player::Named(name, given) => {
-            let given = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-            let entry = find(name).unwrap();
-            entry.build(&Parameters::resolve(name, entry.parameters, &given).unwrap(), symbols).unwrap()
-        }
-    };
-    let core = world.core(strategy).with_risk(RiskLimits::of(settings, 0));
-    if settings.exchange_settlement > 0 { core.with_calendar(Calendar::nse()) } else { core }
-}
-
-/// Sessions from Monday 2 June 2025 on, one a day.
-fn steps(sessions: &[&[Minute]]) -> Vec<Step> {
-    let (mut steps, mut seq) = (Vec::new(), 0);
-    for (number, minutes) in sessions.iter().enumerate() {
-        let date = Date(20_241 + number as i32);
-        let open = Nanos(date.midnight().0 + 225 * MINUTE);
-        steps.push(Step::Opened { hours: SessionHours { date, open, close: open + 60 * MINUTE } });
-        for (minute, bars) in minutes.iter().enumerate() {
-            let open_time = open + minute as i64 * MINUTE;
-            let time = open_time + MINUTE;
-            for (instrument, bar) in bars.split(' ').enumerate().filter(|(_, bar)| *bar != "-") {
-                let prices: Vec<Price> = bar.split('/').map(price).collect();
-                let [open, high, low, close] = *prices.as_array().unwrap_or(&[prices[0]; 4]);
-                let (interval, volume) = (Interval::MINUTE, units(1_000));
-                let candle =
-                    Candle::new(CandleParts { open_time, interval, open, high, low, close, volume, revises: false });
-                steps.push(Step::Candle { cause: Cause { rank: 1, seq }, time, instrument, candle, late: false });
-                seq += 1;
-            }
-            steps.push(Step::Slice { time });
-        }
-        steps.push(Step::Closed { time: open + 60 * MINUTE });
-    }
-    steps
-}
+use daybook_core::{Bracket, Conclusion, CoreError, Level, OrderRequest, Request};
+use daybook_vocabulary::{LimitKind, Side, Trail, Verdict};
+use small::{Minute, Player, buy, core, price, protected, script, sell, settings, steps, units};
+use worlds::Step;
 
 /// What was told: `minute SYMBOL SIDE quantity @ price` for fills, `minute SYMBOL verdict allowed met` for refusals, other
 /// ends of orders by their reason, limits by their name. Minutes count over all sessions.

@@ -179,8 +179,7 @@ impl Page<'_> {
         let Material { findings, summary, .. } = self.material;
         let style = self.style;
         let mean_bars = (summary.trades > 0).then(|| findings.trade_bars as f64 / summary.trades as f64);
-        let expectancy = (summary.trades > 0).then(|| findings.trades.won - findings.trades.lost);
-        let expectancy = expectancy.and_then(|total| total.times_ratio(1, summary.trades.into()));
+        let expectancy = summary.expectancy;
         let number = |mean: Mean, digits| mean.value().map_or_else(|| "—".to_owned(), |value| float(value, digits));
         let tiles = [
             ("Final equity", style.tile_money(summary.final_equity), ""),
@@ -200,6 +199,7 @@ impl Page<'_> {
             ("Bars held, mean", mean_bars.map_or_else(|| "—".to_owned(), |bars| float(bars, 1)), ""),
             ("R, mean", number(findings.measured.r, 2), ""),
             ("Against it in R, mean", number(findings.measured.mae_r, 2), ""),
+            ("Best price captured %", number(findings.measured.captured, 1), ""),
             ("Shortfall %, mean", number(findings.measured.shortfall, 1), ""),
             ("Plan adherence %", number(findings.measured.adherence, 1), ""),
             ("Limits tripped", style.count(findings.tripped), ""),
