@@ -482,6 +482,10 @@ pub struct Simulate {
     /// Do not count requests.
     #[arg(long)]
     pub no_limits: bool,
+    /// Take one application only: that of KITE_API_KEY and KITE_API_SECRET in this server's environment. `trade` and
+    /// `fetch` then log in with theirs, as at the real broker.
+    #[arg(long)]
+    pub own_application: bool,
 }
 
 /// A time of day.

@@ -144,6 +144,7 @@ fn fly(run: &Path) -> Arc<Desk> {
         dropped: &dropped,
         now: &second,
         wait: &|_| Duration::from_micros(100),
+        outside: &|nanos| Duration::from_nanos(nanos.unsigned_abs() / 10),
         kill_switch: &|| false,
         said: &said,
         wires: Some(&wires),

@@ -20,6 +20,7 @@ mod learner;
 mod limits;
 mod parity;
 mod scores;
+mod sessions;
 mod simulate;
 mod spine;
 mod winner;
