@@ -268,6 +268,7 @@ fn busy(dir: &Path, seconds: i64) -> bool {
             dropped: &dropped,
             now: &|| open + i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX),
             wait: &|nanos| Duration::from_nanos(nanos.unsigned_abs()).min(Duration::from_millis(5)),
+            outside: &|nanos| Duration::from_nanos(nanos.unsigned_abs()),
             kill_switch: &|| ended.load(Ordering::Relaxed) && words.is_empty(),
             said: &|| None,
             wires: None,

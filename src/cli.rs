@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use daybook_adapters::kite_server::{Fault, PostbackAddress, Speed};
-use daybook_config::TimeOfDay;
+use daybook_config::{Profile, TimeOfDay, fees::SCHEDULES};
 use daybook_vocabulary::{Date, Interval, Kind, Money, Nanos};
 use std::path::PathBuf;
 
@@ -177,7 +177,7 @@ pub struct Fetch {
     #[arg(long, default_value = "5m")]
     pub interval: Interval,
     /// Symbols, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// Log in again, even if today's login lives.
     #[arg(long, overrides_with = "no_force_refresh_token")]
@@ -216,7 +216,7 @@ pub struct Trade {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Symbols, separated by commas.
-    #[arg(long, required = true, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, required = true, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// Length of the bars that are decided on.
     #[arg(long, default_value = "5m")]
@@ -227,7 +227,7 @@ pub struct Trade {
     /// The session before this one, ended and flat: its equity is the cash, and a drawdown goes on from its peak.
     #[arg(long, value_name = "RUN")]
     pub after: Option<PathBuf>,
-    /// How fills are simulated; `realistic` when neither this nor the settings say otherwise.
+    /// How fills are simulated, as for `backtest`; `realistic` when neither this nor the settings say otherwise.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// How long stragglers are waited for after the end of a bar.
@@ -305,7 +305,7 @@ pub struct Backtest {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
     /// Symbols, separated by commas; all when not given.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// Interval of the candles.
     #[arg(long)]
@@ -322,11 +322,9 @@ pub struct Backtest {
     /// Cash at the start.
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     pub cash: Option<String>,
-    /// Fee schedule: none, bps:N, per-share:N, zerodha-intraday, zerodha-delivery.
-    #[arg(long, value_name = "SCHEDULE")]
+    #[arg(long, value_name = "SCHEDULE", help = format!("Fee schedule: {}", SCHEDULES.join(", ")))]
     pub costs: Option<String>,
-    /// How the simulated exchange fills.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = format!("How the simulated exchange fills: {}", profiles()))]
     pub profile: Option<String>,
     /// Replace a run that is there.
     #[arg(long)]
@@ -414,7 +412,7 @@ pub struct Features {
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
     /// Symbols, separated by commas; all when not given.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// Interval of the candles.
     #[arg(long)]
@@ -484,6 +482,10 @@ pub struct Simulate {
     /// Do not count requests.
     #[arg(long)]
     pub no_limits: bool,
+    /// Take one application only: that of KITE_API_KEY and KITE_API_SECRET in this server's environment. `trade` and
+    /// `fetch` then log in with theirs, as at the real broker.
+    #[arg(long)]
+    pub own_application: bool,
 }
 
 /// A time of day.
@@ -627,6 +629,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("'{text}' is not KEY=VALUE, such as fast=10")),
     }
+}
+
+fn profiles() -> String {
+    Profile::ALL.iter().map(|profile| profile.word()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ mod verify;
 
 use crate::cli::{Cli, Command, Config, Journal};
 use daybook_config::{Resolved, Settings, Sources};
-use daybook_vocabulary::Command as Said;
+use daybook_vocabulary::{Command as Said, Date};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -74,6 +74,14 @@ pub fn dispatch(cli: &Cli) -> Verdict {
 pub fn settings(cli: &Cli, overrides: Vec<(String, String)>) -> Result<Resolved, Box<dyn Error>> {
     let sources = Sources::ambient(Path::new("."), cli.config.clone(), overrides);
     Ok(Settings::resolve(sources)?)
+}
+
+/// A range whose end comes before its begin holds nothing, whatever the data.
+pub fn in_order(from: Option<Date>, to: Option<Date>) -> Result<(), String> {
+    match (from, to) {
+        (Some(from), Some(to)) if to < from => Err(format!("--to {to} is before --from {from}")),
+        _ => Ok(()),
+    }
 }
 
 /// The journal of a run, or the journal itself: every command that takes a journal also takes a run.

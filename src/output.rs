@@ -4,6 +4,7 @@
 //! - The wall clock is read here and nowhere else in the binary: for durations that are shown, never for results.
 
 use crate::cli::LogFormat;
+use daybook_adapters::kite::secret;
 use daybook_vocabulary::{Hash, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -53,13 +54,28 @@ pub fn start(filter: Option<&str>, verbose: bool, silent: bool, format: LogForma
         .fold(filter, tracing_subscriber::EnvFilter::add_directive);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Scrubbed)
         // A log that a service manager or a file keeps is plain text.
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// Lines of the log on stderr, without the secrets that the process knows.
+struct Scrubbed;
+
+impl Write for Scrubbed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let line = secret::scrub_remembered(&String::from_utf8_lossy(bytes));
+        let line = line.as_deref().unwrap_or("a line of the log was left out: a secret was being changed\n");
+        std::io::stderr().write_all(line.as_bytes()).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
     }
 }
 

@@ -23,7 +23,7 @@ pub mod messages;
 pub mod orders;
 pub mod pace;
 mod placing;
-mod secret;
+pub mod secret;
 pub mod session;
 pub mod ticker;
 pub mod ticks;

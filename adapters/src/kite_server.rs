@@ -55,6 +55,11 @@ pub use serve::{Shared, serve};
 pub use session::request_life;
 pub use world::{Outbox, Phase, Setup, Update, World};
 
+/// The application that everybody knows, where nobody gave another one.
+pub const SIMULATED_KEY: &str = "sim_api_key";
+/// Its secret, which is none.
+pub const SIMULATED_SECRET: &str = "sim_api_secret";
+
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;

@@ -174,19 +174,50 @@ async fn nobody_there_is_asked_ever_less_often() {
     assert_eq!(slept, [2, 4, 8, 16, 32, 60, 60, 60]);
 }
 
+/// A dead token is never tried again; with another login the feed goes on by itself, and its gap is marked.
 #[tokio::test]
-async fn a_refused_token_ends_the_feed_and_the_session() {
+async fn a_refused_token_ends_the_session_and_another_login_begins_the_feed_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (kite, pace) = client(&listener);
     let (_sender, receiver) = wanted(&[(1, Mode::Ltp)]);
+    let login = |token: &str| Login {
+        access_token: Secret::new(token),
+        user_id: "SIM".to_owned(),
+        login_time: Nanos(1_763_610_100 * SECOND),
+    };
     let server = async {
+        let mut first = accept(&listener).await;
+        text_of(&mut first).await;
+        first.send(Frame::Binary(TICK.to_vec().into())).await.unwrap();
+        drop(first);
         let mut stream = listener.accept().await.unwrap().0;
         stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(stream);
+        while !matches!(kite.session(), Session::Expired(_)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // The token that died is no new login.
+        kite.tell(SessionEvent::LoggedIn(login("verysecrettoken")));
+        let nobody = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+        assert!(nobody.is_err(), "a dead token was tried again");
+        kite.tell(SessionEvent::LoggedIn(login("anothertoken")));
+        let mut second = accept(&listener).await;
+        assert_eq!(text_of(&mut second).await, r#"{"a":"subscribe","v":[1]}"#, "subscribed again");
+        second.send(Frame::Binary(TICK.to_vec().into())).await.unwrap();
     };
-    let (events, ()) = tokio::join!(heard_until(&kite, receiver, |_| false), server);
-    assert!(matches!(events.as_slice(), [FeedEvent::SessionOver(_)]), "{events:?}");
-    assert!(matches!(kite.session(), Session::Expired(_)) && pace.slept.lock().unwrap().is_empty());
+    let ticks = |events: &[FeedEvent]| events.iter().filter(|event| matches!(event, FeedEvent::Tick(..))).count();
+    let (events, ()) = tokio::join!(heard_until(&kite, receiver, |events| ticks(events) == 2), server);
+    let gaps: Vec<bool> = events
+        .iter()
+        .filter_map(|event| match event {
+            FeedEvent::Connected { gap_since, .. } => Some(gap_since.is_some()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(gaps, [false, true]);
+    assert_eq!(events.iter().filter(|event| matches!(event, FeedEvent::SessionOver(_))).count(), 1, "{events:?}");
+    assert!(kite.session().login().is_some());
+    assert_eq!(*pace.slept.lock().unwrap(), [SECOND], "only the lost connection was waited for");
 }
 
 #[tokio::test]

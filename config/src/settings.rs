@@ -28,6 +28,9 @@ use daybook_vocabulary::{BasisPoints, Date, Hash, Interval, Money, Quantity, Rat
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// More than any account has; with it and the largest positions there are, every sum fits the tables' 38 digits.
+const MOST_CASH: i128 = 1_000_000_000_000_000_000 * SCALE as i128;
+
 /// Whether a key can change a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -102,7 +105,7 @@ macro_rules! settings {
 settings! {
     "cash" cash: Money = "1000000", Results,
         "Money in the account when a session begins.",
-        expects "an amount above 0 such as 1000000" if |cash| *cash > Money::ZERO;
+        expects "an amount above 0 and at most 1e18, such as 1000000" if |cash| *cash > Money::ZERO && cash.0 <= MOST_CASH;
     "costs" costs: ScheduleName = "none", Results,
         "Fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, units:N@0:N:N, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery.",
         expects "a fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, units:N@0:N:N, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery";
@@ -299,6 +302,9 @@ settings! {
     "exchange.trail_from" exchange_trail_from: TrailFrom = "extreme", Results,
         "Whether a trailing stop follows the best price of a candle, or its close.",
         expects "extreme or close";
+    "exchange.lag_bars" exchange_lag_bars: u32 = "0", Results,
+        "Candles of its instrument that an order of a strategy lets pass before it works.",
+        expects "a whole number from 0 to 1000" if |bars| *bars <= 1_000;
     "exchange.market_price" exchange_market_price: Option<MarketPrice> = "none", Results,
         "Price of its candle at which a market order trades; none: the open, or where exchange.fill_bar looks back the close.",
         expects "open, close, vwap (the mean of high, low and close), mid (of high and low), or none";

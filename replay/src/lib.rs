@@ -34,6 +34,7 @@ mod plan;
 mod recorded;
 pub mod report;
 mod rundir;
+pub mod scores;
 mod session;
 pub mod status;
 pub mod synthetic;

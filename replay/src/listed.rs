@@ -24,7 +24,7 @@ pub use daybook_core::strategy::orders::{ABOUT, NAME};
 pub const PARAMETERS: &[Parameter] =
     &[Parameter { name: "file", default: "", about: "a CSV file of orders: time, symbol, side, type, quantity, ..." }];
 /// The name of a list in a run.
-pub const LIST_FILE: &str = "orders.csv";
+pub const LIST_FILE: &str = "list.csv";
 
 const COLUMNS: [&str; 17] = [
     "time",

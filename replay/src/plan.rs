@@ -7,6 +7,7 @@ use crate::error::ReplayError;
 use crate::history::Range;
 use crate::learned::{self, LEARNED};
 use crate::listed;
+use crate::scores;
 use crate::winner::Trust;
 use daybook_config::settings::{KEYS, Scope};
 use daybook_config::{Calendar, FeeSchedule, Settings, Venue};
@@ -42,6 +43,7 @@ pub fn split(strategy: &str, set: &[(String, String)]) -> (BTreeMap<String, Stri
     let declared = match strategy {
         LEARNED => learned::PARAMETERS,
         listed::NAME => listed::PARAMETERS,
+        scores::NAME => scores::PARAMETERS,
         name => strategy::find(name).map_or(&[][..], |entry| entry.parameters),
     };
     let mut parameters = BTreeMap::new();
@@ -75,6 +77,10 @@ impl Plan {
         }
         if name == listed::NAME {
             return Self::listed(given, settings);
+        }
+        if name == scores::NAME {
+            let (parameters, model_places) = scores::resolve(given)?;
+            return Ok(Self { strategy: name.to_owned(), parameters, settings, model_places });
         }
         let Some(entry) = strategy::find(name) else { return Err(unknown_strategy(name)) };
         let parameters = Parameters::resolve(name, entry.parameters, given)?;
@@ -137,10 +143,21 @@ impl Plan {
         listed::find(&self.parameters.values()["file"], &self.model_places).map(Some)
     }
 
+    /// The table of values it trades; nothing for another strategy.
+    fn table(&self) -> Result<Option<scores::Found>, ReplayError> {
+        if self.strategy != scores::NAME {
+            return Ok(None);
+        }
+        scores::find(&self.parameters.values()["file"], &self.model_places).map(Some)
+    }
+
     /// The file that a run of it keeps beside its journal, and the name it has there: what the header names by hash.
     pub fn attachment(&self) -> Result<Option<(PathBuf, &'static str)>, ReplayError> {
         if let Some(found) = self.list()? {
             return Ok(Some((found.path, listed::LIST_FILE)));
+        }
+        if let Some(found) = self.table()? {
+            return Ok(Some((found.path, scores::TABLE_FILE)));
         }
         Ok(self.model()?.map(|found| (found.path, learned::MODEL_FILE)))
     }
@@ -210,6 +227,9 @@ impl Plan {
         }
         if let Some(found) = self.list()? {
             return listed::build(&found, selection);
+        }
+        if let Some(found) = self.table()? {
+            return scores::build(&found, &self.parameters, selection);
         }
         let entry = strategy::find(&self.strategy).ok_or_else(|| unknown_strategy(&self.strategy))?;
         Ok(entry.build(&self.parameters, instruments)?)
@@ -314,7 +334,7 @@ pub fn calendar_for(settings: &Settings, selection: &Selection) -> Result<Calend
 }
 
 fn unknown_strategy(name: &str) -> ReplayError {
-    let names = || STRATEGIES.iter().map(|entry| entry.name).chain([LEARNED, listed::NAME]);
+    let names = || STRATEGIES.iter().map(|entry| entry.name).chain([LEARNED, listed::NAME, scores::NAME]);
     ReplayError::UnknownStrategy {
         name: name.to_owned(),
         nearest: daybook_config::nearest_first(name, names()).first().copied().unwrap_or_default().to_owned(),
@@ -330,7 +350,8 @@ mod tests {
     #[test]
     fn names_of_parameters_and_settings_are_apart() {
         let settings = |name: &str| KEYS.iter().any(|key| key.name == name);
-        let listed = [(LEARNED, learned::PARAMETERS), (listed::NAME, listed::PARAMETERS)];
+        let listed =
+            [(LEARNED, learned::PARAMETERS), (listed::NAME, listed::PARAMETERS), (scores::NAME, scores::PARAMETERS)];
         for (strategy, declared) in STRATEGIES.iter().map(|entry| (entry.name, entry.parameters)).chain(listed) {
             for parameter in declared {
                 assert!(!settings(parameter.name), "{strategy}: {} is a setting too", parameter.name);

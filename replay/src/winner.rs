@@ -4,13 +4,15 @@
 //! WINNER/
 //!   metrics.json                  avg_reward, evaluated_at, steps, model_hash; signer, signature
 //!   MODEL_HASH.safetensors        the model, never changed
+//!   journal/                      every model that was offered, and what became of it
 //! ```
 //!
-//! - `metrics.json` is renamed into place after its model is there and synced: a crash leaves the old winner or the new.
+//! - `metrics.json` is renamed into place last, after model and journal are synced: a crash leaves the old winner or the
+//!   new, or an old one that the journal says was replaced, which is refused until the model is promoted again.
 //! - A model replaces a winner only when its average reward is strictly better; the first valid one is taken.
 //! - Promotion signs the record with the sealing key. Whoever cannot sign cannot change a number of it, put it beside
-//!   another model, or make one up; whoever holds the key can. An older winner that was signed once is still signed: a
-//!   record says what a model earned, not that it is the latest.
+//!   another model, or make one up; whoever holds the key can. An older record that is put back is still signed: it is the
+//!   journal that tells, as long as nobody takes it away or back too.
 //! - A winner that is missing, invalid, unsigned, changed, signed by somebody else, without its model or below a gate is
 //!   an error that names the file and says what to do.
 //! - Must never: promote a model on the evaluation of another one, or believe the key that a record brings itself.
@@ -20,7 +22,8 @@ use crate::error::ReplayError;
 use daybook_config::Settings;
 use daybook_inference::tensors::write_whole;
 use daybook_inference::{Model, ModelError};
-use daybook_journal::{Hash, PublicKey, SIGNATURE_BYTES, SealKey};
+use daybook_journal::{Draft, Hash, Journal, Options, PublicKey, SIGNATURE_BYTES, SealKey, Writer, flags};
+use daybook_vocabulary::{Event, Hash as ModelHash, ModelNumber, PayloadBuffer, Promotion};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -64,6 +67,9 @@ pub struct Promoted {
     pub candidate: WinnerRecord,
     /// The winner before.
     pub previous: Option<WinnerRecord>,
+    /// How many models this folder was offered so far, this one included: the more, the more the best owes to chance.
+    #[serde(default)]
+    pub offered: usize,
 }
 
 /// A winner that is whole: what it earned, and its model.
@@ -88,6 +94,7 @@ pub struct Trust {
 
 /// Name of the record in a winner's folder.
 pub const METRICS: &str = "metrics.json";
+const JOURNAL: &str = "journal";
 const PREAMBLE: &[u8] = b"daybook winner 1\n";
 const AGAIN: &str = "remove it and promote the model again (`daybook promote`)";
 
@@ -114,6 +121,29 @@ impl Trust {
                 "a winner's signature cannot be checked: neither XDG_CONFIG_HOME nor HOME says where the sealing key is; {HINT}"
             ))),
         }
+    }
+}
+
+impl Promoted {
+    /// The event that a journal keeps.
+    pub fn event(&self) -> Result<Promotion, ReplayError> {
+        let hash = |record: &WinnerRecord| {
+            let wrong = |_| ReplayError::Model(format!("{} is no hash of a model", record.model_hash));
+            record.model_hash.parse::<ModelHash>().map_err(wrong)
+        };
+        // What is beyond a float of 32 bits is kept at its bound.
+        let number = |record: &WinnerRecord| {
+            let bounded = record.avg_reward.clamp(f32::MIN.into(), f32::MAX.into());
+            ModelNumber::new(bounded as f32).unwrap_or_default()
+        };
+        Ok(Promotion {
+            model: hash(&self.candidate)?,
+            previous: self.previous.as_ref().map(hash).transpose()?,
+            avg_reward: number(&self.candidate),
+            previous_reward: self.previous.as_ref().map(number),
+            promoted: self.promoted,
+            reason: self.reason.clone(),
+        })
     }
 }
 
@@ -195,8 +225,56 @@ impl WinnerRecord {
     }
 }
 
-/// The winner of a folder: its record and its model, which hashes to what the record says.
+/// The winner of a folder: its record and its model, which hashes to what the record says, and is the one that was promoted
+/// last where the folder has its journal.
 pub fn read_winner(folder: &Path, trust: &Trust) -> Result<Winner, ReplayError> {
+    let winner = whole(folder, trust)?;
+    let last = offers(folder)?.into_iter().rev().find(|offer| offer.promoted);
+    if let Some(last) = last.filter(|last| last.model.to_string() != winner.record.model_hash) {
+        let what = format!(
+            "the folder's journal says that {} was promoted last: an older record was put back, or the promotion was cut off; \
+             promote that model again (`daybook promote`)",
+            last.model
+        );
+        return Err(fault(&folder.join(METRICS), what));
+    }
+    Ok(winner)
+}
+
+/// Every model that a winner's folder was offered, in order; nothing where it has no journal.
+pub fn offers(folder: &Path) -> Result<Vec<Promotion>, ReplayError> {
+    let path = folder.join(JOURNAL);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let journal = Journal::open(&path)?;
+    let mut cursor = journal.cursor(0);
+    let mut offers = Vec::new();
+    while let Some(frame) = cursor.next()? {
+        let event = Event::decode(frame.kind, frame.schema, frame.payload);
+        let undecoded = |source| ReplayError::Frame { journal: path.clone(), seq: frame.seq, source };
+        if let Event::Promotion(offer) = event.map_err(undecoded)? {
+            offers.push(offer);
+        }
+    }
+    Ok(offers)
+}
+
+/// Journals what became of an offer; says how many there were.
+fn note(folder: &Path, promoted: &Promoted) -> Result<usize, ReplayError> {
+    let event = Event::Promotion(promoted.event()?);
+    let mut writer = Writer::open_or_create(&folder.join(JOURNAL), Options::session())?;
+    let mut payload = PayloadBuffer::new();
+    let schema = event.encode(&mut payload);
+    // It has no clock: an offer's time is its model's steps, and each begins a run.
+    let time = i64::try_from(promoted.candidate.steps).unwrap_or(i64::MAX);
+    let draft = Draft { time, kind: event.kind().number(), schema, flags: flags::RUN_START, stream: 0 };
+    writer.append(draft, &payload)?;
+    writer.close()?;
+    Ok(offers(folder)?.len())
+}
+
+fn whole(folder: &Path, trust: &Trust) -> Result<Winner, ReplayError> {
     let record = WinnerRecord::read(folder, trust)?;
     let path = record.model_file(folder);
     if !path.exists() {
@@ -252,7 +330,7 @@ pub fn promote(
         return Err(fault(folder, what));
     }
     let previous = match folder.join(METRICS).exists() {
-        true => Some(read_winner(folder, trust)?.record),
+        true => Some(whole(folder, trust)?.record),
         false => None,
     };
     let (promoted, reason) = match &previous {
@@ -264,13 +342,17 @@ pub fn promote(
             (false, format!("{} R a trade is not strictly better than {}", candidate.avg_reward, before.avg_reward))
         }
     };
+    let mut outcome = Promoted { promoted, reason, candidate, previous, offered: 0 };
+    std::fs::create_dir_all(folder).map_err(ReplayError::file(folder))?;
     if promoted {
-        std::fs::create_dir_all(folder).map_err(ReplayError::file(folder))?;
         let bytes = std::fs::read(model).map_err(ReplayError::file(model))?;
-        write_whole(&candidate.model_file(folder), &bytes)?;
-        write_whole(&folder.join(METRICS), candidate.signed_text(key).as_bytes())?;
+        write_whole(&outcome.candidate.model_file(folder), &bytes)?;
     }
-    Ok(Promoted { promoted, reason, candidate, previous })
+    outcome.offered = note(folder, &outcome)?;
+    if promoted {
+        write_whole(&folder.join(METRICS), outcome.candidate.signed_text(key).as_bytes())?;
+    }
+    Ok(outcome)
 }
 
 fn fault(file: &Path, what: impl Into<String>) -> ReplayError {

@@ -47,6 +47,8 @@ fn open() -> Nanos {
 /// A market that trades every twenty seconds, and what happens besides.
 struct World<'a> {
     now: Cell<Nanos>,
+    /// How wrong our clock is.
+    skew: Cell<i64>,
     /// Words the operator has said.
     told: Cell<usize>,
     words: Sender<Word>,
@@ -61,6 +63,10 @@ enum Happening {
     Drop(u64),
     Switch,
     Said(Command),
+    /// Somebody sets the clock, so many seconds on or back.
+    Jump(i64),
+    /// Somebody sets it, and the exchange lives in the same time: the process stood still.
+    Still(i64),
 }
 
 fn feed(change: FeedChange) -> Happening {
@@ -85,10 +91,12 @@ impl World<'_> {
             match happening {
                 Happening::Word(word) => self.words.send(word.clone()).unwrap(),
                 Happening::Drop(count) => drop(self.dropped.fetch_add(*count, Ordering::Relaxed)),
+                Happening::Jump(seconds) => self.skew.set(self.skew.get() + seconds * SECOND),
+                Happening::Still(seconds) => self.now.set(now + seconds * SECOND),
                 Happening::Switch | Happening::Said(_) => {}
             }
         }
-        now
+        self.now.get() + self.skew.get()
     }
 
     /// What the operator says next, when its time has come.
@@ -119,8 +127,14 @@ fn fly(run: &Path, from: i64, script: Vec<(i64, Happening)>) -> Flown {
 fn fly_under(options: &PaperOptions, from: i64, script: Vec<(i64, Happening)>) -> Result<Flown, ReplayError> {
     let (sender, words) = bounded(1_000);
     let dropped = AtomicU64::new(0);
-    let world =
-        World { now: Cell::new(open() + from * SECOND), told: Cell::new(0), words: sender, dropped: &dropped, script };
+    let world = World {
+        now: Cell::new(open() + from * SECOND),
+        skew: Cell::new(0),
+        told: Cell::new(0),
+        words: sender,
+        dropped: &dropped,
+        script,
+    };
     let mut session = PaperSession::open(options, world.now.get())?.expect("a trading day");
     let mut ear = |_: Nanos, _: &daybook_core::Output| ();
     let mut flight = Flight {
@@ -128,6 +142,7 @@ fn fly_under(options: &PaperOptions, from: i64, script: Vec<(i64, Happening)>) -
         dropped: &dropped,
         now: &|| world.second(),
         wait: &|_| Duration::ZERO,
+        outside: &|nanos| Duration::from_nanos(nanos.unsigned_abs() / 10),
         kill_switch: &|| world.switched(),
         said: &|| world.said(),
         wires: None,
@@ -346,4 +361,60 @@ fn room_does_not_take_back_what_the_operator_halted() {
     let expected = [(Command::Halt, "operator"), (Command::Suspend, "disk-full"), (Command::Restore, "all-clear")];
     assert_eq!(commands(&run), expected.map(|(command, source)| (command, source.to_owned())));
     assert_eq!(fills(&run), before, "halted all the same");
+}
+
+/// When the clock jumped, from where to where, in seconds from the open.
+fn jumps(run: &Path) -> Vec<(i64, i64)> {
+    let seconds = |time: Nanos| (time - open()) / SECOND;
+    let jump = |event| match event {
+        Event::ClockJumped(jump) => Some((seconds(jump.from), seconds(jump.to))),
+        _ => None,
+    };
+    events(run).into_iter().filter_map(jump).collect()
+}
+
+/// Times of fills that entered, in seconds from the open.
+fn entries(run: &Path) -> Vec<i64> {
+    let entered = |event| match event {
+        Event::Fill(fill) if !fill.position.is_zero() => Some((fill.exchange_time - open()) / SECOND),
+        _ => None,
+    };
+    events(run).into_iter().filter_map(entered).collect()
+}
+
+/// A process that stood still for a quarter of an hour: noted, and what was decided on the market of before enters nothing;
+/// with the first trade that is fresh it goes on.
+#[test]
+fn a_clock_that_jumps_forward_suspends_entries_until_something_fresh_is_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("paper");
+    let script = vec![(-5, feed(FeedChange::Connected)), (3_605, Happening::Still(900)), (9_000, Happening::Still(30))];
+    assert_eq!(fly(&run, -60, script), Flown::Landed);
+    let expected = [(Command::Suspend, "clock-jump".to_owned()), (Command::Restore, "all-clear".to_owned())];
+    assert_eq!(commands(&run), expected, "half a minute is no jump here: it is three seconds of the world's");
+    let found = jumps(&run);
+    assert!(found.len() == 1 && found[0].1 - found[0].0 >= 900, "{found:?}");
+    assert!(entries(&run).iter().all(|at| !(3_605..4_520).contains(at)), "{:?}", entries(&run));
+    assert!(entries(&run).iter().any(|at| *at > 4_520));
+    assert_derives(&run);
+}
+
+/// Somebody sets the clock ten minutes on and, ten minutes later, right again. While it is wrong nothing that is heard is
+/// fresh; while it is behind the session's time, that stands still. The journal never steps back.
+#[test]
+fn a_clock_that_is_set_wrong_and_right_again_enters_nothing_in_between() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("paper");
+    let script = vec![(-5, feed(FeedChange::Connected)), (3_600, Happening::Jump(600)), (4_200, Happening::Jump(-600))];
+    assert_eq!(fly(&run, -60, script), Flown::Landed);
+    let found = jumps(&run);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].1 - found[0].0 >= 600 && found[1].0 - found[1].1 >= 590, "{found:?}");
+    assert_eq!(
+        commands(&run),
+        [(Command::Suspend, "clock-jump".to_owned()), (Command::Restore, "all-clear".to_owned())]
+    );
+    assert!(entries(&run).iter().all(|at| !(3_600..4_790).contains(at)), "{:?}", entries(&run));
+    assert!(entries(&run).iter().any(|at| *at > 4_800) && entries(&run).iter().any(|at| *at < 3_600));
+    assert_derives(&run);
 }

@@ -144,6 +144,7 @@ fn fly(run: &Path) -> Arc<Desk> {
         dropped: &dropped,
         now: &second,
         wait: &|_| Duration::from_micros(100),
+        outside: &|nanos| Duration::from_nanos(nanos.unsigned_abs() / 10),
         kill_switch: &|| false,
         said: &said,
         wires: Some(&wires),
@@ -181,7 +182,7 @@ fn on_a_full_disk_no_new_risk_is_sent() {
     });
     assert_eq!(said.next(), Some((Command::Arm, "test".to_owned())));
     assert_eq!(said.next(), Some((Command::Suspend, "disk-full".to_owned())));
-    assert_eq!(said.last(), Some((Command::Kill, "operator".to_owned())));
+    assert_eq!(said.next_back(), Some((Command::Kill, "operator".to_owned())));
     let report = audit(&Recorded::open(&run.join("journal")).unwrap(), &[], BINARY, None, None, &mut |_| ()).unwrap();
     assert_eq!((report.verdict, report.first_difference), ("equal", None));
 }

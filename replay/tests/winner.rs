@@ -3,7 +3,7 @@
 use daybook_inference::{Model, ModelFacts, Network, Scaler, Shape};
 use daybook_journal::SealKey;
 use daybook_replay::learned;
-use daybook_replay::winner::{METRICS, Promoted, Trust, WinnerRecord, promote, read_winner, require_winner};
+use daybook_replay::winner::{METRICS, Promoted, Trust, WinnerRecord, offers, promote, read_winner, require_winner};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -191,6 +191,32 @@ fn a_winner_that_cannot_be_trusted_is_refused() {
     std::fs::remove_file(&stored).expect("removed");
     let error = home.refused(&home.trust);
     assert!(error.contains(&hash) && error.contains("not there"), "{error}");
+}
+
+/// RL-21: every offer is journaled and counted; an older record that is put back is told from the winner by its journal, and
+/// so is a promotion that was cut off, which can be made again.
+#[test]
+fn every_offer_is_journaled_and_an_older_record_is_told() {
+    let home = Home::new();
+    let ((first, first_hash), (second, second_hash)) = (home.model(1), home.model(2));
+    home.promote(&first, record(0.1, &first_hash));
+    let older = std::fs::read(home.metrics()).expect("bytes");
+    assert_eq!(home.promote(&second, record(0.1, &second_hash)).offered, 2);
+    assert_eq!(home.promote(&second, record(0.2, &second_hash)).offered, 3);
+    let offers = offers(&home.winner()).expect("a journal");
+    let told: Vec<_> = offers.iter().map(|one| (one.model.to_string(), one.promoted)).collect();
+    assert_eq!(told, [(first_hash, true), (second_hash.clone(), false), (second_hash.clone(), true)]);
+    assert_eq!((offers[2].previous, offers[0].previous), (Some(offers[0].model), None));
+
+    let newer = std::fs::read(home.metrics()).expect("bytes");
+    std::fs::write(home.metrics(), older).expect("put back");
+    let error = home.refused(&home.trust);
+    assert!(error.contains(&second_hash) && error.contains("promoted last"), "{error}");
+    assert!(home.promote(&second, record(0.2, &second_hash)).promoted, "what was cut off is made again");
+    assert!(std::fs::read(home.metrics()).expect("bytes") == newer);
+    // A folder that came without its journal is believed by its signature alone.
+    std::fs::remove_dir_all(home.winner().join("journal")).expect("removed");
+    require_winner(&home.winner(), 0.05, &home.trust).expect("a winner");
 }
 
 /// A signed record goes with its model: beside another model's folder it names a file that is not there.

@@ -12,7 +12,7 @@ pub struct Train {
     #[arg(long, required = true, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
     /// Symbols, separated by commas; all when not given.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// First session of the training range, inclusive, in the exchange's zone.
     #[arg(long, value_name = "DATE")]
@@ -114,7 +114,7 @@ pub struct Evaluate {
     #[arg(long, value_name = "DATE..DATE", value_parser = dates)]
     pub holdout: Option<(Date, Date)>,
     /// Symbols; those of the training when not given.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub symbols: Vec<String>,
     /// A setting by its name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]

@@ -11,7 +11,7 @@ use daybook_journal::SealKey;
 use daybook_replay::report::Summary;
 use daybook_replay::{
     BacktestOptions, Conduct, History, Plan, Prepared, Recorded, conduct, conduct_prepared, learned, like, listed,
-    split,
+    scores, split,
 };
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -29,6 +29,7 @@ pub fn run(cli: &Cli, arguments: &Backtest) -> Verdict {
         let text = format!("the following required argument was not provided: {what}");
         Cli::command().error(ErrorKind::MissingRequiredArgument, text).exit()
     };
+    super::in_order(arguments.from, arguments.to)?;
     let watch = Stopwatch::start();
     let (parameters, overrides) = split_of(strategy, arguments);
     let resolved = super::settings(cli, overrides)?;
@@ -118,8 +119,11 @@ fn expected_inputs(options: &BacktestOptions) -> u64 {
 
 fn list_strategies() {
     let entries = STRATEGIES.iter().map(|entry| (entry.name, entry.about, entry.parameters));
-    let by_file =
-        [(learned::LEARNED, learned::ABOUT, learned::PARAMETERS), (listed::NAME, listed::ABOUT, listed::PARAMETERS)];
+    let by_file = [
+        (learned::LEARNED, learned::ABOUT, learned::PARAMETERS),
+        (listed::NAME, listed::ABOUT, listed::PARAMETERS),
+        (scores::NAME, scores::ABOUT, scores::PARAMETERS),
+    ];
     for (name, about, parameters) in entries.chain(by_file) {
         output::line(format_args!("{name}: {about}"));
         for parameter in parameters {
@@ -161,4 +165,7 @@ pub fn print(summary: &Summary, options: &BacktestOptions) {
         output::grouped(summary.events_per_second as u64)
     ));
     output::line(format_args!("report         {}", options.out.join("report.html").display()));
+    for warning in &summary.warnings {
+        output::line(format_args!("note           {warning}"));
+    }
 }

@@ -16,6 +16,7 @@ pub fn run(cli: &Cli, arguments: &Features) -> Verdict {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    super::in_order(arguments.from, arguments.to)?;
     let (Some(out), false) = (&arguments.out, arguments.journal.is_empty()) else {
         return Err("--journal and --out are needed: which candles, and where the table goes".into());
     };

@@ -37,6 +37,7 @@ pub fn run(cli: &Cli, arguments: &Fetch) -> Verdict {
         calendar.extend_from_file(file)?;
     }
     let from = first_date(arguments, &settings);
+    super::in_order(arguments.from, arguments.to)?;
     let broker = Broker::of(cli, &arguments.broker_url, arguments.force_refresh_token, &settings)?;
     // What day it is, the broker says; nobody is asked where the dates are named.
     let kite = if arguments.to.is_none() { Some(broker.connect()?) } else { None };

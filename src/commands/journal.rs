@@ -280,6 +280,11 @@ fn fields(value: &serde_json::Value) -> String {
 
 pub fn export(cli: &Cli, arguments: &Export) -> Verdict {
     let path = super::journal_of(&arguments.path);
+    let holds_ours = ["manifest.json", "lock", "journal"].iter().any(|name| arguments.to.join(name).exists());
+    if holds_ours {
+        let reason = "it is a run or a journal, and what is put there is no part of it; choose another folder";
+        return Err(format!("--to {}: {reason}", arguments.to.display()).into());
+    }
     std::fs::create_dir_all(&arguments.to).map_err(|error| format!("{}: {error}", arguments.to.display()))?;
     let mut export = report::Export::create(&arguments.to, daybook_features::columns::Format::Parquet);
     walk(&path, &arguments.choice, |frame, event, name| {

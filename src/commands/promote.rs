@@ -5,8 +5,8 @@ use super::evaluate::{EVALUATION, Evaluated};
 use crate::cli::{Cli, Format, Promote};
 use crate::learning::record::{TrainingJournal, told};
 use crate::output;
-use daybook_replay::winner::{Promoted, Trust, WinnerRecord, promote};
-use daybook_vocabulary::{Event, Hash, ModelNumber, Promotion};
+use daybook_replay::winner::{Promoted, Trust, promote};
+use daybook_vocabulary::Event;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -24,6 +24,12 @@ pub fn run(cli: &Cli, arguments: &Promote) -> Verdict {
 pub fn print(promoted: &Promoted) {
     let word = if promoted.promoted { "promoted" } else { "not promoted" };
     output::line(format_args!("{word}: {}", promoted.reason));
+    if promoted.offered > 1 {
+        output::line(format_args!(
+            "{} models were offered here so far: the more are tried on one range, the more the best owes to chance",
+            promoted.offered
+        ));
+    }
 }
 
 /// Promotes, or not, and journals which.
@@ -62,18 +68,7 @@ fn refuse_what_was_not_measured(arguments: &Promote, evaluated: &Evaluated) -> R
 }
 
 fn journal(arguments: &Promote, promoted: &Promoted) -> Result<(), Box<dyn Error>> {
-    let hash = |record: &WinnerRecord| record.model_hash.parse::<Hash>().map_err(|_| "a model's hash has 64 digits");
-    let number =
-        |record: &WinnerRecord| ModelNumber::new(record.avg_reward as f32).ok_or("the average reward is no number");
-    let event = Promotion {
-        model: hash(&promoted.candidate)?,
-        previous: promoted.previous.as_ref().map(hash).transpose()?,
-        avg_reward: number(&promoted.candidate)?,
-        previous_reward: promoted.previous.as_ref().map(number).transpose()?,
-        promoted: promoted.promoted,
-        reason: promoted.reason.clone(),
-    };
     let mut journal = TrainingJournal::open(&arguments.model)?;
-    journal.append(promoted.candidate.steps, &Event::Promotion(event), true)?;
+    journal.append(promoted.candidate.steps, &Event::Promotion(promoted.event()?), true)?;
     journal.close()
 }

@@ -7,10 +7,11 @@ use super::Verdict;
 use crate::cli::{Cli, Format, Simulate};
 use crate::output;
 use daybook_adapters::kite_server::{
-    Market, Port, ServeOptions, Setup, Speed, World, request_life, resume, run as serve,
+    Market, Port, SIMULATED_KEY, SIMULATED_SECRET, ServeOptions, Setup, Speed, World, request_life, resume,
+    run as serve,
 };
 use daybook_adapters::kite_wire::stamp;
-use daybook_config::{Calendar, FeeSchedule};
+use daybook_config::{Calendar, FeeSchedule, Sources};
 use daybook_replay::{History, JournalBook, KiteMarket};
 use serde::Serialize;
 use std::error::Error;
@@ -18,9 +19,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// The application that the server knows.
-const API_KEY: &str = "sim_api_key";
-const API_SECRET: &str = "sim_api_secret";
 /// Where books are, when no place was given.
 const BOOKS: &str = "daybook-simulate";
 
@@ -31,6 +29,7 @@ struct Begun {
     time: String,
     speed: String,
     instruments: usize,
+    own_application: bool,
     book: PathBuf,
     resumed: bool,
 }
@@ -43,14 +42,15 @@ pub fn run(cli: &Cli, arguments: &Simulate) -> Verdict {
         // A day may pass between the login page and the exchange of its token.
         Speed::Max => 1_440,
     };
+    let (api_key, api_secret) = application(cli, arguments)?;
     let setup = Setup {
         date: arguments.date,
         start: stamp::at(arguments.date, arguments.start),
         cash: arguments.cash,
         freeze: arguments.freeze_quantity,
         fill_max: arguments.fill_at_most,
-        api_key: API_KEY.to_owned(),
-        api_secret: API_SECRET.to_owned(),
+        api_key,
+        api_secret,
         request_life: request_life(speed),
     };
     let dir = arguments.book.clone().unwrap_or_else(|| book_of(&setup, market.as_ref(), arguments.port));
@@ -71,6 +71,7 @@ pub fn run(cli: &Cli, arguments: &Simulate) -> Verdict {
         time: stamp::stamp(world.now()),
         speed: arguments.speed.to_string(),
         instruments,
+        own_application: arguments.own_application,
         book: dir,
         resumed,
     };
@@ -86,6 +87,18 @@ pub fn run(cli: &Cli, arguments: &Simulate) -> Verdict {
     };
     serve(port, world, Box::new(book), options)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Key and secret of the application that the server knows: the one that everybody knows, or the user's own.
+fn application(cli: &Cli, arguments: &Simulate) -> Result<(String, String), Box<dyn Error>> {
+    if !arguments.own_application {
+        return Ok((SIMULATED_KEY.to_owned(), SIMULATED_SECRET.to_owned()));
+    }
+    let sources = Sources::ambient(Path::new("."), cli.config.clone(), Vec::new());
+    let wanted = |name: &str| {
+        sources.variable(name).ok_or_else(|| format!("--own-application: set {name} in the environment or in .env"))
+    };
+    Ok((wanted("KITE_API_KEY")?, wanted("KITE_API_SECRET")?))
 }
 
 fn open_market(arguments: &Simulate) -> Result<KiteMarket, Box<dyn Error>> {
@@ -139,8 +152,9 @@ fn say(cli: &Cli, begun: &Begun) -> Result<(), Box<dyn Error>> {
         return Ok(output::json(begun)?);
     }
     let does = if begun.resumed { "goes on" } else { "begins" };
+    let who = if begun.own_application { "your own application" } else { "sim_api_key, sim_api_secret" };
     output::line(format_args!(
-        "Kite Connect at {} (sim_api_key, sim_api_secret): {} instruments, time {does} at {} with speed {}",
+        "Kite Connect at {} ({who}): {} instruments, time {does} at {} with speed {}",
         begun.url, begun.instruments, begun.time, begun.speed
     ));
     let hint = if begun.resumed { "; --fresh begins anew" } else { "" };

@@ -73,7 +73,15 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
         confirm(arguments)?;
     }
     let instruments = ready.instruments();
-    let Ready { plan: Some(plan), calendar: Some(calendar), kite: Some(kite), seal: Some(seal), listed, .. } = ready
+    let Ready {
+        plan: Some(plan),
+        calendar: Some(calendar),
+        broker: Some(broker),
+        kite: Some(kite),
+        seal: Some(seal),
+        listed,
+        ..
+    } = ready
     else {
         return Err("the gates passed without everything a session needs; this is a fault of daybook".into());
     };
@@ -93,6 +101,7 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
     };
     let Some(paper) = PaperSession::open(&options, kite.now())? else { return Ok(ExitCode::SUCCESS) };
     let kite = Arc::new(kite);
+    let _login = broker.keep_login(&kite);
     let ended = fly(arguments, &kite, paper, (&options, &listed), &seal)?;
     say(cli, &ended)?;
     Ok(if ended.flat { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -189,6 +198,7 @@ fn fly(
         dropped: &dropped,
         now: &|| kite.now(),
         wait: &|nanos| kite.kite().outside(nanos.min(MINUTE)).min(longest),
+        outside: &|nanos| kite.kite().outside(nanos),
         kill_switch: &|| switches.iter().any(|file| file.exists()),
         said: &|| super::operator::take(run),
         wires: wires.as_ref(),
@@ -299,7 +309,8 @@ fn word_of(event: FeedEvent, prints: &mut Prints) -> Option<Word> {
             feed(FeedChange::Lost, None, why)
         }
         FeedEvent::SessionOver(why) => {
-            tracing::error!(%why, "the session with the broker is over: log in again and start again");
+            let do_now = "log in (`daybook fetch --force-refresh-token`); the daemon takes the new login up";
+            tracing::error!(%why, do_now, "the session with the broker is over");
             feed(FeedChange::SessionOver, None, why)
         }
         FeedEvent::Message(message, at) => {

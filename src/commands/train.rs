@@ -35,6 +35,7 @@ pub fn run(cli: &Cli, arguments: &Train) -> Verdict {
     if cli.format == Format::Json {
         output::lines_aside();
     }
+    super::in_order(arguments.from, arguments.to)?;
     let told = go(cli, arguments)?;
     if cli.format == Format::Json {
         output::json(&told)?;
@@ -76,7 +77,7 @@ fn go(cli: &Cli, arguments: &Train) -> Result<Outcome, Box<dyn Error>> {
         set: &set,
     };
     let data = Data::open(cli, &wanted)?;
-    check_memory(&choice, data.symbols().len())?;
+    check_memory(&choice, &data)?;
     let training = data.span(arguments.from, arguments.to);
     let held = choice.holdout.map(|(from, to)| data.span(Some(from), Some(to)));
     if let Some(held) = held.filter(|held| held.overlaps(&training)) {
@@ -212,13 +213,18 @@ fn hold_out(cli: &Cli, arguments: &Train, choice: &Choice, dates: (Date, Date)) 
     Ok(())
 }
 
-/// Refuses a shape that needs more memory than there is, before hours are spent.
-fn check_memory(choice: &Choice, symbols: usize) -> Result<(), TrainError> {
-    let (settings, threads) = (&choice.settings, choice.threads);
-    let needed = batch_size::estimate(&choice.shape, symbols, settings.micro_batch.min(settings.batch_size), threads);
+/// Refuses a shape or a range that needs more memory than there is, before hours are spent.
+fn check_memory(choice: &Choice, data: &Data) -> Result<(), TrainError> {
+    let (settings, threads, symbols) = (&choice.settings, choice.threads, data.symbols().len());
+    let step = batch_size::estimate(&choice.shape, symbols, settings.micro_batch.min(settings.batch_size), threads);
+    let kept = data.memory_bytes();
+    let needed = step.saturating_add(kept);
     match sensor::free_memory() {
         Some(free) if needed > free => Err(TrainError::Memory {
-            what: format!("training {symbols} symbols on {threads} threads"),
+            what: format!(
+                "training {symbols} symbols on {threads} threads, {} MiB of it the replay memory of the range,",
+                kept.div_ceil(1 << 20)
+            ),
             needed_mib: needed.div_ceil(1 << 20),
             limit_mib: free >> 20,
         }),
@@ -284,7 +290,7 @@ impl Job<'_> {
         bar.set_position(trainer.step_number());
         bar.reset_eta();
         let stop = arguments.out.join("stop");
-        let mut desk = Desk { bar, journal, stop, reward: None };
+        let mut desk = Desk { bar, journal, stop, reward: None, paused: false };
         let mut zones = if self.choice.thermal { sensor::Zones::find() } else { None };
         if self.choice.thermal && zones.is_none() {
             tracing::warn!("this machine shows no temperature: training goes on without the thermal guard");
@@ -411,15 +417,22 @@ struct Desk {
     stop: PathBuf,
     /// Reward of the batches, smoothed for the bar.
     reward: Option<f64>,
+    /// The pause that it is in was told.
+    paused: bool,
 }
 
 impl Watcher for Desk {
     fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
         let reward = self.reward.map_or(record.reward, |before| before + (record.reward - before) * 0.1);
         self.reward = Some(reward);
+        self.paused = false;
         self.bar.set_position(record.step);
         self.bar.set_message(format!("loss {:.4} reward {reward:+.4}", record.loss));
         self.journal.step(record).map_err(|error| as_training_error(error.as_ref()))
+    }
+
+    fn on_saving(&mut self) -> Result<(), TrainError> {
+        self.journal.sync().map_err(|error| as_training_error(error.as_ref()))
     }
 
     fn on_saved(&mut self, saved: &Saved, _: &Trainer) -> Result<(), TrainError> {
@@ -427,6 +440,10 @@ impl Watcher for Desk {
     }
 
     fn on_pause(&mut self, heat: Heat) -> bool {
+        if !self.paused {
+            tracing::warn!(?heat, "paused after a checkpoint; training goes on by itself when the machine is cool");
+        }
+        self.paused = true;
         self.bar.set_message(format!("paused: {heat:?}"));
         std::thread::sleep(std::time::Duration::from_secs(5));
         true

@@ -25,6 +25,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Told how many inputs were read.
 pub type Progress<'a> = &'a mut dyn FnMut(u64);
 
+/// Bytes of a row of features with its key, and of a transition with its share of everything else.
+const ROW_BYTES: f64 = 96.0;
+const TRANSITION_BYTES: f64 = 48.0;
+
 /// What is asked for.
 pub struct Wanted<'a> {
     /// Journals of history.
@@ -96,6 +100,23 @@ impl Data {
     pub fn candles(&self) -> u64 {
         let series = self.prepared.histories.iter().flat_map(|history| &history.series);
         series.map(|series| series.candles).sum()
+    }
+
+    /// Bytes that a memory of the range takes, about: rows of features in every timeframe, and transitions. Candles are
+    /// taken as spread evenly over their series.
+    pub fn memory_bytes(&self) -> u64 {
+        let (range, shortest) = (self.prepared.range, self.timeframes[0].interval.0 as f64);
+        let rows: f64 = self.timeframes.iter().map(|one| shortest / one.interval.0 as f64).sum();
+        let each = rows * ROW_BYTES + TRANSITION_BYTES;
+        let chosen = &self.prepared.selection;
+        let series = self.prepared.histories.iter().flat_map(|history| &history.series);
+        let own = series.filter(|one| one.interval == chosen.interval && chosen.instruments.contains(&one.definition));
+        let bytes = own.map(|one| {
+            let length = one.last.0.saturating_sub(one.first.0).max(1) as f64;
+            let inside = one.last.min(range.until).0.saturating_sub(one.first.max(range.from).0).max(0) as f64;
+            one.candles as f64 * (inside / length).min(1.0) * each
+        });
+        bytes.sum::<f64>() as u64
     }
 
     /// Replays the range into a memory: random actions, or a model's with some exploration. Also says how many seconds

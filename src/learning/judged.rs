@@ -22,8 +22,8 @@ pub type Table = (&'static str, String, Vec<Judged>);
 pub fn judged(trial: &Trial, settings: &Settings, calendar: &Calendar) -> Result<Vec<Table>, Box<dyn Error>> {
     let fees = FeeSchedule::parse(settings.costs.as_str())?;
     let of_words = format!(
-        "BUY: bought at the close of its bar and sold {HORIZON} decisions later (or at the session's last), {} of it would have \
-         made money after charges ({}); SELL: sold and bought back, it would have; HOLD: neither would",
+        "BUY: a position worth {}, bought at its bar's close and sold {HORIZON} decisions later (or at the session's last), \
+         would have made money after charges ({}); SELL: sold short and bought back, it would have; HOLD: neither would",
         settings.risk_capital_per_ticker,
         settings.costs.as_str()
     );

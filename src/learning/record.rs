@@ -79,6 +79,11 @@ impl TrainingJournal {
         let (checkpoint, model) = (hash(&saved.checkpoint)?, hash(&saved.model)?);
         let event = CheckpointWritten { step: saved.step, checkpoint, model };
         self.append(saved.step, &Event::CheckpointWritten(event), false)?;
+        self.sync()
+    }
+
+    /// Makes all so far durable.
+    pub fn sync(&mut self) -> Result<(), Box<dyn Error>> {
         self.writer.commit()?;
         Ok(self.writer.sync()?)
     }

@@ -7,7 +7,9 @@ use crate::desk::{Desk, quarter_hours};
 use daybook_inference::Model;
 use daybook_inference::tensors::TensorFile;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
 
 const TRAIN: &[&str] = &[
     "train",
@@ -118,6 +120,57 @@ fn a_model_is_trained_promoted_traded_and_audited() {
     bytes[last] ^= 1;
     std::fs::write(&file, bytes).expect("written");
     desk.fails(&[&trade[..], &["--set", "model=elsewhere", "--out", "other"]].concat(), &["content hash", &hash]);
+}
+
+/// A training that is killed at any moment goes on from its checkpoint and ends as the unbroken one, journal and all.
+#[test]
+fn a_killed_training_ends_as_if_nothing_had_happened() {
+    let desk = desk();
+    let to =
+        |steps: &'static str, out: &'static str| [TRAIN, &["--steps", steps, "--threads", "1", "--out", out]].concat();
+    desk.works(&to("60", "whole"));
+    let mut kills = 0;
+    while kills < 3 {
+        let begun = desk.path("broken/checkpoint.safetensors");
+        let before = std::fs::read(&begun).ok();
+        let mut child =
+            desk.command(&to("60", "broken")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it begins");
+        // Killed as soon as it has written another checkpoint, wherever it is by then.
+        while std::fs::read(&begun).ok() == before && child.try_wait().expect("a child").is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().expect("killed");
+        if child.wait().expect("ended").success() {
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills > 0, "it was too fast to be killed");
+    let told = desk.works(&to("60", "broken"));
+    assert!(told.contains("going on from step"), "{told}");
+    for file in ["checkpoint.safetensors", "model.safetensors"] {
+        assert!(
+            desk.bytes(&format!("broken/{file}")) == desk.bytes(&format!("whole/{file}")),
+            "{file} after {kills} kills"
+        );
+    }
+    desk.works(&["verify", "broken/journal"]);
+    let steps = |folder: &str| {
+        let told = desk.works(&[
+            "journal",
+            "cat",
+            &format!("{folder}/journal"),
+            "--kind",
+            "training-step",
+            "--format",
+            "json",
+        ]);
+        let said = |line: &str| line.split_once("\"step\":").map(|(_, said)| said.to_owned()).expect("a step");
+        let step = |said: &str| said.split(',').next().and_then(|step| step.parse::<u64>().ok()).expect("a number");
+        told.lines().map(said).map(|said| (step(&said), said)).collect::<BTreeMap<_, _>>()
+    };
+    let (whole, broken) = (steps("whole"), steps("broken"));
+    assert!(whole.len() == 60 && whole == broken, "of a step that stands there twice the later one counts");
 }
 
 /// RL-24: what confidence is stands in the model's record; how often it was right, and what right means, in evaluation,
@@ -381,7 +434,10 @@ fn bad_input_is_refused_at_once() {
     desk.fails(&[&bare[..], &["--timeframes", "15m:8", "--to", "2024-01-25"]].concat(), &["features", "ingest"]);
     let large =
         ["--timeframes", "15m:4096", "--micro-batch", "1000000", "--batch-size", "1000000", "--to", "2024-02-29"];
-    desk.fails(&[&bare[..], &large].concat(), &["MiB are free", "shorter look-back"]);
+    desk.fails(
+        &[&bare[..], &large].concat(),
+        &["MiB are free", "MiB of it the replay memory", "shorter range or look-back"],
+    );
     desk.fails(&["evaluate", "--model", "absent", "--journal", "m"], &["absent"]);
     let mut found: Vec<&str> = TRAIN.to_vec();
     let at = found.iter().position(|part| *part == "--micro-batch").expect("there");

@@ -269,6 +269,10 @@ fn bad_input_is_one_clear_line_with_what_to_do() {
     desk.fails(&backtest(&["m"], "r", &["--from", "2025-01-01"]), &["2025-01-01", "2024-01-10"]);
     desk.fails(&backtest(&["m"], "r", &["--costs", "zerodha"]), &["zerodha-intraday"]);
     desk.fails(&backtest(&["m"], "mine", &["--force"]), &["mine", "will not be replaced"]);
+    let reversed = ["--from", "2024-01-10", "--to", "2024-01-05"];
+    desk.fails(&backtest(&["m"], "r", &reversed), &["--to 2024-01-05 is before --from 2024-01-10"]);
+    desk.fails(&backtest(&["m"], "r", &["--cash", "1000000000000000001"]), &["cash", "at most 1e18"]);
+    desk.misused(&backtest(&["m"], "r", &["--symbols", ""]), &["--symbols"]);
     assert_eq!(desk.text("mine/thesis.txt"), "years of work");
     desk.misused(&["backtest", "--journal", "m"], &["--strategy"]);
     desk.misused(&["backtest", "--journal", "m", "--strategy", "hold"], &["--out RUN", "Usage"]);
@@ -316,6 +320,8 @@ fn the_journal_can_be_looked_into_and_exported() {
         assert_eq!(line["kind"], "fill");
         assert!(line["price"].is_string() && line["symbol"].is_string() && line["time"].is_string(), "{line}");
     }
+    desk.fails(&["journal", "export", "run", "--to", "run"], &["run", "choose another folder"]);
+    desk.fails(&["journal", "export", "run", "--to", "m"], &["m", "choose another folder"]);
     let export = desk.json(&["journal", "export", "run", "--to", "export"]);
     assert!(export["files"].as_array().unwrap().len() >= 5);
     assert!(desk.path("export/fill.parquet").is_file());
@@ -333,4 +339,20 @@ fn settings_rise_in_precedence_and_name_their_origin() {
     assert_eq!(shown["seed"]["value"], "9");
     fs::write(desk.path("daybook.toml"), "cahs = \"5000\"\n").unwrap();
     desk.fails(&["config", "show"], &["cahs", "cash", "daybook.toml"]);
+}
+
+/// A run in which everything was refused says so where its user looks: on the terminal, in the summary, on the page.
+#[test]
+fn what_makes_a_run_worthless_is_told_on_the_terminal() {
+    let desk = Desk::new();
+    desk.market("m", &five_minutes(&["ALFA"], "2024-01-01", "2024-01-05"));
+    let odd = ["backtest", "--journal", "m", "--strategy", "hold", "--set", "quantity=0.5", "--out", "r"];
+    let told = desk.works(&odd);
+    let warning = "refused by the gate: off-lot";
+    assert!(told.lines().any(|line| line.starts_with("note") && line.contains(warning)), "{told}");
+    let summary: Value = serde_json::from_str(&desk.text("r/summary.json")).unwrap();
+    assert!(summary["warnings"][0].as_str().is_some_and(|text| text.contains(warning)), "{summary}");
+    assert!(desk.text("r/report.html").contains(warning));
+    let helped = desk.works(&["backtest", "--help"]);
+    assert!(helped.contains("ib-tiered") && helped.contains("vectorbt"), "{helped}");
 }

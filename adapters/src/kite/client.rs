@@ -13,7 +13,7 @@ use super::http::{Address, HyperTransport, Limits, Method, Request, Response, Tr
 use super::instruments::Instruments;
 use super::orders::{OrderRow, PositionRow, TradeRow};
 use super::pace::{BrokerPace, Pace, WallPace};
-use super::secret::{Secret, scrub};
+use super::secret::{Secret, remember, scrub};
 use super::session::{Credentials, Login, Session, SessionEvent, request_token};
 use super::ticks::Token;
 use super::values::{BadRow, Envelope, Stamp, Units, ZONE, local_text, rows};
@@ -23,6 +23,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Waits before the second and every later try.
 pub const BACKOFF: [i64; 5] = [SECOND / 2, SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND];
@@ -79,6 +80,10 @@ pub struct Kite {
     address: Address,
     credentials: Credentials,
     session: Mutex<Session>,
+    /// Counts what happened to the session: whoever waits for a login is woken.
+    events: watch::Sender<u64>,
+    /// A simulated broker that takes its own application only.
+    own_application: bool,
 }
 
 /// Last prices by what was asked for.
@@ -94,8 +99,11 @@ pub struct Margins {
 impl Kite {
     /// A client with every part given.
     pub fn new(address: Address, credentials: Credentials, transport: Arc<dyn Transport>, pace: Arc<dyn Pace>) -> Self {
+        remember(&credentials.api_key);
+        remember(&credentials.api_secret);
         let session = Mutex::new(Session::NoToken);
-        Self { transport, pace, buckets: Buckets::new(), address, credentials, session }
+        let (buckets, events) = (Buckets::new(), watch::Sender::new(0));
+        Self { transport, pace, buckets, address, credentials, session, events, own_application: false }
     }
 
     /// A client over the wire. On this machine the broker's clock is asked for first, and followed; `wait` is how long
@@ -103,15 +111,34 @@ impl Kite {
     pub async fn connect(url: &str, credentials: Credentials, wait: Duration) -> Result<Self, KiteError> {
         let address = Address::parse(url)?;
         let transport = Arc::new(HyperTransport::new(address.clone(), Limits::default())?);
-        let pace: Arc<dyn Pace> = if address.is_loopback() {
-            match simulated_clock(transport.as_ref(), &address, wait).await? {
-                Some(clock) => Arc::new(BrokerPace::new(clock.now, clock.speed_milli)),
-                None => Arc::new(WallPace::new()),
-            }
-        } else {
-            Arc::new(WallPace::new())
+        let clock = match address.is_loopback() {
+            true => simulated_clock(transport.as_ref(), &address, wait).await?,
+            false => None,
         };
-        Ok(Self::new(address, credentials, transport, pace))
+        let pace: Arc<dyn Pace> = match clock {
+            Some(clock) => Arc::new(BrokerPace::new(clock.now, clock.speed_milli)),
+            None => Arc::new(WallPace::new()),
+        };
+        let own_application = clock.is_some_and(|clock| clock.own_application);
+        Ok(Self { own_application, ..Self::new(address, credentials, transport, pace) })
+    }
+
+    /// True for a simulated broker that was told to know no other application than one of the user's own.
+    pub const fn wants_own_application(&self) -> bool {
+        self.own_application
+    }
+
+    /// Waits until there is a login whose token is another than the one that is dead.
+    pub(super) async fn another_login(&self, dead: Option<&Secret>) {
+        let mut events = self.events.subscribe();
+        loop {
+            if self.session().login().is_some_and(|login| Some(&login.access_token) != dead) {
+                return;
+            }
+            if events.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Where the broker is.
@@ -146,8 +173,13 @@ impl Kite {
 
     /// Tells the session what happened.
     pub fn tell(&self, event: SessionEvent) {
+        if let SessionEvent::LoggedIn(login) = &event {
+            remember(&login.access_token);
+        }
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         *session = std::mem::take(&mut *session).next(event);
+        drop(session);
+        self.events.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// The page at which a person logs in.
@@ -166,9 +198,10 @@ impl Kite {
         call.query = encode_form([("v", "3"), ("api_key", self.credentials.api_key.expose())]);
         call.with_token = false;
         let answer = self.read(&call).await?;
-        let Some(location) = answer.location else {
-            return Err(KiteError::Login {
-                reason: format!("the login page answered HTTP {} and led nowhere", answer.code),
+        let Some(location) = answer.location.clone() else {
+            return Err(match self.refusal(&answer) {
+                Some(refused) => KiteError::LoginRefused { refused },
+                None => KiteError::Login { reason: format!("the login page answered HTTP {}", answer.code) },
             });
         };
         let token = request_token(location.expose())?;
@@ -199,6 +232,9 @@ impl Kite {
         };
         // A request token is good for one exchange: a second try of the same one can only be refused.
         let answer = self.once(&call).await?;
+        if let Some(refused) = self.refusal(&answer).filter(|refused| (400..500).contains(&refused.code)) {
+            return Err(KiteError::LoginRefused { refused });
+        }
         let body = self.accept(&call, answer)?;
         let answer: Answer = self.data(&call, &body)?;
         let login = Login {
@@ -504,6 +540,8 @@ pub struct BrokerClock {
     pub now: Nanos,
     /// Its milliseconds in one of our seconds.
     pub speed_milli: u64,
+    /// It takes an application of the user's own, and no other.
+    pub own_application: bool,
 }
 
 /// Asks for the clock of a simulated broker; none where the broker has no such thing. Waits for the port to open.
@@ -542,6 +580,8 @@ fn read_clock(answer: &Response) -> Option<BrokerClock> {
     struct Clock {
         epoch_nanos: i64,
         speed: String,
+        #[serde(default)]
+        own_application: bool,
     }
     if !(200..300).contains(&answer.code) {
         return None;
@@ -552,7 +592,7 @@ fn read_clock(answer: &Response) -> Option<BrokerClock> {
         "max" => 1_000,
         times => u64::try_from(Units::of(times)?.0 / (Quantity::from_units(1).0 / 1_000)).ok()?,
     };
-    Some(BrokerClock { now: Nanos(clock.epoch_nanos), speed_milli })
+    Some(BrokerClock { now: Nanos(clock.epoch_nanos), speed_milli, own_application: clock.own_application })
 }
 
 #[cfg(test)]

@@ -69,6 +69,25 @@ pub enum KiteError {
         /// Why.
         reason: String,
     },
+    /// The broker does not take the application, or what the login page gave.
+    #[error(
+        "the broker refused the login ({refused}): correct KITE_API_KEY and KITE_API_SECRET in the environment or in \
+         .env, or log in again: a request_token is good once, for some minutes"
+    )]
+    LoginRefused {
+        /// What it said.
+        refused: Refused,
+    },
+    /// A login of another person than the one that is expected.
+    #[error(
+        "the login is of user {found}, and KITE_USER_ID says {expected}: log in as {expected}, or correct the variable"
+    )]
+    WrongUser {
+        /// Who logged in.
+        found: String,
+        /// Who was to.
+        expected: String,
+    },
     /// An answer that is not what it says it is.
     #[error("{call}: the answer cannot be read: {reason}")]
     Unreadable {

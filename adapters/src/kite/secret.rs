@@ -2,12 +2,16 @@
 //!
 //! - `Debug` and `Display` never show a secret; [`Secret::expose`] is the one way in, used where it is sent.
 //! - What the broker says may echo a token: [`scrub`] takes known secrets out of a foreign text.
+//! - What this process says last of all is scrubbed as well: key, secret and token of every client are remembered, and
+//!   [`scrub_remembered`] takes them out of error lines, logs and, once [`redact_panics`] was called, panics.
 //! - A file with a secret is 0600 from its first byte and replaced atomically.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 /// A text that is not shown.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -49,6 +53,46 @@ pub fn scrub(text: &str, secrets: &[&Secret]) -> String {
         clean = clean.replace(&secret.0, "***");
     }
     clean
+}
+
+/// Secrets that are remembered at most: those of some clients, and the tokens of some days.
+const REMEMBERED_MAX: usize = 64;
+
+static REMEMBERED: Mutex<Vec<Secret>> = Mutex::new(Vec::new());
+
+/// Remembers a secret, so that nothing that this process prints holds it.
+pub fn remember(secret: &Secret) {
+    let mut known = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
+    if secret.is_empty() || known.contains(secret) {
+        return;
+    }
+    if known.len() == REMEMBERED_MAX {
+        known.remove(0);
+    }
+    known.push(secret.clone());
+}
+
+/// A text of our own without the secrets that are remembered; nothing where they are being remembered just now.
+pub fn scrub_remembered(text: &str) -> Option<String> {
+    let known = match REMEMBERED.try_lock() {
+        Ok(known) => known,
+        Err(TryLockError::Poisoned(known)) => known.into_inner(),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    Some(scrub(text, &known.iter().collect::<Vec<_>>()))
+}
+
+/// From now on panics are told without the secrets that are remembered.
+pub fn redact_panics() {
+    std::panic::set_hook(Box::new(|panicked| {
+        let thread = std::thread::current();
+        let place = panicked.location().map_or_else(String::new, ToString::to_string);
+        let told = scrub_remembered(&panicked.to_string()).unwrap_or_else(|| format!("panicked at {place}"));
+        let trace = Backtrace::capture();
+        let trace = if trace.status() == BacktraceStatus::Captured { trace.to_string() } else { String::new() };
+        // Who cannot be told is not told.
+        let _ = writeln!(io::stderr(), "thread '{}' {told}\n{trace}", thread.name().unwrap_or("unnamed"));
+    }));
 }
 
 /// Writes a file that only its owner can read, whole or not at all.

@@ -4,7 +4,8 @@
 //!   given up. A connection that cannot be had is tried again after 1, 2, 4 … 60 s and some chance.
 //! - Between the last frame of one connection and the first of the next there is a gap, and it is told: updates of
 //!   orders may have been lost, so whoever listens reads the book again.
-//! - A refused token (HTTP 403) ends it: only a person can begin a new session.
+//! - A refused token (HTTP 403) is never tried again: only a person can begin a new session. The feed says so, waits for
+//!   that login, however it came about, and goes on with it, the gap marked.
 //! - What arrives is stamped at once and handed on in order; a listener that answers false ends it.
 
 use super::client::Kite;
@@ -62,7 +63,7 @@ pub enum FeedEvent {
         /// Why.
         why: String,
     },
-    /// The session is over; the feed has ended.
+    /// The session is over; the feed waits for another login.
     SessionOver(String),
 }
 
@@ -98,8 +99,7 @@ pub fn divide(all: &Subscriptions) -> Result<Vec<Subscriptions>, String> {
     Ok(entries.chunks(TOKENS_MAX).map(|part| part.iter().map(|(token, mode)| (**token, **mode)).collect()).collect())
 }
 
-/// Streams one connection's share until the listener answers false or the session ends. What is streamed may change
-/// while it goes.
+/// Streams one connection's share until the listener answers false. What is streamed may change while it goes.
 pub async fn run(
     kite: &Kite,
     limits: FeedLimits,
@@ -109,6 +109,7 @@ pub async fn run(
     let (mut last_heard, mut failures) = (None, 0u32);
     loop {
         let mut heard = false;
+        let used = kite.session().login().map(|login| login.access_token.clone());
         let end = match connect(kite, limits).await {
             Ok(Connection::Plain(socket)) => {
                 follow(kite, limits, *socket, &mut wanted, &mut listener, &mut last_heard, &mut heard).await
@@ -121,9 +122,15 @@ pub async fn run(
         let why = match end {
             End::Unheard => return,
             End::SessionOver(why) => {
-                kite.tell(SessionEvent::Refused(why.clone()));
-                listener(FeedEvent::SessionOver(why));
-                return;
+                if kite.session().login().map(|login| &login.access_token) == used.as_ref() {
+                    kite.tell(SessionEvent::Refused(why.clone()));
+                }
+                if !listener(FeedEvent::SessionOver(why)) {
+                    return;
+                }
+                kite.another_login(used.as_ref()).await;
+                failures = 0;
+                continue;
             }
             End::Lost(why) => why,
         };

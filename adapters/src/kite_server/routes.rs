@@ -280,9 +280,18 @@ fn clock(core: &Core, now: Nanos) -> Answer<String> {
         epoch_nanos: i64,
         speed: String,
         market_open: bool,
+        /// The application of whoever started the server, not the one that everybody knows.
+        own_application: bool,
     }
+    let own_application = core.world.sessions.key() != super::SIMULATED_KEY;
     let market_open = core.world.hours().is_some_and(|hours| hours.windows.iter().any(|window| window.contains(now)));
-    success(&Row { time: candle_stamp(now), epoch_nanos: now.0, speed: core.clock.speed().to_string(), market_open })
+    success(&Row {
+        time: candle_stamp(now),
+        epoch_nanos: now.0,
+        speed: core.clock.speed().to_string(),
+        market_open,
+        own_application,
+    })
 }
 
 fn instruments(core: &Core, exchange: Option<&str>) -> Answer<String> {

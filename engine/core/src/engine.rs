@@ -421,7 +421,7 @@ impl Core {
         for index in 0..self.state.books.len() {
             let id = InstrumentId(index as u32);
             if squares_off {
-                self.left_over(id, out);
+                self.left_over(id, &session, out);
             }
             // At a broker the day's orders end by its word.
             if !self.state.books[index].working.is_empty() && !self.brokered {
@@ -693,8 +693,8 @@ impl Core {
         let mut decisions = std::mem::take(&mut self.decisions);
         self.numbers.fill(0);
         self.setup.strategy.on_slice(&view, &mut decisions);
-        if let Some(symbol) = self.setup.strategy.missing() {
-            return Err(CoreError::MissingAsset { symbol, time: self.state.now });
+        if let Some(fault) = self.setup.strategy.fault() {
+            return Err(CoreError::of_strategy(fault, self.state.now));
         }
         for (id, mut decision) in decisions.drain(..) {
             self.state.counts.decisions += 1;

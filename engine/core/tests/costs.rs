@@ -6,7 +6,7 @@
 mod worlds;
 
 use daybook_config::{Settings, SlippageModel, Sources};
-use daybook_core::{Conclusion, Core, ExchangeRules, OrderRequest, Request, SessionHours};
+use daybook_core::{Conclusion, Core, CoreError, ExchangeRules, OrderRequest, Request, SessionHours};
 use daybook_vocabulary::candle::CandleParts;
 use daybook_vocabulary::time::MINUTE;
 use daybook_vocabulary::{
@@ -25,6 +25,17 @@ fn play(
     costs: &str,
     settings: &[(&str, &str)],
 ) -> Vec<Fill> {
+    tried(sessions, script, slippage, costs, settings).unwrap()
+}
+
+/// The same, where it may not be possible.
+fn tried(
+    sessions: &[&[Bar]],
+    script: Vec<Vec<Request>>,
+    slippage: &str,
+    costs: &str,
+    settings: &[(&str, &str)],
+) -> Result<Vec<Fill>, CoreError> {
     let lot = Quantity::from_units(1);
     let instruments = vec![Instrument { market: "nse".into(), symbol: "X".into(), tick: Price(1), lot }];
     let overrides = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -64,14 +75,14 @@ fn play(
         }
         steps.push(Step::Closed { time: hours.close });
         for step in &steps {
-            for output in worlds::step(&mut core, step).unwrap() {
+            for output in worlds::step(&mut core, step)? {
                 if let Conclusion::Fill(fill) = output.body {
                     fills.push(fill);
                 }
             }
         }
     }
-    fills
+    Ok(fills)
 }
 
 fn market(side: Side, quantity: i64) -> Vec<Request> {
@@ -114,6 +125,7 @@ fn bt_42_every_commission_is_charged_per_leg() {
         ("tiered:10@0,5@100000", "100", "50"),
         ("asset-class:crypto", "200", "200"),
         ("asset-class:future", "250", "250"),
+        ("units:0.01@0,0.002@100:0.35:1", "1", "0.35"),
         ("ib-fixed", "1", "1"),
         ("ib-tiered", "0.35", "0.35"),
     ] {
@@ -172,6 +184,33 @@ fn bt_39_impact_outlasts_its_trade() {
     close(bps("almgren-chriss:0.01:0.1:60"), [0.4, 0.7, 0.0]);
     // 100 × √0.01 = 10, of which 2 stay and 8 fade as (1 + 60)^-0.5.
     close(bps("propagator:100:0.5:0.5:20"), [10.0, 13.0243, 4.2491]);
+    // The sessions before rose by 2 %: who buys pays 10 × (1 + 2 × 0.02), who sells 10.
+    close(bps("momentum:100:2"), [10.4, 10.4, 10.0]);
+}
+
+/// BT-19: a model of impact whose input is not there yet ends the run and says what it misses; at the close of the candle
+/// that decided, too. Without an order nobody asks.
+#[test]
+fn bt_19_impact_without_its_input_is_an_error() {
+    let day: &[Bar] = &[(1_000, 500_000); 3];
+    for model in
+        ["impact-linear:100:400:60", "almgren-chriss:0.01:0.1:60", "propagator:100:0.5:0.5:20", "momentum:100:2"]
+    {
+        for same_bar in ["next", "close"] {
+            let settings = [("exchange.fill_bar", same_bar)];
+            let early = tried(&[day, day], vec![market(Side::Buy, 10)], model, "none", &settings).unwrap_err();
+            let name = model.split(':').next().unwrap();
+            assert!(matches!(early, CoreError::NoInput { model, .. } if model == name), "{model} {same_bar}: {early}");
+            assert!(early.to_string().contains("average daily volume"), "{early}");
+            assert!(tried(&[day, day], Vec::new(), model, "none", &settings).unwrap().is_empty(), "{model}");
+        }
+    }
+    // One whole session is enough for a volume, not for a return.
+    let second = || vec![Vec::new(), Vec::new(), Vec::new(), market(Side::Buy, 10)];
+    assert_eq!(play(&[day, day], second(), "impact-linear:100:400:60", "none", &[]).len(), 1);
+    for model in ["almgren-chriss:0.01:0.1:60", "momentum:100:2"] {
+        assert!(tried(&[day, day], second(), model, "none", &[]).is_err(), "{model}");
+    }
 }
 
 /// BT-18: a tenth of an ordinary candle, more of a busy one, less of a quiet one, never beyond the bounds.

@@ -1,126 +1,15 @@
 //! Every setting of how orders fill and what pays for them, through the whole engine, by hand: one small market, one fill
 //! to the paisa for each value (BT-27).
 //!
-//! - Candles of a minute, lots of one, a tick of five paise; symbols are A, B and so on. A script plays one entry for each
-//!   symbol and minute, in that order.
+//! - Prices are those of the candles above each table; nothing is taken from the engine.
 
+mod small;
 mod worlds;
 
-use daybook_config::{Calendar, Settings, Sources};
-use daybook_core::risk::RiskLimits;
-use daybook_core::strategy::{Parameters, find};
-use daybook_core::{Bracket, Conclusion, Core, CoreError, ExchangeRules, Level, OrderRequest, Request, SessionHours};
-use daybook_vocabulary::candle::CandleParts;
-use daybook_vocabulary::time::MINUTE;
-use daybook_vocabulary::{
-    Candle, Cause, Date, Instrument, Interval, LimitKind, Nanos, Price, Quantity, Side, Trail, Verdict,
-};
-use worlds::{Step, World};
-
-/// A candle of each symbol: `open/high/low/close`, one price for all of them, or `-` for none.
-type Minute = &'static str;
-type Pairs = &'static [(&'static str, &'static str)];
-
-fn price(text: &str) -> Price {
-    text.parse().unwrap()
-}
-
-fn units(count: i64) -> Quantity {
-    Quantity::from_units(count)
-}
-
-fn market(side: Side, quantity: i64) -> OrderRequest {
-    OrderRequest::market(side, units(quantity), "")
-}
-
-fn buy(quantity: i64) -> OrderRequest {
-    market(Side::Buy, quantity)
-}
-
-fn sell(quantity: i64) -> OrderRequest {
-    market(Side::Sell, quantity)
-}
-
-fn protected(stop: Level, target: Option<Level>) -> OrderRequest {
-    buy(10).with_exits(Bracket { stop: Some(stop), target })
-}
-
-/// What decides: requests of each decision, or a strategy with its parameters.
-enum Player {
-    Script(Vec<Vec<Request>>),
-    Named(&'static str, Pairs),
-}
-
-fn script(orders: &[Option<OrderRequest>]) -> Player {
-    Player::Script(orders.iter().map(|order| order.map(Request::Place).into_iter().collect()).collect())
-}
-
-fn settings(given: &[(&str, &str)]) -> Settings {
-    let overrides = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Settings::resolve(Sources { overrides, ..Sources::default() }).unwrap().settings
-}
-
-fn core(settings: &Settings, symbols: usize, player: Player) -> Core {
-    let meta = |index: usize| Instrument {
-        market: "nse".into(),
-        symbol: char::from(b'A' + index as u8).to_string(),
-        tick: price("0.05"),
-        lot: units(1),
-    };
-    let instruments: Vec<_> = (0..symbols).map(meta).collect();
-    let world = World {
-        timeframe: None,
-        cash: settings.cash,
-        costs: settings.costs.as_str().into(),
-        participation_bps: settings.exchange_participation_bps,
-        slippage: settings.exchange_slippage,
-        rules: ExchangeRules::of(settings, &instruments, 0),
-        decide_from: Nanos::MIN,
-        warmup_bars: 0,
-        steps: Vec::new(),
-        script: match &player {
-            Player::Script(script) => script.clone(),
-            Player::Named(..) => Vec::new(),
-        },
-        instruments,
-    };
-    let strategy = match player {
-        Player::Script(_) => world.scripted(),
-        Player::Named(name, given) => {
-            let given = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-            let entry = find(name).unwrap();
-            entry.build(&Parameters::resolve(name, entry.parameters, &given).unwrap(), symbols).unwrap()
-        }
-    };
-    let core = world.core(strategy).with_risk(RiskLimits::of(settings, 0));
-    if settings.exchange_settlement > 0 { core.with_calendar(Calendar::nse()) } else { core }
-}
-
-/// Sessions from Monday 2 June 2025 on, one a day.
-fn steps(sessions: &[&[Minute]]) -> Vec<Step> {
-    let (mut steps, mut seq) = (Vec::new(), 0);
-    for (number, minutes) in sessions.iter().enumerate() {
-        let date = Date(20_241 + number as i32);
-        let open = Nanos(date.midnight().0 + 225 * MINUTE);
-        steps.push(Step::Opened { hours: SessionHours { date, open, close: open + 60 * MINUTE } });
-        for (minute, bars) in minutes.iter().enumerate() {
-            let open_time = open + minute as i64 * MINUTE;
-            let time = open_time + MINUTE;
-            for (instrument, bar) in bars.split(' ').enumerate().filter(|(_, bar)| *bar != "-") {
-                let prices: Vec<Price> = bar.split('/').map(price).collect();
-                let [open, high, low, close] = *prices.as_array().unwrap_or(&[prices[0]; 4]);
-                let (interval, volume) = (Interval::MINUTE, units(1_000));
-                let candle =
-                    Candle::new(CandleParts { open_time, interval, open, high, low, close, volume, revises: false });
-                steps.push(Step::Candle { cause: Cause { rank: 1, seq }, time, instrument, candle, late: false });
-                seq += 1;
-            }
-            steps.push(Step::Slice { time });
-        }
-        steps.push(Step::Closed { time: open + 60 * MINUTE });
-    }
-    steps
-}
+use daybook_core::{Bracket, Conclusion, CoreError, Level, OrderRequest, Request};
+use daybook_vocabulary::{LimitKind, Side, TimeInForce, Trail, Verdict};
+use small::{Minute, Player, buy, core, price, protected, script, sell, settings, steps, units};
+use worlds::Step;
 
 /// What was told: `minute SYMBOL SIDE quantity @ price` for fills, `minute SYMBOL verdict allowed met` for refusals, other
 /// ends of orders by their reason, limits by their name. Minutes count over all sessions.
@@ -149,6 +38,10 @@ fn told(sessions: &[&[Minute]], given: &[(&str, &str)], player: Player) -> Resul
         minute += usize::from(matches!(step, Step::Slice { .. }));
     }
     Ok(words)
+}
+
+fn told_of(sessions: &[&[Minute]], given: &[(&str, &str)], player: Player) -> Vec<String> {
+    told(sessions, given, player).unwrap()
 }
 
 fn play(minutes: &[Minute], given: &[(&str, &str)], player: Player) -> Vec<String> {
@@ -208,6 +101,26 @@ fn bt_27_a_price_known_at_the_end_comes_last() {
     let player = Player::Script(vec![vec![Request::Place(entry)], leave]);
     let told = play(minutes, &[("exchange.market_price", "mid")], player);
     assert_eq!(told, ["1 A BUY 10 @ 98", "1 A out", "2 A SELL 10 @ 99.5"]);
+}
+
+/// BT-46: same bar, next bar, and any number of bars later; what is at once is at once then, over night too.
+#[test]
+fn bt_46_orders_wait_as_many_bars_as_it_is_chosen() {
+    let minutes: &[Minute] = &["100", "101", "102", "103"];
+    for (lag, told) in [("0", "1 A BUY 10 @ 101"), ("1", "2 A BUY 10 @ 102"), ("2", "3 A BUY 10 @ 103")] {
+        let given = [("exchange.lag_bars", lag)];
+        assert_eq!(play(minutes, &given, script(&[Some(buy(10))])), [told], "{lag}");
+        let at_once = buy(10).lasting(TimeInForce::Ioc);
+        assert_eq!(play(minutes, &given, script(&[Some(at_once)])), [told], "{lag}");
+    }
+    assert_eq!(play(minutes, &[("exchange.fill_bar", "close")], script(&[Some(buy(10))])), ["0 A BUY 10 @ 100"]);
+    // Exits of a bracket follow their entry at once: a position is not left without its stop.
+    let falls: &[Minute] = &["100", "101", "102/103/94/95"];
+    let entry = script(&[Some(protected(Level::At(price("96")), None))]);
+    let told = play(falls, &[("exchange.lag_bars", "1")], entry);
+    assert_eq!(told, ["2 A BUY 10 @ 102", "2 A SELL 10 @ 96"]);
+    let over_night = told_of(&[&["100"], &["101", "102"]], &[("exchange.lag_bars", "1")], script(&[Some(buy(10))]));
+    assert_eq!(over_night, ["2 A BUY 10 @ 102"]);
 }
 
 /// BT-27: where a touched stop fills, and that a gap fills at the open.
@@ -474,6 +387,7 @@ fn bt_27_what_the_knobs_remember_is_state() {
     let given = [
         ("cash", "2000"),
         ("exchange.sequence", "exits-first"),
+        ("exchange.lag_bars", "1"),
         ("exchange.settlement", "1"),
         ("exchange.cash_buffer_pct", "1"),
         ("exchange.market_price", "vwap"),

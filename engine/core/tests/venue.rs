@@ -31,6 +31,16 @@ fn play(sessions: &[&[Bar]], script: Vec<Vec<Request>>, rules: ExchangeRules) ->
 }
 
 fn play_at(sessions: &[&[Bar]], script: Vec<Vec<Request>>, rules: ExchangeRules, costs: &str) -> Played {
+    play_capped(sessions, script, rules, costs, None)
+}
+
+fn play_capped(
+    sessions: &[&[Bar]],
+    script: Vec<Vec<Request>>,
+    rules: ExchangeRules,
+    costs: &str,
+    participation_bps: Option<u32>,
+) -> Played {
     let tick = "0.05".parse().unwrap();
     let lot = Quantity::from_units(1);
     let world = World {
@@ -38,7 +48,7 @@ fn play_at(sessions: &[&[Bar]], script: Vec<Vec<Request>>, rules: ExchangeRules,
         timeframe: None,
         cash: Money::from_units(1_000_000),
         costs: costs.into(),
-        participation_bps: None,
+        participation_bps,
         slippage: Default::default(),
         rules,
         decide_from: Nanos::MIN,
@@ -216,6 +226,42 @@ fn the_broker_squares_intraday_positions_off() {
     let played = play(&[&bars[..3]], script.clone(), rules);
     assert_eq!((played.held, played.alarms()), (10, vec!["square-off-missed".to_owned()]));
     assert_eq!(play(&[bars], script, ExchangeRules::default()).alarms(), Vec::<String>::new());
+}
+
+/// A square-off that a participation cap makes last some candles is one order: one fee, one cap of brokerage. What is left
+/// at the close is told with its symbol, its session and the true cause.
+#[test]
+fn a_square_off_that_fills_in_parts_is_one_order() {
+    let square_off = Some(SquareOff { after_midnight: 265 * MINUTE, before_auction: 0, fee: Money::from_units(50) });
+    let rules = ExchangeRules { square_off, ..ExchangeRules::default() };
+    // Four of the hundred of a candle.
+    let cap = Some(400);
+    let bars: Vec<Bar> = (0..4).chain(40..50).map(|minute| flat(minute, 1_000)).collect();
+    let script = vec![place(market(Side::Buy))];
+    let played = play_capped(&[&bars], script.clone(), rules.clone(), "zerodha-intraday", cap);
+    let sales: Vec<_> = played
+        .outputs
+        .iter()
+        .filter_map(|output| match &output.body {
+            Conclusion::Fill(fill) if fill.side == Side::Sell => {
+                Some((fill.order, fill.quantity, fill.charges.brokerage))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!((sales.len(), played.held), (3, 0), "{sales:?}");
+    assert!(sales.iter().all(|(order, ..)| *order == sales[0].0), "{sales:?}");
+    // 50, and 0.03 % of what has filled: 4,000, 8,000, 10,000.
+    let paid: Vec<Money> = ["51.2", "1.2", "0.6"].map(|paid| paid.parse().unwrap()).into();
+    assert_eq!(sales.iter().map(|(.., paid)| *paid).collect::<Vec<_>>(), paid);
+
+    let played = play_capped(&[&bars[..5]], script, rules, "zerodha-intraday", cap);
+    let told = played.outputs.iter().find_map(|output| match &output.body {
+        Conclusion::Alarm(alarm) => Some(alarm.text.clone()),
+        _ => None,
+    });
+    let told = told.expect("an alarm");
+    assert!(told.starts_with("6 X of 2022-01-08") && told.ends_with("was too little"), "{told}");
 }
 
 /// Decision to exchange: an order works on candles that open when it is there, and a cancel may come too late.

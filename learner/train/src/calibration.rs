@@ -112,7 +112,7 @@ impl Reliability {
             None => "there is one bin".to_owned(),
         };
         format!(
-            "{} of {}: right {:.1} % at a mean confidence of {:.1} %, expected calibration error {:.1} points; confidence is \
+            "{} {}: right {:.1} % at a mean confidence of {:.1} %, expected calibration error {:.1} points; confidence is \
              {calibrated}; {ranks}",
             self.count,
             self.of,

@@ -37,7 +37,7 @@ pub enum TrainError {
     },
     /// More memory than there is.
     #[error(
-        "{what} needs about {needed_mib} MiB, {limit_mib} MiB are free: take fewer symbols, a shorter look-back, or a smaller --batch-size"
+        "{what} needs about {needed_mib} MiB, {limit_mib} MiB are free: take fewer symbols, a shorter range or look-back, or a smaller --batch-size"
     )]
     Memory {
         /// What for.

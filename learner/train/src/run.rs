@@ -41,6 +41,9 @@ pub struct Saved {
 pub trait Watcher {
     /// A step was taken.
     fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError>;
+    /// A checkpoint is about to be written: what was told of its steps must be durable first, or a crash leaves a
+    /// checkpoint of steps that nobody knows of.
+    fn on_saving(&mut self) -> Result<(), TrainError>;
     /// A checkpoint and a model were written.
     fn on_saved(&mut self, saved: &Saved, trainer: &Trainer) -> Result<(), TrainError>;
     /// Training is paused: wait a while. False gives up.
@@ -125,6 +128,7 @@ fn save(
     watcher: &mut dyn Watcher,
 ) -> Result<(), TrainError> {
     let facts = ModelFacts { steps: trainer.step_number(), ..facts.clone() };
+    watcher.on_saving()?;
     // The checkpoint first: a crash between the two leaves a model of an earlier step, which the next save replaces.
     let checkpoint = trainer.write_checkpoint(&plan.checkpoint, &facts, dataset, &plan.host)?;
     let model = trainer.write_model(&plan.model, &facts)?;

@@ -193,6 +193,7 @@ fn a_run_pauses_when_hot_stops_when_asked_and_loses_nothing() {
 #[derive(Default)]
 struct Log {
     steps: Vec<u64>,
+    told: usize,
     saved: Vec<u64>,
     models: Vec<String>,
     paused: Vec<(u64, Heat)>,
@@ -205,8 +206,13 @@ impl Watcher for Log {
         self.steps.push(record.step);
         Ok(())
     }
+    fn on_saving(&mut self) -> Result<(), TrainError> {
+        self.told = self.steps.len();
+        Ok(())
+    }
     fn on_saved(&mut self, saved: &Saved, trainer: &Trainer) -> Result<(), TrainError> {
         assert_eq!(saved.step, trainer.step_number());
+        assert_eq!(self.told, self.steps.len(), "every step of a checkpoint was made durable before it");
         self.saved.push(saved.step);
         self.models.push(saved.model.clone());
         Ok(())

@@ -9,6 +9,7 @@
 //!   journal, and entries are halted.
 //! - Market data is committed in batches; a batch that holds a decision is synced before the next word is taken.
 //! - A feed that is lost for two minutes suspends entries until it is back. Positions stay: an exit needs a market too.
+//! - A clock that jumps, either way, suspends entries until a trade of the new time and the broker's books were heard.
 //! - A stop (a signal, the kill-switch file) leaves every position, waits for that as long as it may, and leaves the
 //!   session so that it can be taken up again.
 //! - With a broker: what was decided is synced and handed to the order wires at once, each inside its `Durable`. Books
@@ -41,6 +42,10 @@ pub const QUEUE_WORDS: usize = 1 << 17;
 const BATCH_WORDS: usize = 4_096;
 /// A feed may be lost so long before entries are halted.
 const LOST_FOR: i64 = 2 * MINUTE;
+/// The clock may move so far between two looks, in the world's time.
+const FORWARD: Duration = Duration::from_secs(5);
+/// A trade is as old as this at most when it is heard.
+const FRESH: i64 = 5 * SECOND;
 /// Why entries were halted by themselves.
 const HEARTBEAT: &str = "heartbeat";
 /// A stop waits so long for the positions to be left.
@@ -70,6 +75,8 @@ pub struct Flight<'a> {
     /// The longest to wait for a word, in the world's time, when something is due in so many nanoseconds of the
     /// session's.
     pub wait: &'a dyn Fn(i64) -> Duration,
+    /// How long so many nanoseconds of the session's time are in the world's.
+    pub outside: &'a dyn Fn(i64) -> Duration,
     /// True once the kill switch is set.
     pub kill_switch: &'a dyn Fn() -> bool,
     /// What an operator said since it was asked last.
@@ -103,24 +110,34 @@ struct Log {
     /// When the broker last showed its books.
     alive: Option<Nanos>,
     degraded: bool,
-    /// Entries were halted because the disk was full.
     /// True once the feed was heard of: until then nobody knows whether it is there.
     connected: bool,
     clock: Option<Nanos>,
+    jump: Option<Jump>,
     /// Conclusions that are commands, and not on disk yet.
     commands: Vec<Output>,
+}
+
+/// The clock jumped: what has to be heard before anything is entered again.
+#[derive(Debug, Clone, Copy)]
+struct Jump {
+    /// The later of the two times it showed.
+    later: Nanos,
+    /// A trade of that time or later was heard.
+    is_fresh: bool,
+    /// The broker has shown its books since.
+    has_books: bool,
 }
 
 impl Flight<'_> {
     /// Flies until the session is over or someone stops it.
     pub fn fly(&mut self, pilot: &mut Pilot) -> Result<Flown, ReplayError> {
-        let mut log = Log::default();
         // What the last process halted for and did not see the end of, this one does.
-        log.degraded = pilot.take_halt().as_deref() == Some(HEARTBEAT);
+        let mut log = Log { degraded: pilot.take_halt().as_deref() == Some(HEARTBEAT), ..Log::default() };
         loop {
             let now = (self.now)();
-            look_at_clock(pilot, &mut log, now)?;
-            let mut decided = self.tell(pilot, &mut log, now, None)?;
+            let mut decided = self.look_at_clock(pilot, &mut log, now)?;
+            decided |= self.tell(pilot, &mut log, now, None)?;
             let mut taken = 0;
             // An order does not wait for the rest of the batch.
             while taken < BATCH_WORDS
@@ -166,6 +183,9 @@ impl Flight<'_> {
         match word {
             // The exchange's clock may be ahead of ours by a moment: nothing is heard before it happened.
             Word::Print(id, print) => {
+                if let Some(jump) = &mut log.jump {
+                    jump.is_fresh |= print.exchange_time() + FRESH >= jump.later;
+                }
                 self.tell(pilot, log, now.max(print.exchange_time()), Some(&Heard::Print(id, print)))
             }
             Word::Broker(all) => self.broker(pilot, log, now, all),
@@ -219,17 +239,38 @@ impl Flight<'_> {
         Ok(decided)
     }
 
-    /// Keeps entries back while the disk is full or the feed is away, and no longer. Who halted entries for another
+    /// A clock that steps back, or forward by more than five seconds of the world between two looks (somebody set it, the
+    /// machine slept, the process stood still): noted, and nothing is entered on what was known before. The session's time
+    /// never steps back: it stands still until the clock is there again.
+    fn look_at_clock(&mut self, pilot: &mut Pilot, log: &mut Log, now: Nanos) -> Result<bool, ReplayError> {
+        let Some(before) = log.clock.replace(now) else { return Ok(false) };
+        let forward = now > before && (self.outside)(now - before) > FORWARD;
+        if !forward && now + SECOND >= before {
+            return Ok(false);
+        }
+        tracing::warn!(from = %before, to = %now, "the clock jumped: no entry until something fresh is heard");
+        pilot.recorder().note_jump(now, &ClockJumped { from: before, to: now })?;
+        log.jump = Some(Jump { later: before.max(now), is_fresh: false, has_books: self.wires.is_none() });
+        if pilot.recorder().core().risk().is_locked_by(LimitKind::Suspended) || pilot.stage() == Stage::Over {
+            return Ok(false);
+        }
+        // At the time before: the slices that lie in between are taken under the lock.
+        self.command(pilot, log, before, Command::Suspend, "clock-jump")
+    }
+
+    /// Keeps entries back while the disk is full, the feed is away or the clock has jumped, and no longer. Who halted entries for another
     /// reason goes on by his own word.
     fn suspend_or_restore(&mut self, pilot: &mut Pilot, log: &mut Log, now: Nanos) -> Result<bool, ReplayError> {
         let full = pilot.recorder().is_on_reserve();
         let lost = log.lost_since.is_some_and(|since| now - since >= LOST_FOR);
         let suspended = pilot.recorder().core().risk().is_locked_by(LimitKind::Suspended);
+        let settled = |jump: Jump| jump.is_fresh && jump.has_books && now >= jump.later;
+        log.jump = log.jump.filter(|jump| !settled(*jump));
         if (full || lost) && !suspended {
             let source = if full { "disk-full" } else { "feed-lost" };
             return self.command(pilot, log, now, Command::Suspend, source);
         }
-        if suspended && !full && log.connected && log.lost_since.is_none() {
+        if suspended && !full && log.connected && log.lost_since.is_none() && log.jump.is_none() {
             return self.command(pilot, log, now, Command::Restore, "all-clear");
         }
         Ok(false)
@@ -253,6 +294,9 @@ impl Flight<'_> {
                 continue;
             };
             log.alive = Some(now);
+            if let Some(jump) = &mut log.jump {
+                jump.has_books = true;
+            }
             let core = pilot.recorder().core();
             let ours = [core.counts().fills, core.counts().orders];
             let known = log.book.as_ref().filter(|(_, then)| *then == ours).map(|(book, _)| book);
@@ -351,16 +395,6 @@ const fn takes_risk(command: &OrderCommand) -> bool {
         OrderCommand::Place(order) => !order.is_exit,
         OrderCommand::Modify(change) => !change.is_exit,
         OrderCommand::Cancel { .. } => false,
-    }
-}
-
-/// A clock that steps back is noted: the session's time stands still until it is there again.
-fn look_at_clock(pilot: &mut Pilot, log: &mut Log, now: Nanos) -> Result<(), ReplayError> {
-    match log.clock.replace(now) {
-        Some(before) if now + SECOND < before => {
-            pilot.recorder().note_jump(now, &ClockJumped { from: before, to: now })
-        }
-        _ => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@ use super::series::Histogram;
 use super::statistics::{self, CurveAccumulator, TradeAccumulator};
 use super::summary::Summary;
 use super::tables::Tables;
+use super::warnings::warnings;
 use super::{EventAt, ReportError, ReportOptions, RunFacts};
 use daybook_features::columns::{Cell, Written};
 use daybook_vocabulary::{
@@ -34,6 +35,8 @@ pub(super) struct Findings {
     pub(super) curve: CurveAccumulator,
     pub(super) trades: TradeAccumulator,
     pub(super) trade_bars: u64,
+    /// Results of trades before charges.
+    pub(super) gross: Money,
     /// What trades are measured by.
     pub(super) measured: Measured,
     /// Limits that tripped.
@@ -148,6 +151,7 @@ impl Fold {
             curve: CurveAccumulator::new(facts.initial_cash, facts.sessions_per_year),
             trades: TradeAccumulator::default(),
             trade_bars: 0,
+            gross: Money::ZERO,
             measured: Measured::default(),
             tripped: 0,
             trade_returns: Histogram::new(),
@@ -337,6 +341,8 @@ impl Fold {
         if !findings.trades.push(net) {
             return Err(overflow(at.seq, "the results of trades"));
         }
+        findings.gross =
+            findings.gross.0.checked_add(trade.gross.0).map(Money).ok_or(overflow(at.seq, "gross results"))?;
         findings.trade_bars = findings.trade_bars.saturating_add(trade.bars);
         findings.measured.add(trade);
         if let Some(value) = net_return {
@@ -477,6 +483,11 @@ impl Fold {
     }
 }
 
+/// An amount ÷ a count, rounded once; nothing of nothing.
+fn mean(total: Money, count: u64) -> Option<Money> {
+    if count == 0 { None } else { total.times_ratio(1, count.into()) }
+}
+
 impl Findings {
     /// The summary that follows.
     pub(super) fn summary(&self, header: &SessionHeader, facts: &RunFacts) -> Summary {
@@ -502,11 +513,21 @@ impl Findings {
             profit_factor: self.trades.profit_factor(),
             exposure: statistics::exposure(facts.bars_in_market, facts.bars),
             turnover: statistics::turnover(self.traded, self.mean_equity()),
+            gross_pnl: self.gross,
+            net_pnl: self.trades.won - self.trades.lost,
+            expectancy: mean(self.trades.won - self.trades.lost, self.trades.trades),
+            average_win: mean(self.trades.won, self.trades.wins),
+            average_loss: mean(self.trades.lost, self.trades.losses),
+            cost_drag: statistics::cost_drag(self.fees_total, facts.initial_cash),
+            mae_r: self.measured.mae_r.value(),
+            mfe: self.measured.mfe.value(),
+            mfe_captured: self.measured.captured.value(),
             wall_seconds: facts.wall_seconds,
             events_per_second: facts.events_per_second,
             state_digest: facts.state_digest,
             journal_head: facts.journal_head,
             inputs: header.inputs.clone(),
+            warnings: warnings(self, facts),
         }
     }
 

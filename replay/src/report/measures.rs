@@ -67,8 +67,12 @@ pub(super) struct Mean {
 
 impl Mean {
     fn add(&mut self, ratio: Option<Ratio>) {
-        if let Some(ratio) = ratio {
-            self.sum += i128::from(ratio.0);
+        self.add_money(ratio.map(|ratio| Money(ratio.0.into())));
+    }
+
+    fn add_money(&mut self, amount: Option<Money>) {
+        if let Some(amount) = amount {
+            self.sum = self.sum.saturating_add(amount.0);
             self.count += 1;
         }
     }
@@ -86,6 +90,10 @@ pub(super) struct Measured {
     pub(super) r: Mean,
     /// Adverse excursions in R.
     pub(super) mae_r: Mean,
+    /// Favourable excursions in money.
+    pub(super) mfe: Mean,
+    /// What was captured of them, in percent.
+    pub(super) captured: Mean,
     /// Shortfalls in percent of the risk.
     pub(super) shortfall: Mean,
     /// Plan adherence in percent.
@@ -97,6 +105,8 @@ impl Measured {
     pub(super) fn add(&mut self, trade: &TradeClosed) {
         self.r.add(trade.r_multiple());
         self.mae_r.add(trade.mae_r());
+        self.mfe.add_money(trade.mfe());
+        self.captured.add(trade.mfe_captured());
         self.shortfall.add(trade.shortfall());
         self.adherence.add(trade.adherence());
     }

@@ -19,6 +19,7 @@ mod series;
 pub mod statistics;
 pub mod summary;
 mod tables;
+mod warnings;
 
 pub use export::Export;
 pub use manifest::{Manifest, ManifestFault};

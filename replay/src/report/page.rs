@@ -10,6 +10,7 @@ use super::format::{Style, date, escape, float, moment, percent, ratio, signed_p
 use super::measures::Mean;
 use super::picture;
 use super::series::Histogram;
+use super::warnings::many;
 use super::{RunFacts, Summary};
 use chrono::Datelike;
 use daybook_vocabulary::{Date, Money, SessionHeader};
@@ -74,7 +75,7 @@ pub(super) fn render(material: &Material<'_>) -> String {
 }
 
 /// Rupees when everything traded on an Indian exchange.
-fn style_of(findings: &Findings) -> Style {
+pub(super) fn style_of(findings: &Findings) -> Style {
     let mut markets = findings.instruments.values().map(|found| found.market.as_str()).peekable();
     if markets.peek().is_some() && markets.all(|market| market == "nse") { Style::Indian } else { Style::Western }
 }
@@ -93,11 +94,6 @@ fn tone_of(value: Option<f64>) -> &'static str {
         Some(value) if value < 0.0 => "loss-text",
         _ => "",
     }
-}
-
-fn many(style: Style, count: u64, word: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {word}{plural}", style.count(count))
 }
 
 impl Page<'_> {
@@ -168,41 +164,13 @@ impl Page<'_> {
     }
 
     fn warnings(&mut self) {
-        let Material { facts, findings, .. } = self.material;
-        let style = self.style;
-        let mut list = Vec::new();
-        if facts.calendar_unknown {
-            list.push(
-                "calendar unknown: part of this run lies before the calendar's first date; there, every date that has data counts as a session"
-                    .to_owned(),
-            );
-        }
-        list.extend(facts.warnings.iter().cloned());
-        for (verdict, count) in &findings.refused {
-            list.push(format!("{} refused by the gate: {verdict}", many(style, *count, "order")));
-        }
-        if findings.still_working > 0 {
-            list.push(format!("{} still working at the end of the data", many(style, findings.still_working, "order")));
-        }
-        if findings.open_positions > 0 {
-            let count = many(style, findings.open_positions.into(), "position");
-            list.push(format!("{count} still open at the end, valued at the last close"));
-        }
-        if findings.after_the_end > 0 {
-            let count = many(style, findings.after_the_end, "event");
-            list.push(format!("{count} named an order that is unknown or had ended: orders.csv does not show them"));
-        }
-        list.extend(findings.first_alarms.iter().cloned());
-        let more = findings.alarms - findings.first_alarms.len() as u64;
-        if more > 0 {
-            list.push(format!("{} more", many(style, more, "alarm")));
-        }
-        if list.is_empty() {
+        let warnings = &self.material.summary.warnings;
+        if warnings.is_empty() {
             return;
         }
         put!(self, "<div class=\"warnings\"><h3>To know before you trust it</h3><ul>");
-        for warning in list {
-            put!(self, "<li>{}</li>", escape(&warning));
+        for warning in warnings {
+            put!(self, "<li>{}</li>", escape(warning));
         }
         put!(self, "</ul></div>\n");
     }
@@ -211,8 +179,7 @@ impl Page<'_> {
         let Material { findings, summary, .. } = self.material;
         let style = self.style;
         let mean_bars = (summary.trades > 0).then(|| findings.trade_bars as f64 / summary.trades as f64);
-        let expectancy = (summary.trades > 0).then(|| findings.trades.won - findings.trades.lost);
-        let expectancy = expectancy.and_then(|total| total.times_ratio(1, summary.trades.into()));
+        let expectancy = summary.expectancy;
         let number = |mean: Mean, digits| mean.value().map_or_else(|| "—".to_owned(), |value| float(value, digits));
         let tiles = [
             ("Final equity", style.tile_money(summary.final_equity), ""),
@@ -232,6 +199,7 @@ impl Page<'_> {
             ("Bars held, mean", mean_bars.map_or_else(|| "—".to_owned(), |bars| float(bars, 1)), ""),
             ("R, mean", number(findings.measured.r, 2), ""),
             ("Against it in R, mean", number(findings.measured.mae_r, 2), ""),
+            ("Best price captured %", number(findings.measured.captured, 1), ""),
             ("Shortfall %, mean", number(findings.measured.shortfall, 1), ""),
             ("Plan adherence %", number(findings.measured.adherence, 1), ""),
             ("Limits tripped", style.count(findings.tripped), ""),

@@ -242,6 +242,11 @@ pub fn turnover(traded: Money, mean_equity: Option<f64>) -> Option<f64> {
     mean_equity.filter(|mean| *mean > 0.0).and_then(|mean| finite(traded.to_f64() / mean))
 }
 
+/// All charges ÷ initial cash: what they took from the total return. Undefined unless the initial cash is positive.
+pub fn cost_drag(fees: Money, initial: Money) -> Option<f64> {
+    (initial > Money::ZERO).then(|| fees.to_f64() / initial.to_f64()).and_then(finite)
+}
+
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }

@@ -50,6 +50,33 @@ pub struct Summary {
     pub exposure: Option<f64>,
     /// Value of all fills ÷ mean equity.
     pub turnover: Option<f64>,
+    /// Results of closed trades before charges.
+    #[serde(default)]
+    pub gross_pnl: Money,
+    /// The same after charges.
+    #[serde(default)]
+    pub net_pnl: Money,
+    /// `net_pnl` ÷ trades.
+    #[serde(default)]
+    pub expectancy: Option<Money>,
+    /// Mean profit of trades with a profit, after charges.
+    #[serde(default)]
+    pub average_win: Option<Money>,
+    /// Mean loss of trades with a loss, after charges, positive.
+    #[serde(default)]
+    pub average_loss: Option<Money>,
+    /// All charges ÷ initial cash: what they took from the total return.
+    #[serde(default)]
+    pub cost_drag: Option<f64>,
+    /// Mean adverse excursion of trades that had a stop, in R.
+    #[serde(default)]
+    pub mae_r: Option<f64>,
+    /// Mean favourable excursion of trades, in money.
+    #[serde(default)]
+    pub mfe: Option<f64>,
+    /// Mean share of it that was captured, in percent.
+    #[serde(default)]
+    pub mfe_captured: Option<f64>,
     /// How long the run took. Differs from run to run.
     pub wall_seconds: f64,
     /// `events` ÷ `wall_seconds`. Differs from run to run.
@@ -60,6 +87,8 @@ pub struct Summary {
     pub journal_head: Hash,
     /// The journals it read, by rank.
     pub inputs: Vec<InputJournal>,
+    /// What to know before trusting the figures, as sentences.
+    pub warnings: Vec<String>,
 }
 
 impl Summary {

@@ -4,7 +4,7 @@ mod session;
 
 use super::*;
 use daybook_features::columns::{Cell, ColumnReader, hash_of_file};
-use daybook_vocabulary::{Charges, Event, Fill, Kind, OrderIntent, OrderState, Price, Quantity};
+use daybook_vocabulary::{Charges, Event, Fill, Kind, OrderIntent, OrderState, Price, Quantity, Side, TradeClosed};
 use session::{Recipe, Session};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -98,8 +98,9 @@ fn the_summary_has_its_keys_in_order() {
     assert_eq!(
         keys.join(","),
         "events,bars,orders,fills,trades,fees_total,fees,final_equity,total_return,cagr,sharpe,sortino,calmar,\
-         max_drawdown,max_drawdown_start,max_drawdown_end,win_rate,profit_factor,exposure,turnover,wall_seconds,\
-         events_per_second,state_digest,journal_head,inputs"
+         max_drawdown,max_drawdown_start,max_drawdown_end,win_rate,profit_factor,exposure,turnover,\
+         gross_pnl,net_pnl,expectancy,average_win,average_loss,cost_drag,mae_r,mfe,mfe_captured,wall_seconds,\
+         events_per_second,state_digest,journal_head,inputs,warnings"
     );
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(value["fees_total"].is_string() && value["final_equity"].is_string(), "money is a decimal string");
@@ -120,7 +121,8 @@ fn the_summary_has_its_keys_in_order() {
     );
 }
 
-/// The obvious way: all events in memory, each figure summed on its own.
+/// BT-30, the obvious way: all events in memory, each figure summed on its own. The ratios of the curve have their own
+/// twin, beside their formulas.
 #[test]
 fn the_summary_equals_a_naive_count() {
     for seed in [1, 2, 3] {
@@ -146,6 +148,58 @@ fn the_summary_equals_a_naive_count() {
         assert!((turnover - traded.to_f64() / mean).abs() < 1e-9 * turnover, "seed {seed}");
         let wins = session.events.iter().filter(|at| is_win(&at.event)).count() as f64;
         assert_eq!(summary.win_rate, Some(wins / summary.trades as f64), "seed {seed}");
+        let trades: Vec<&TradeClosed> = session.events.iter().filter_map(|at| as_trade(&at.event)).collect();
+        assert_trades_are_counted(&summary, &trades, session.facts.initial_cash, seed);
+    }
+}
+
+/// Figures of closed trades, from prices and quantities alone.
+fn assert_trades_are_counted(summary: &Summary, trades: &[&TradeClosed], initial: Money, seed: u64) {
+    let near = |found: Option<f64>, exact: f64| {
+        let found = found.unwrap_or(f64::NAN);
+        assert!((found - exact).abs() <= 1e-7 * exact.abs().max(1.0), "seed {seed}: {found}, {exact}");
+    };
+    let money = |found: Option<Money>, exact: f64| near(found.map(Money::to_f64), exact);
+    let nets: Vec<f64> = trades.iter().map(|trade| trade.gross.to_f64() - trade.fees.to_f64()).collect();
+    let sum = |values: &[f64]| values.iter().sum::<f64>();
+    let mean = |values: &[f64]| sum(values) / values.len() as f64;
+    let (wins, losses): (Vec<f64>, Vec<f64>) = nets.iter().partition(|net| **net > 0.0);
+    let losses: Vec<f64> = losses.into_iter().filter(|net| *net < 0.0).map(f64::abs).collect();
+    near(Some(summary.gross_pnl.to_f64()), trades.iter().map(|trade| trade.gross.to_f64()).sum());
+    near(Some(summary.net_pnl.to_f64()), sum(&nets));
+    money(summary.expectancy, mean(&nets));
+    money(summary.average_win, mean(&wins));
+    money(summary.average_loss, mean(&losses));
+    near(summary.profit_factor, sum(&wins) / sum(&losses));
+    near(summary.cost_drag, summary.fees_total.to_f64() / initial.to_f64());
+    let measured = trades.iter().filter_map(|trade| Some((*trade, trade.measures?)));
+    let (mut adverse, mut best, mut captured) = (Vec::new(), Vec::new(), Vec::new());
+    for (trade, measures) in measured {
+        let (entry, quantity) = (trade.entry_price.to_f64(), trade.quantity.to_f64());
+        let (up, down) = (measures.high.to_f64() - entry, entry - measures.low.to_f64());
+        let (with, against) = if trade.side == Side::Buy { (up, down) } else { (down, up) };
+        let favourable = (with * quantity).max(0.0);
+        best.push(favourable);
+        if favourable > 0.0 {
+            captured.push((trade.gross.to_f64() - trade.fees.to_f64()) / favourable * 100.0);
+        }
+        if let Some(stop) = measures.stop.filter(|stop| *stop != trade.entry_price) {
+            adverse.push(against.max(0.0) / (entry - stop.to_f64()).abs());
+        }
+    }
+    for (found, values) in [(summary.mae_r, adverse), (summary.mfe, best), (summary.mfe_captured, captured)] {
+        match values.is_empty() {
+            true => assert_eq!(found, None, "seed {seed}"),
+            // Ratios have eight decimals before they are averaged.
+            false => near(found, mean(&values)),
+        }
+    }
+}
+
+fn as_trade(event: &Event) -> Option<&TradeClosed> {
+    match event {
+        Event::TradeClosed(trade) => Some(trade),
+        _ => None,
     }
 }
 

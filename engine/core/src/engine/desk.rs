@@ -140,8 +140,11 @@ impl Core {
         };
         let fault = if self.screens && fault.is_none() { self.screened_anew(id, &request) } else { fault };
         let arrives = self.state.now + self.rules.latency;
-        if let Some(order) = self.admit_judged(id, request, (closed, arrives), fault, out) {
+        if let Some(mut order) = self.admit_judged(id, request, (closed, arrives), fault, out) {
             self.note_loosened(id, &order);
+            if self.rules.lag_bars > 0 {
+                self.hold_up(id, &mut order);
+            }
             self.state.books[id.index()].working.push(order);
             if self.rules.fill_bar != FillBar::Next {
                 self.fill_at_close(id, out);
@@ -571,13 +574,16 @@ impl Core {
         let (Some(rates), Some(session)) = (&self.rates, &self.state.session) else { return Charges::default() };
         let book = &self.state.books[trade.id.index()];
         let held = book.position.quantity;
+        let squares_off = self.rules.square_off.filter(|_| order.squares_off);
+        // The fee for squaring off is paid with the first fill and is no part of what the cap of brokerage holds.
+        let apart = squares_off.filter(|_| !order.filled.is_zero()).map_or(Money::ZERO, |rule| rule.fee);
         let mut charges = rates.charge(FeeInput {
             side: order.side,
             price: trade.price,
             quantity: trade.quantity,
             order_value_before: order.value,
             order_quantity_before: order.filled,
-            order_brokerage_before: order.brokerage,
+            order_brokerage_before: order.brokerage - apart,
             maker: rates.commission.is_some() && order.limit == Some(trade.reference) && order.order_type.rests(),
             month: if rates.commission.is_some() {
                 self.state.venue.month.of(session.date)
@@ -586,10 +592,7 @@ impl Core {
             },
             first_delivery_sale_of_day: book.day.at(session.date, held).delivers(order.side, held, trade.quantity),
         });
-        if let Some(square_off) = &self.rules.square_off
-            && order.squares_off
-            && order.filled.is_zero()
-        {
+        if let Some(square_off) = squares_off.filter(|_| order.filled.is_zero()) {
             charges.brokerage += square_off.fee;
             charges.service_tax += rates.service_tax.of(square_off.fee);
         }

@@ -3,6 +3,7 @@
 //! - Each says where it happened and what to do.
 //! - None is raised by an order: what is wrong with an order is a verdict, and the run goes on.
 
+use crate::strategy::Fault;
 use daybook_vocabulary::{Cause, Interval, Nanos};
 use thiserror::Error;
 
@@ -79,6 +80,19 @@ pub enum CoreError {
         /// The decision's time.
         time: Nanos,
     },
+    /// Something was to be decided on before it was there.
+    #[error(
+        "an order for '{symbol}' was to be decided at {decided}, before its first candle opened at {begins}: nobody could \
+         have seen it then; begin the run earlier, or take the row out of the list"
+    )]
+    TooEarly {
+        /// The symbol.
+        symbol: String,
+        /// When it was to be decided.
+        decided: Nanos,
+        /// Its first candle opened then.
+        begins: Nanos,
+    },
     /// The fee schedule does not reach back to a session.
     #[error("{0}")]
     Fees(String),
@@ -88,4 +102,14 @@ pub enum CoreError {
     /// A saved state is not of this setup.
     #[error("the saved state does not fit the setup; delete the snapshot, it can be rebuilt")]
     ForeignState,
+}
+
+impl CoreError {
+    /// What a strategy's fault at an instant ends the run with.
+    pub(super) fn of_strategy(fault: Fault, time: Nanos) -> Self {
+        match fault {
+            Fault::Missing(symbol) => Self::MissingAsset { symbol, time },
+            Fault::Early { symbol, decided, begins } => Self::TooEarly { symbol, decided, begins },
+        }
+    }
 }

@@ -16,7 +16,7 @@
 
 use super::Core;
 use super::desk::{Trade, end_order};
-use crate::exchange::Phase;
+use crate::exchange::{Phase, reached};
 use crate::input::SessionHours;
 use crate::orders::{Order, Trigger};
 use crate::outbox::{Conclusion, Outbox};
@@ -334,12 +334,4 @@ fn takes(order: &mut Order, depth: &Depth) -> bool {
     }
     order.trigger = Trigger::Active;
     true
-}
-
-/// Has the price reached a stop? Buy stops lie above the market, sell stops below.
-fn reached(side: Side, price: Price, stop: Price) -> bool {
-    match side {
-        Side::Buy => price >= stop,
-        Side::Sell => price <= stop,
-    }
 }

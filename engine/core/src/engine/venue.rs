@@ -386,6 +386,9 @@ impl Core {
         session: &SessionHours,
         out: &mut Outbox,
     ) {
+        if self.rules.lag_bars > 0 {
+            self.let_through(id);
+        }
         if let Some(recent) = self.state.venue.recent.get_mut(id.index()) {
             recent.add(candle.volume());
         }
@@ -425,8 +428,10 @@ impl Core {
             return;
         }
         let reason = Label::new("square-off");
-        self.end_orders(id, out, |_| Some((OrderEvent::Cancelled, reason)));
-        if held.is_zero() {
+        // One that has not filled whole goes on as the order it is: with the fee it has paid, and one cap of brokerage.
+        let goes_on = |order: &Order| order.squares_off && order.remaining() == held.abs();
+        self.end_orders(id, out, |order| (!goes_on(order)).then_some((OrderEvent::Cancelled, reason)));
+        if held.is_zero() || !self.state.books[id.index()].working.is_empty() {
             return;
         }
         let side = if held.0 > 0 { Side::Sell } else { Side::Buy };
@@ -439,13 +444,19 @@ impl Core {
         }
     }
 
-    /// A position of the day that is still there when the session ends: no candle came to leave it on.
-    pub(super) fn left_over(&self, id: InstrumentId, out: &mut Outbox) {
+    /// A position of the day that is still there when the session ends: no candle came to leave it on, or those that
+    /// came traded too little.
+    pub(super) fn left_over(&self, id: InstrumentId, session: &SessionHours, out: &mut Outbox) {
         let book = &self.state.books[id.index()];
         if !book.position.quantity.is_zero() {
-            let held = book.position.quantity;
-            let text =
-                format!("{held} of an intraday position were not squared off: no candle came after the time for it");
+            let (held, date) = (book.position.quantity, session.date);
+            let why = if book.working.iter().any(|order| order.squares_off) {
+                "what traded after the time for it was too little"
+            } else {
+                "no candle came after the time for it"
+            };
+            let symbol = &self.setup.instruments[id.index()].symbol;
+            let text = format!("{held} {symbol} of {date} were not squared off and go into the next session: {why}");
             out.push(id, Conclusion::Alarm(Alarm { cause: book.cause, code: Label::new("square-off-missed"), text }));
         }
     }

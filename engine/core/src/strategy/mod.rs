@@ -73,8 +73,8 @@ pub trait Strategy: Send {
     /// Looks at all instruments of a slice, before [`Strategy::decide`] is called for each of those that closed a bar.
     /// What it adds to `decisions` is journaled; the core numbers it and names its cause.
     fn on_slice(&mut self, _: &SliceView<'_>, _: &mut Vec<(InstrumentId, Decision)>) {}
-    /// A symbol that it cannot do without and that has no candle at the slice it has just looked at: the run ends.
-    fn missing(&mut self) -> Option<String> {
+    /// Why the run ends at the slice it has just looked at; asked of strategies that look at slices.
+    fn fault(&mut self) -> Option<Fault> {
         None
     }
     /// Appends its whole state.
@@ -116,6 +116,22 @@ impl<R: Rule> Strategy for PerInstrument<R> {
             _ => false,
         }
     }
+}
+
+/// Why a strategy cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// A symbol that it cannot do without has no candle.
+    Missing(String),
+    /// Something was to be decided on before it was there.
+    Early {
+        /// The symbol.
+        symbol: String,
+        /// When it was to be decided.
+        decided: Nanos,
+        /// Its first candle opened then.
+        begins: Nanos,
+    },
 }
 
 /// What a strategy sees of a whole slice.
@@ -161,6 +177,11 @@ impl SliceView<'_> {
     /// The first of them without a candle at this slice.
     pub fn absent(&self) -> Option<&str> {
         self.traded().find(|id| !self.is_fresh(*id)).map(|id| self.instruments[id.index()].symbol.as_str())
+    }
+
+    /// Bars that a strategy has learned of an instrument.
+    pub fn learned(&self, instrument: InstrumentId) -> u64 {
+        self.books[instrument.index()].learned
     }
 
     /// True for an instrument whose bar closed at this slice.

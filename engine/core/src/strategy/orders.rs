@@ -3,12 +3,13 @@
 //!
 //! - It decides nothing: a row is played at the first slice at or after its time at which its symbol's bar has closed.
 //! - Rows of a symbol are played in the order of their times, rows of one time in the order of the list.
+//! - A row whose time lies before the symbol's first candle ends the run: it was decided on what nobody could see (BT-46).
 //! - A row that asks for a flat symbol is passed over, not put off, where something is held or works.
 //! - A list is plain data; where it comes from, and that it is the one a header names, is the caller's business.
 
-use super::{Strategy, View};
+use super::{Fault, SliceView, Strategy, View};
 use crate::orders::{OrderChange, OrderRequest, Requests};
-use daybook_vocabulary::{Candle, InstrumentId, Nanos};
+use daybook_vocabulary::{Candle, Decision, InstrumentId, Nanos};
 
 /// Name on the command line.
 pub const NAME: &str = "orders";
@@ -36,6 +37,7 @@ pub struct Listed {
     lines: Vec<Vec<(Nanos, Line)>>,
     /// The next line of each instrument.
     next: Vec<u32>,
+    fault: Option<Fault>,
 }
 
 impl Listed {
@@ -44,7 +46,7 @@ impl Listed {
         for lines in &mut lines {
             lines.sort_by_key(|(time, _)| *time);
         }
-        Self { next: vec![0; lines.len()], lines }
+        Self { next: vec![0; lines.len()], lines, fault: None }
     }
 }
 
@@ -54,6 +56,24 @@ impl Strategy for Listed {
     }
 
     fn on_bar(&mut self, _: InstrumentId, _: &Candle) {}
+
+    fn sees_slices(&self) -> bool {
+        true
+    }
+
+    fn on_slice(&mut self, slice: &SliceView<'_>, _: &mut Vec<(InstrumentId, Decision)>) {
+        for &id in slice.fresh.iter().filter(|id| slice.learned(**id) == 1) {
+            let begins = slice.now + -slice.interval.nanos();
+            if let Some((decided, _)) = self.lines[id.index()].first().filter(|(time, _)| *time < begins) {
+                let symbol = slice.instruments[id.index()].symbol.clone();
+                self.fault = Some(Fault::Early { symbol, decided: *decided, begins });
+            }
+        }
+    }
+
+    fn fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
 
     fn decide(&mut self, view: &View<'_>, requests: &mut Requests) {
         let index = view.instrument.index();

@@ -11,7 +11,7 @@
 //!   which nothing is being left. `portfolio.missing` says what happens where a symbol has no candle.
 //! - It trades long. What it wants at a slice follows from closed bars alone.
 
-use super::{Parameter, ParameterError, Parameters, SliceView, Strategy, View};
+use super::{Fault, Parameter, ParameterError, Parameters, SliceView, Strategy, View};
 use crate::exits::{AverageRange, Exit, Level, initial_stop};
 use crate::orders::{Bracket, Level as OrderLevel, Order, OrderRequest, Requests};
 use crate::sizing::{Sizing, SizingInput};
@@ -269,8 +269,8 @@ impl Strategy for TopScore {
         }
     }
 
-    fn missing(&mut self) -> Option<String> {
-        self.missing.take()
+    fn fault(&mut self) -> Option<Fault> {
+        self.missing.take().map(Fault::Missing)
     }
 
     fn save(&self, out: &mut Vec<u8>) {

@@ -10,7 +10,7 @@
 //!   One that is named and is no symbol of the session ends it in any case.
 //! - It trades long, and is never short.
 
-use super::{Parameter, ParameterError, Parameters, SliceView, Strategy, View};
+use super::{Fault, Parameter, ParameterError, Parameters, SliceView, Strategy, View};
 use crate::orders::{OrderRequest, Requests};
 use crate::targets::Targets;
 use daybook_config::{Missing, Rebalance};
@@ -195,8 +195,8 @@ impl Strategy for Weights {
         }
     }
 
-    fn missing(&mut self) -> Option<String> {
-        self.missing.take()
+    fn fault(&mut self) -> Option<Fault> {
+        self.missing.take().map(Fault::Missing)
     }
 
     fn save(&self, out: &mut Vec<u8>) {

@@ -487,7 +487,7 @@ impl Broker {
             return;
         }
         match wanted {
-            Wanted::Cancel(_) => return self.end(place, BrokerStatus::Cancelled, now),
+            Wanted::Cancel(_) => self.end(place, BrokerStatus::Cancelled, now),
             // Too late: it filled, or was triggered, since the change was registered.
             Wanted::Modify(_, quantity, ..) if held.triggered || quantity <= held.row.filled => {
                 let mut row = held.row.clone();

@@ -8,7 +8,7 @@ use daybook_vocabulary::order::*;
 use daybook_vocabulary::time::{DAY, HOUR, MINUTE};
 use daybook_vocabulary::{
     BasisPoints, Candle, Cause, Date, Event, Hash, InputJournal, Instrument, InstrumentId, Interval, Label, Money,
-    Nanos, Price, Quantity, SessionHeader, SessionMode,
+    Nanos, Price, Quantity, RulesFollowed, SessionHeader, SessionMode, TradeMeasures,
 };
 
 /// What kind of session to make.
@@ -332,7 +332,7 @@ impl Maker<'_> {
             bars: held.bars,
             entry_reason: "cross-up".into(),
             exit_reason: reason.into(),
-            measures: None,
+            measures: measures(self.trades, held.side, held.price, price),
         };
         self.session.put_at(time, stream as u32, Event::TradeClosed(trade));
     }
@@ -417,6 +417,23 @@ impl Maker<'_> {
             positions: open,
         }
     }
+}
+
+/// Two trades of three are measured, half of those had a stop.
+fn measures(number: u64, side: Side, entry: Price, exit: Price) -> Option<TradeMeasures> {
+    let away = |part: i64| Price(entry.0 / part);
+    let stop = if side == Side::Buy { entry - away(50) } else { entry + away(50) };
+    (!number.is_multiple_of(3)).then(|| TradeMeasures {
+        stop: Some(stop).filter(|_| number.is_multiple_of(2)),
+        high: entry.max(exit) + away(100),
+        low: entry.min(exit) - away(200),
+        planned: Money::ZERO,
+        exit_fees: Money::ZERO,
+        entry_slippage: Money::ZERO,
+        exit_slippage: Money::ZERO,
+        decision: 0,
+        rules: RulesFollowed::default(),
+    })
 }
 
 fn charges_of(value: Money, side: Side) -> Charges {
