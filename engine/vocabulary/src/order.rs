@@ -330,8 +330,8 @@ words!(
         ValueAtRisk = "value-at-risk",
         /// The mean of the losses beyond the value at risk would be too large.
         ExpectedShortfall = "expected-shortfall",
-        /// The same as an entry that was let in a moment ago and still works.
-        DuplicateOrder = "duplicate-order",
+        /// The same entry as one of a moment ago.
+        Duplicate = "duplicate",
     }
 );
 

@@ -72,9 +72,7 @@ impl PaperSession {
         if Journal::open(&run.join("journal")).is_ok_and(|journal| journal.is_being_written()) {
             return Err(not_a_run(run, "another daemon is at work on it; stop that one, or choose another --session"));
         }
-        let is_other = run.exists() && !run.join("journal").is_dir();
-        let is_empty = std::fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
-        if is_other && !is_empty {
+        if run.exists() && !run.join("journal").is_dir() && !is_a_beginning(run) {
             return Err(not_a_run(run, "it holds something else; choose another --session"));
         }
         Ok(())
@@ -175,6 +173,13 @@ impl PaperSession {
     pub fn leave(self) -> Result<Head, ReplayError> {
         self.pilot.leave()
     }
+}
+
+/// True where a folder holds nothing, or what a process leaves that died before its session had a journal.
+fn is_a_beginning(run: &Path) -> bool {
+    let ours = |name: &str| name.starts_with(".journal.") || name == crate::learned::MODEL_FILE || name == "cache";
+    let mut entries = std::fs::read_dir(run).into_iter().flatten();
+    run.is_dir() && entries.all(|entry| entry.is_ok_and(|entry| ours(&entry.file_name().to_string_lossy())))
 }
 
 /// A reserve for the day the disk is full, and segments of a size that a day fills some of.
@@ -331,7 +336,7 @@ fn not_a_run(run: &Path, reason: &str) -> ReplayError {
 }
 
 /// Settings that a session with a broker has where nobody says otherwise: who fills, what it costs, a stop on every
-/// position, a day's loss, and an end two minutes before the broker squares intraday positions off.
+/// position, a day's loss, prices that are fresh and near, positions that one order can leave, and an end two minutes before the broker squares intraday positions off.
 pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
     let mut wanted = vec![("live.venue", "broker")];
     if settings.costs.as_str() == "none" {
@@ -345,6 +350,17 @@ pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
     }
     if settings.risk_daily_max_loss_r.is_none() {
         wanted.push(("risk.daily_max_loss_r", "3"));
+    }
+    // BT-33: nothing is entered on a price of more than a minute ago, nor at one that is five percent off.
+    if settings.risk_max_age_seconds.is_none() {
+        wanted.push(("risk.max_age_seconds", "60"));
+    }
+    if settings.risk_max_deviation_bps.is_none() {
+        wanted.push(("risk.max_deviation_bps", "500"));
+    }
+    // A position that one order could not leave is none to enter: brokers and exchanges cap an order's quantity.
+    if settings.risk_max_position_quantity.is_none() {
+        wanted.push(("risk.max_position_quantity", "30000"));
     }
     wanted.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

@@ -87,7 +87,6 @@ impl Aside {
         if rules.sequence != Sequence::ExitsFirst {
             self.met.clear();
         }
-        self.lags.clear();
     }
 
     /// Tells what is not state once more, to what was loaded.
@@ -145,6 +144,18 @@ impl Core {
         let until = books[id.index()].bars + u64::from(self.rules.lag_bars);
         let arrives = std::mem::replace(&mut order.decided, Nanos::MAX);
         self.aside.lags.push((id, order.id, until, arrives));
+    }
+
+    /// Rules without a lag let every order through that has waited under others.
+    pub(super) fn end_lags(&mut self) {
+        if self.rules.lag_bars == 0 {
+            for (id, which, _, arrives) in std::mem::take(&mut self.aside.lags) {
+                let working = &mut self.state.books[id.index()].working;
+                if let Some(order) = working.iter_mut().find(|order| order.id == which) {
+                    order.decided = arrives;
+                }
+            }
+        }
     }
 
     /// Before a candle: orders that have let enough of them pass have come.

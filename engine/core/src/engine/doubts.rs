@@ -141,10 +141,7 @@ impl Core {
         let Some(broker) = &mut self.state.broker else { return };
         for book in &self.state.books {
             for order in book.working.iter().filter(|order| order.order_type == OrderType::Stop) {
-                let beyond = order.stop.is_some_and(|stop| match order.side {
-                    Side::Buy => book.last >= stop,
-                    Side::Sell => book.last <= stop,
-                });
+                let beyond = is_reached(order, book.last);
                 if let Some(known) = broker.orders.get_mut(&order.id) {
                     known.reached = beyond.then(|| known.reached.unwrap_or(now));
                 }
@@ -229,6 +226,14 @@ impl Core {
             }
         }
     }
+}
+
+/// The market is at the stop of an order, or beyond it.
+pub(super) fn is_reached(order: &Order, last: Price) -> bool {
+    order.stop.is_some_and(|stop| match order.side {
+        Side::Buy => last >= stop,
+        Side::Sell => last <= stop,
+    })
 }
 
 /// The quantity that a booked row reaches: its name in the journal.

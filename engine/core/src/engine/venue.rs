@@ -223,6 +223,7 @@ impl Core {
         let prices = if rules.fill_bar != FillBar::Next && rules.market_price.is_some() { count } else { 0 };
         self.aside.tell(&rules, prices, count);
         self.rules = rules;
+        self.end_lags();
         self.heed();
         self
     }

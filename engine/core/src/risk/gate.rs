@@ -102,7 +102,7 @@ pub const CHECKS: &[(Verdict, Check)] = &[
     (Verdict::Beta, Check(exposure::beta)),
     (Verdict::ValueAtRisk, Check(exposure::value_at_risk)),
     (Verdict::ExpectedShortfall, Check(exposure::expected_shortfall)),
-    (Verdict::DuplicateOrder, Check(duplicate_order)),
+    (Verdict::Duplicate, Check(duplicate_order)),
 ];
 
 /// One check of the list.
@@ -400,7 +400,7 @@ fn duplicate_order(entry: &Entry<'_>) -> Answer {
     match book.working.iter().filter(same).map(since).min() {
         Some(since) if since < i64::from(least) => {
             let (least, since) = (Measure::count(least.into()), Measure::count(since as u64));
-            Err(Refusal::new(Verdict::DuplicateOrder, least, since))
+            Err(Refusal::new(Verdict::Duplicate, least, since))
         }
         _ => Ok(()),
     }

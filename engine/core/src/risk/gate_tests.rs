@@ -239,7 +239,7 @@ fn an_entry_is_not_let_in_twice_in_a_moment() {
     }
     account.books[0].working.push(order);
     account.now = account.now + 999 * (SECOND / 1_000);
-    assert_eq!(said(account.judge(limit(5, 99), false)), "duplicate-order 1000 999");
+    assert_eq!(said(account.judge(limit(5, 99), false)), "duplicate 1000 999");
     assert_eq!(said(account.judge(limit(10, 99), false)), "approved 990");
     assert_eq!(said(account.judge(limit(5, 98), false)), "approved 490");
     assert_eq!(account.buys(5), "approved 500", "another kind");
