@@ -26,6 +26,9 @@ pub(super) struct Aside {
     /// Some setting asks for it. Told, not state.
     #[serde(skip)]
     asked: bool,
+    /// The slippage model wants a return over sessions. Told, not state.
+    #[serde(skip)]
+    pub(super) wants_momentum: bool,
     pub(super) funds: Funds,
     /// Candles that entries have still to meet, in the order in which they came.
     met: Vec<Met>,
@@ -115,7 +118,7 @@ impl Aside {
             && aside.met.iter().all(|met| met.id.index() < count)
             && aside.lags.iter().all(|(id, ..)| id.index() < count);
         fits.then(|| {
-            *self = Self { asked: true, ..aside };
+            *self = Self { asked: true, wants_momentum: self.wants_momentum, ..aside };
             rest
         })
     }
@@ -171,15 +174,15 @@ impl Core {
         });
     }
 
-    /// Cash that may not buy.
+    /// Cash that may not buy, where there is any such.
     #[inline]
-    pub(super) fn kept(&self) -> Kept {
-        if self.holds_back { self.aside.funds.kept(&self.state.ledger) } else { Kept::default() }
+    pub(super) fn kept(&self) -> Option<Kept> {
+        if self.holds_back { Some(self.aside.funds.kept(&self.state.ledger)) } else { None }
     }
 
     /// All cash that may buy, where nothing is held back for working orders.
     pub(super) fn all_cash(&self) -> Money {
-        self.state.ledger.cash - self.kept().all()
+        self.state.ledger.cash - self.kept().unwrap_or_default().all()
     }
 
     /// What a fill leaves behind: a trace on the price, proceeds that settle later.

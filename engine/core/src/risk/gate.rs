@@ -16,7 +16,7 @@ use crate::orders::OrderRequest;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
-    Instrument, InstrumentId, Measure, Money, Nanos, OrderType, Price, Quantity, Side, TimeInForce, Verdict,
+    Instrument, InstrumentId, Measure, Money, Nanos, OrderType, Price, Quantity, TimeInForce, Verdict,
 };
 
 /// The largest quantity an order or a position may reach: a quarter of the range, so that sums stay inside it.
@@ -31,8 +31,8 @@ pub(crate) struct Case<'a> {
     pub ledger: &'a Ledger,
     /// The session has no time left, so that an order for the day could never work.
     pub closed: bool,
-    /// Cash that may not buy.
-    pub kept: Kept,
+    /// Cash that may not buy, where there is any such.
+    pub kept: Option<Kept>,
     /// Where limits are set.
     pub risk: Option<Risk<'a>>,
 }
@@ -182,13 +182,14 @@ fn paid_for(case: &Case<'_>, price: Price) -> Result<Money, Refusal> {
     }
     let (verdict, free) = match case.risk.and_then(|risk| Some((risk, risk.limits.margin_pct?))) {
         None => {
-            let freed = if case.kept.settles && request.side == Side::Sell { Money::ZERO } else { freed };
-            (Verdict::InsufficientCash, ledger.free() - case.kept.all() + freed)
+            let free = ledger.free();
+            let free = case.kept.map_or(free + freed, |kept| free - kept.all() + kept.freed(request.side, freed));
+            (Verdict::InsufficientCash, free)
         }
         Some((risk, percent)) => {
             let closing = book.position.closing(request.side, request.quantity);
             let free = free_margin(ledger, risk.state, percent, book.last.times(closing));
-            (Verdict::Margin, free - case.kept.buffer)
+            (Verdict::Margin, free - case.kept.map_or(Money::ZERO, |kept| kept.buffer))
         }
     };
     let wanted =
