@@ -192,14 +192,14 @@ impl Core {
         let payable = match self.limits.margin_pct {
             _ if self.rules.buying_power != BuyingPower::Held => true,
             None => {
-                let kept = self.kept();
-                let freed = if kept.settles && order.side == Side::Sell { Money::ZERO } else { freed };
-                needed + fees <= ledger.free() - kept.all() + order.reserved + freed
+                let kept = self.kept().unwrap_or_default();
+                needed + fees <= ledger.free() - kept.all() + order.reserved + kept.freed(order.side, freed)
             }
             Some(percent) => {
                 // What the order held back becomes the position's.
                 let gone = book.last.times(closing) + order.reserved;
-                let free = free_margin(ledger, &self.state.risk, percent, gone) - self.kept().buffer;
+                let free =
+                    free_margin(ledger, &self.state.risk, percent, gone) - self.kept().unwrap_or_default().buffer;
                 crate::risk::percent_up(needed, percent) + fees <= free
             }
         };
