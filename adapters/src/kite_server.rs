@@ -41,7 +41,7 @@ mod world;
 
 pub use board::Dice;
 pub use command::{BookStore, Command, Entry, NoBook, play};
-pub use core::{Clock, Core, Speed};
+pub use core::{Asked, Clock, Core, Speed};
 pub use fault::{Fault, FaultKind, Faults};
 pub use form::Fields;
 pub use hub::Hub;

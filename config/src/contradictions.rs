@@ -22,6 +22,9 @@ pub(crate) fn contradiction(settings: &Settings) -> Option<Contradiction> {
         let expected = "close, vwap or mid where exchange.fill_bar looks back: the open came before the decision";
         return of("exchange.market_price", expected);
     }
+    if settings.exchange_lag_bars > 0 && settings.exchange_fill_bar != FillBar::Next {
+        return of("exchange.lag_bars", "0 where exchange.fill_bar looks back: an order cannot trade at once and wait");
+    }
     let close = settings.exchange_trail_from == TrailFrom::Close;
     if settings.exchange_trail_timing == TrailTiming::Before && close {
         let expected = "after where exchange.trail_from is close: a close is not there before its candle is over";

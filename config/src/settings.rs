@@ -299,6 +299,9 @@ settings! {
     "exchange.trail_from" exchange_trail_from: TrailFrom = "extreme", Results,
         "Whether a trailing stop follows the best price of a candle, or its close.",
         expects "extreme or close";
+    "exchange.lag_bars" exchange_lag_bars: u32 = "0", Results,
+        "Candles of its instrument that an order of a strategy lets pass before it works.",
+        expects "a whole number from 0 to 1000" if |bars| *bars <= 1_000;
     "exchange.market_price" exchange_market_price: Option<MarketPrice> = "none", Results,
         "Price of its candle at which a market order trades; none: the open, or where exchange.fill_bar looks back the close.",
         expects "open, close, vwap (the mean of high, low and close), mid (of high and low), or none";

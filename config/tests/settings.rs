@@ -212,6 +212,7 @@ fn the_canonical_form_has_what_changes_results_and_nothing_else() {
             "exchange.stop_basis" => "signal",
             "exchange.trail_timing" => "before",
             "exchange.settlement" => "1",
+            "exchange.lag_bars" => "2",
             "portfolio.rebalance" => "hybrid",
             "portfolio.headroom" => "0.998",
             "portfolio.missing" => "wait",
@@ -325,6 +326,7 @@ fn hours_of_trading_are_in_order() {
 fn bt_27_every_knob_is_in_the_hash() {
     let knobs: &[(&str, &[&str])] = &[
         ("exchange.fill_bar", &["next", "close", "close-once"]),
+        ("exchange.lag_bars", &["0", "1", "5"]),
         ("exchange.market_price", &["none", "open", "close", "vwap", "mid"]),
         ("exchange.sequence", &["path", "exits-first", "queue"]),
         ("exchange.stop_fill", &["stop", "close", "extreme", "next-open"]),
@@ -371,6 +373,7 @@ fn bt_27_knobs_that_contradict_each_other_are_refused() {
             "exchange.trail_timing",
             "trail_from",
         ),
+        ([("exchange.lag_bars", "1"), ("exchange.fill_bar", "close")], "exchange.lag_bars", "fill_bar"),
         ([("risk.maintenance_pct", "25"), ("seed", "1")], "risk.maintenance_pct", "risk.margin_pct"),
         (
             [("risk.short_maintenance_pct", "60"), ("risk.margin_pct", "50")],

@@ -277,6 +277,12 @@ fn what_cannot_be_taken_up_is_refused() {
     std::fs::create_dir_all(dir.path().join("else")).unwrap();
     std::fs::write(dir.path().join("else/file"), "x").unwrap();
     assert!(refused(&options(&dir.path().join("else")), later).unwrap().contains("something else"));
+    // Killed before its journal had its name, it left a beginning; that is gone on with.
+    let early = dir.path().join("early");
+    std::fs::create_dir_all(early.join(".journal.creating")).unwrap();
+    std::fs::write(early.join(".journal.creating/lock"), "").unwrap();
+    assert!(PaperSession::open(&options(&early), later).unwrap().is_some());
+    assert!(early.join("journal").is_dir() && !early.join(".journal.creating").exists());
     // A year that the calendar lacks is no day to trade on.
     assert!(refused(&options(&dir.path().join("late")), "2031-06-10T09:15:00+05:30".parse().unwrap()).is_some());
 }

@@ -5,7 +5,7 @@
 //!                                    ├─ kill -9 of the broker      ─► start again on its own book
 //!                                    ├─ the wires cut for virtual seconds (SIGSTOP, SIGCONT)
 //!                                    ├─ the same for minutes       ─► halted; on return all is left; resumed
-//!                                    ├─ a new login elsewhere      ─► today's token is dead; start again
+//!                                    ├─ a new login elsewhere      ─► today's token is dead; another is taken up
 //!                                    └─ the disk full, reserve too ─► it ends by itself; stops stay; room; start again
 //!                 at rest: no order twice, every position with a stop, the broker's books and ours equal
 //!                 at the close: the daemon ends by itself; audit equal from every state on the way, verify sound

@@ -2,7 +2,8 @@
 
 use crate::desk::Desk;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
 
@@ -95,6 +96,18 @@ impl Broker {
         Self { process, url: begun["url"].as_str().unwrap().to_owned(), begun }
     }
 
+    /// What it was asked for since it started: `all`, `changes`, `logins`, `reads`, `sockets`.
+    pub fn asked(&self) -> Value {
+        let address = self.url.strip_prefix("http://").expect("it is on this machine");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let request = format!("GET /daybook/requests HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        serde_json::from_str::<Value>(body).expect("JSON")["data"].clone()
+    }
+
     /// Where nobody listens.
     pub fn nobody() -> Self {
         let process = Command::new("true").spawn().unwrap();
@@ -106,5 +119,21 @@ impl Drop for Broker {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// A process that is killed where the test ends.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn start(mut command: Command) -> Self {
+        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

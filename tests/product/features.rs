@@ -7,6 +7,7 @@ use crate::desk::{Desk, quarter_hours};
 use daybook_features::columns::{Cell, ColumnReader};
 use daybook_vocabulary::{Hash, Interval};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 fn desk() -> Desk {
     let desk = Desk::new();
@@ -50,6 +51,51 @@ fn a_table_does_not_depend_on_where_its_range_begins() {
     }
     let (summary, _) = table(&desk, "beta.arrow", &["--spec", "v1", "--symbols", "BETA", "--from", "2024-02-01"]);
     assert_eq!(summary["rows"], summary["complete_rows"], "January is the anchor's month: February is complete");
+}
+
+/// The rows of a table of a run, each by the names of its columns.
+fn rows(desk: &Desk, name: &str) -> Vec<BTreeMap<String, String>> {
+    let text = desk.text(name);
+    let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned));
+    let head: Vec<String> = lines.next().expect("a header").collect();
+    lines.map(|line| head.iter().cloned().zip(line).collect()).collect()
+}
+
+/// BT-31: a trade names the order that entered it, the order its moment, and the table of features what was known of the
+/// symbol then. Of a crossover the features at the entry are the means that crossed: the fast one above for a long.
+#[test]
+fn bt_31_a_trade_leads_to_the_features_at_its_entry() {
+    let desk = desk();
+    let parameters = ["--set", "fast=3", "--set", "slow=8", "--set", "quantity=1"];
+    desk.works(&[&["backtest", "--journal", "m", "--strategy", "sma-cross", "--out", "r"], &parameters[..]].concat());
+    let summary = desk.json(&["features", "--journal", "m", "--indicators", "sma(3),sma(8)", "--out", "x.parquet"]);
+    let hash: Hash = summary["blake3"].as_str().unwrap().parse().unwrap();
+    let mut reader = ColumnReader::open(&desk.path("x.parquet"), &hash).unwrap();
+    let names: Vec<String> = reader.columns().iter().map(|column| column.name.to_string()).collect();
+    let place = |name: &str| names.iter().position(|known| known == name).expect("the column is there");
+    // Indicators stand last, in the order in which they were asked for.
+    let (known, symbol, fast, slow) = (place("known"), place("symbol"), names.len() - 2, names.len() - 1);
+    let mut features = BTreeMap::new();
+    while let Some(group) = reader.next_group().unwrap() {
+        for row in 0..group.rows() {
+            let (Cell::Time(known), Cell::Text(symbol)) = (group.cell(known, row), group.cell(symbol, row)) else {
+                panic!("a time and a symbol")
+            };
+            if let (Cell::F64(fast), Cell::F64(slow)) = (group.cell(fast, row), group.cell(slow, row)) {
+                features.insert((known.to_string(), symbol.to_owned()), (fast, slow));
+            }
+        }
+    }
+    let orders: BTreeMap<_, _> =
+        rows(&desk, "r/orders.csv").into_iter().map(|row| (row["order_id"].clone(), row)).collect();
+    let trades = rows(&desk, "r/trades.csv");
+    assert!(trades.len() > 20, "{}", trades.len());
+    for trade in trades {
+        let order = &orders[&trade["entry_order_id"]];
+        assert_eq!(order["reason"], trade["entry_reason"]);
+        let (fast, slow) = features[&(order["time"].clone(), trade["symbol"].clone())];
+        assert_eq!(fast > slow, trade["side"] == "BUY", "{trade:?}: {fast} {slow}");
+    }
 }
 
 #[test]

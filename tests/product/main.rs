@@ -19,6 +19,7 @@ mod knobs;
 mod learner;
 mod limits;
 mod parity;
+mod refusals;
 mod scores;
 mod sessions;
 mod simulate;

@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::refusal::{Answer, Refusal};
 use super::world::World;
 use daybook_vocabulary::Nanos;
+use serde::Serialize;
 use tokio::time::Instant;
 
 /// How fast virtual time goes.
@@ -92,6 +93,41 @@ impl Clock {
     }
 }
 
+/// How often the server was asked for what, since it started: what a client did not ask for shows here as well. Its
+/// clock and this count do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// Everything.
+    pub all: u64,
+    /// Of it, changes: orders placed, modified, cancelled, and whatever else is no `GET`; logins apart.
+    pub changes: u64,
+    /// Pages of the login, tokens exchanged and given up.
+    pub logins: u64,
+    /// Books, market data, lists.
+    pub reads: u64,
+    /// Sockets of the ticker.
+    pub sockets: u64,
+}
+
+impl Asked {
+    /// Counts a request.
+    pub fn note(&mut self, method: &str, first: Option<&str>) {
+        match (method, first) {
+            (_, Some("daybook")) => return,
+            (_, Some("session" | "connect")) => self.logins += 1,
+            ("GET", _) => self.reads += 1,
+            _ => self.changes += 1,
+        }
+        self.all += 1;
+    }
+
+    /// Counts a socket.
+    pub const fn note_socket(&mut self) {
+        self.sockets += 1;
+        self.all += 1;
+    }
+}
+
 /// The state.
 pub struct Core {
     /// The world.
@@ -106,6 +142,8 @@ pub struct Core {
     pub faults: Faults,
     /// Who listens.
     pub hub: Hub,
+    /// What was asked of this process.
+    pub asked: Asked,
     store: Box<dyn BookStore>,
     broken: Option<String>,
     noted: Nanos,
@@ -126,6 +164,7 @@ impl Core {
             limited: true,
             faults,
             hub,
+            asked: Asked::default(),
             store,
             broken: None,
             noted,

@@ -83,6 +83,7 @@ pub fn answer(core: &mut Core, request: &Request) -> Answer<Reply> {
     let method = request.method.as_str();
     match (method, path.as_slice()) {
         ("GET", ["daybook", "clock"]) => return clock(core, now).map(Reply::Json),
+        ("GET", ["daybook", "requests"]) => return success(&core.asked).map(Reply::Json),
         ("GET", ["connect", "done"]) => return success(&request.query.get("request_token")).map(Reply::Json),
         ("GET", ["connect", "login"]) => return login(core, request),
         _ => {}

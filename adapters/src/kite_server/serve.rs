@@ -141,6 +141,7 @@ async fn attend(request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Atte
         return Ok(Err(Refusal::input(format!("The request's headers are too large; at most {HEADERS_MAX} bytes."))));
     }
     if request.headers().contains_key(UPGRADE) {
+        shared.core().asked.note_socket();
         return Ok(socket::upgrade(request, shared));
     }
     let packed = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
@@ -149,6 +150,7 @@ async fn attend(request: hyper::Request<Incoming>, shared: &Arc<Shared>) -> Atte
         Ok(request) => request,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    shared.core().asked.note(&request.method, request.path.first().map(String::as_str));
     let fate = Fate::before(&mut shared.core().faults, &request);
     let answered = match fate {
         Fate::LostBefore => Err(Refusal::general("nobody looks at it")),

@@ -366,3 +366,19 @@ fn a_port_in_use_is_one_clear_line() {
     let error = Port::open(port.number()).unwrap_err().to_string();
     assert!(error.contains("in use") && error.contains("--port") && !error.contains('\n'), "{error}");
 }
+
+/// What a client asked for is counted, whatever became of it; clock and count are not.
+#[test]
+fn requests_are_counted() {
+    let server = start("10:00", "1", true, &["lost-request:1"], Memory::default()).logged_in();
+    let count = |name: &str| server.get("/daybook/requests").json()["data"][name].as_u64().unwrap();
+    let before = ["all", "changes", "logins", "reads", "sockets"].map(count);
+    assert_eq!((before[0], before[1], before[3], before[4]), (before[2], 0, 0, 0), "the login of this test alone");
+    server.get("/daybook/clock");
+    server.get("/orders");
+    server.get("/nothing");
+    // Lost before anybody looked at it.
+    assert!(server.exchange("DELETE /orders/regular/1", "").is_none());
+    assert_eq!(["changes", "logins", "reads"].map(count), [1, before[2], 2]);
+    assert_eq!(count("all"), before[0] + 3);
+}

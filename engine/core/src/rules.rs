@@ -40,6 +40,8 @@ pub struct ExchangeRules {
     pub exits_from: ExitsFrom,
     /// What a trailing stop follows.
     pub trail_from: TrailFrom,
+    /// Candles of its instrument that an order of a strategy lets pass.
+    pub lag_bars: u32,
     /// Price of its candle at which a market order trades; nothing where the fill bar says it.
     pub market_price: Option<MarketPrice>,
     /// Where a stop fills that is touched inside a candle.
@@ -120,6 +122,7 @@ impl ExchangeRules {
             sequence: settings.exchange_sequence,
             exits_from: settings.exchange_exits_from,
             trail_from: settings.exchange_trail_from,
+            lag_bars: settings.exchange_lag_bars,
             market_price: settings.exchange_market_price,
             stop_fill: settings.exchange_stop_fill,
             stop_basis: settings.exchange_stop_basis,
@@ -207,6 +210,7 @@ impl ExchangeRules {
             || !matches!(self.fill_bar, FillBar::Next)
             || !self.auctions.is_empty()
             || self.adaptive_cap.is_some()
+            || self.lag_bars > 0
     }
 
     /// Orders do not trade on every candle.

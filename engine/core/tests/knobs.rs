@@ -7,7 +7,7 @@ mod small;
 mod worlds;
 
 use daybook_core::{Bracket, Conclusion, CoreError, Level, OrderRequest, Request};
-use daybook_vocabulary::{LimitKind, Side, Trail, Verdict};
+use daybook_vocabulary::{LimitKind, Side, TimeInForce, Trail, Verdict};
 use small::{Minute, Player, buy, core, price, protected, script, sell, settings, steps, units};
 use worlds::Step;
 
@@ -38,6 +38,10 @@ fn told(sessions: &[&[Minute]], given: &[(&str, &str)], player: Player) -> Resul
         minute += usize::from(matches!(step, Step::Slice { .. }));
     }
     Ok(words)
+}
+
+fn told_of(sessions: &[&[Minute]], given: &[(&str, &str)], player: Player) -> Vec<String> {
+    told(sessions, given, player).unwrap()
 }
 
 fn play(minutes: &[Minute], given: &[(&str, &str)], player: Player) -> Vec<String> {
@@ -97,6 +101,26 @@ fn bt_27_a_price_known_at_the_end_comes_last() {
     let player = Player::Script(vec![vec![Request::Place(entry)], leave]);
     let told = play(minutes, &[("exchange.market_price", "mid")], player);
     assert_eq!(told, ["1 A BUY 10 @ 98", "1 A out", "2 A SELL 10 @ 99.5"]);
+}
+
+/// BT-46: same bar, next bar, and any number of bars later; what is at once is at once then, over night too.
+#[test]
+fn bt_46_orders_wait_as_many_bars_as_it_is_chosen() {
+    let minutes: &[Minute] = &["100", "101", "102", "103"];
+    for (lag, told) in [("0", "1 A BUY 10 @ 101"), ("1", "2 A BUY 10 @ 102"), ("2", "3 A BUY 10 @ 103")] {
+        let given = [("exchange.lag_bars", lag)];
+        assert_eq!(play(minutes, &given, script(&[Some(buy(10))])), [told], "{lag}");
+        let at_once = buy(10).lasting(TimeInForce::Ioc);
+        assert_eq!(play(minutes, &given, script(&[Some(at_once)])), [told], "{lag}");
+    }
+    assert_eq!(play(minutes, &[("exchange.fill_bar", "close")], script(&[Some(buy(10))])), ["0 A BUY 10 @ 100"]);
+    // Exits of a bracket follow their entry at once: a position is not left without its stop.
+    let falls: &[Minute] = &["100", "101", "102/103/94/95"];
+    let entry = script(&[Some(protected(Level::At(price("96")), None))]);
+    let told = play(falls, &[("exchange.lag_bars", "1")], entry);
+    assert_eq!(told, ["2 A BUY 10 @ 102", "2 A SELL 10 @ 96"]);
+    let over_night = told_of(&[&["100"], &["101", "102"]], &[("exchange.lag_bars", "1")], script(&[Some(buy(10))]));
+    assert_eq!(over_night, ["2 A BUY 10 @ 102"]);
 }
 
 /// BT-27: where a touched stop fills, and that a gap fills at the open.
@@ -363,6 +387,7 @@ fn bt_27_what_the_knobs_remember_is_state() {
     let given = [
         ("cash", "2000"),
         ("exchange.sequence", "exits-first"),
+        ("exchange.lag_bars", "1"),
         ("exchange.settlement", "1"),
         ("exchange.cash_buffer_pct", "1"),
         ("exchange.market_price", "vwap"),

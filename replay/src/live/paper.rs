@@ -72,9 +72,7 @@ impl PaperSession {
         if Journal::open(&run.join("journal")).is_ok_and(|journal| journal.is_being_written()) {
             return Err(not_a_run(run, "another daemon is at work on it; stop that one, or choose another --session"));
         }
-        let is_other = run.exists() && !run.join("journal").is_dir();
-        let is_empty = std::fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
-        if is_other && !is_empty {
+        if run.exists() && !run.join("journal").is_dir() && !is_a_beginning(run) {
             return Err(not_a_run(run, "it holds something else; choose another --session"));
         }
         Ok(())
@@ -175,6 +173,13 @@ impl PaperSession {
     pub fn leave(self) -> Result<Head, ReplayError> {
         self.pilot.leave()
     }
+}
+
+/// True where a folder holds nothing, or what a process leaves that died before its session had a journal.
+fn is_a_beginning(run: &Path) -> bool {
+    let ours = |name: &str| name.starts_with(".journal.") || name == crate::learned::MODEL_FILE || name == "cache";
+    let mut entries = std::fs::read_dir(run).into_iter().flatten();
+    run.is_dir() && entries.all(|entry| entry.is_ok_and(|entry| ours(&entry.file_name().to_string_lossy())))
 }
 
 /// A reserve for the day the disk is full, and segments of a size that a day fills some of.

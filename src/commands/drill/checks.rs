@@ -34,7 +34,7 @@ const FROM_A_STATE: &str = "taken up from a state";
 
 /// Derives what a killed daemon left behind again.
 pub fn audit(stage: &Stage, day: u64, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    if !stage.session(day).join("journal/0000000000.segment").exists() {
+    if !stage.has_begun(day) {
         // Killed before its session had begun.
         return Ok(());
     }
@@ -228,6 +228,9 @@ pub fn commands(stage: &Stage, day: u64) -> Result<Vec<OperatorCommand>, Box<dyn
 
 /// The day is nearly over: what is to be met may not be met any more.
 pub fn is_closing(stage: &Stage, day: u64) -> Result<bool, Box<dyn Error>> {
+    if !stage.has_begun(day) {
+        return Ok(false);
+    }
     let found = status_of(stage, day)?;
     Ok(found.hours.is_some_and(|(_, close)| close - found.as_of < CLOSING) || found.stage == DayStage::Over)
 }

@@ -97,6 +97,11 @@ impl Stage {
         self.dir.join(format!("session-{day}"))
     }
 
+    /// True once the day's session has a journal.
+    pub fn has_begun(&self, day: u64) -> bool {
+        self.session(day).join("journal/0000000000.segment").exists()
+    }
+
     /// What the day's daemons have said.
     pub fn log(&self, day: u64) -> PathBuf {
         self.dir.join(format!("session-{day}.log"))

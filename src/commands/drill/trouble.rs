@@ -95,7 +95,7 @@ impl Field<'_> {
             // Only a daemon that has seen its books can miss them.
             checks::settled(self.stage, self.day, &self.server, &mut self.daemon, report)?;
         }
-        if self.daemon.ended()?.is_some() {
+        if self.daemon.ended()?.is_some() || !self.stage.has_begun(self.day) {
             return Ok(());
         }
         let before = checks::commands(self.stage, self.day)?;
@@ -114,7 +114,7 @@ impl Field<'_> {
             };
             let met = match self.live {
                 true => fresh("heartbeat", Command::Halt) && fresh("heartbeat", Command::Kill),
-                false => fresh("feed-lost", Command::Halt) && fresh("feed-back", Command::Resume),
+                false => fresh("feed-lost", Command::Suspend) && fresh("all-clear", Command::Restore),
             };
             if met {
                 report.outages_met += 1;
@@ -130,7 +130,8 @@ impl Field<'_> {
     /// After an outage everything is left and entries stay locked: once all is flat, a person lets them in again.
     pub fn resume_after_an_outage(&mut self, report: &mut Report) -> Result<(), Box<dyn Error>> {
         let said = checks::commands(self.stage, self.day)?;
-        let last = said.iter().rev().find(|one| one.command != Command::Arm);
+        let by_itself = [Command::Arm, Command::Suspend, Command::Restore];
+        let last = said.iter().rev().find(|one| !by_itself.contains(&one.command));
         if !last.is_some_and(|last| last.command == Command::Kill && last.source.as_str() == "heartbeat") {
             return Ok(());
         }
@@ -150,21 +151,27 @@ impl Field<'_> {
         Err("the broker is back, and positions were not left".into())
     }
 
-    /// Somebody logs in elsewhere. A real broker wants a person now; here the next start logs in by itself.
+    /// Somebody logs in elsewhere: the token is dead. The daemon takes up another login by itself, as it finds the one that
+    /// a person has made at a real broker.
     fn token(&mut self, report: &mut Report) -> Result<(), Box<dyn Error>> {
+        if !self.stage.has_begun(self.day) {
+            // Nobody is logged in yet.
+            return Ok(());
+        }
         let told = self.daemon.log_length();
         self.stage.log_in_elsewhere(&self.server)?;
         report.dead_tokens += 1;
-        for _ in 0..40 {
+        for _ in 0..LOOKS {
             std::thread::sleep(BETWEEN_LOOKS);
-            if self.daemon.log_since(told).contains("log in again") || self.daemon.ended()?.is_some() {
+            if self.daemon.log_since(told).contains("another login is taken up") {
                 report.dead_tokens_met += 1;
-                break;
+                return Ok(());
+            }
+            if self.daemon.ended()?.is_some() || checks::is_closing(self.stage, self.day)? {
+                return Ok(());
             }
         }
-        self.daemon.kill()?;
-        checks::audit(self.stage, self.day, report)?;
-        self.start_again()
+        Err("the token was dead, and the daemon took up no other login".into())
     }
 
     /// The disk has little room left: the daemon goes on in its reserve, and ends when that is full too. Whatever is held
@@ -176,7 +183,7 @@ impl Field<'_> {
         self.daemon.kill()?;
         let told = self.daemon.log_length();
         let journal = self.stage.session(self.day).join("journal");
-        if !journal.is_dir() {
+        if !self.stage.has_begun(self.day) {
             return self.start_again();
         }
         report.full_disks += 1;

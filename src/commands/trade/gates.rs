@@ -13,6 +13,7 @@ use super::{EXCHANGE, instrument, kill_switches};
 use crate::cli::{Cli, Clock, Trade};
 use crate::output;
 use daybook_adapters::kite::BlockingKite;
+use daybook_adapters::kite::http::Address;
 use daybook_adapters::kite::instruments::Listed;
 use daybook_config::calendar::{Day, Session};
 use daybook_config::{Calendar, Reconcile, Settings};
@@ -25,6 +26,7 @@ use daybook_vocabulary::{Instrument, Price, Quantity};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io::IsTerminal;
 use std::path::Path;
 
 /// A session's day wants so much room at least.
@@ -79,6 +81,8 @@ pub struct Ready {
     pub idle: Option<String>,
     /// Only look: nobody is asked to log in.
     pub looks_only: bool,
+    /// A session begins once every gate is open; else they are rehearsed.
+    pub begins: bool,
 }
 
 /// What a gate found: a note is told and does not stop anything.
@@ -126,6 +130,7 @@ impl Ready {
             seal: None,
             idle: None,
             looks_only,
+            begins: false,
         }
     }
 
@@ -228,11 +233,25 @@ fn winner(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dy
     }
 }
 
+/// Orders are let out on purpose, by somebody who means it: a flag that says so beside a setting that says the opposite is
+/// refused, and where real money moves a person has to be there.
 fn arm(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
-    match ready.mode {
-        Mode::Paper => Ok(Found::Ok("nothing is sent, nothing is armed".to_owned())),
-        Mode::Live if arguments.arm => Ok(Found::Ok("armed by flag for this session".to_owned())),
-        Mode::Live => {
+    match (ready.mode, arguments.arm) {
+        (Mode::Paper, false) => Ok(Found::Ok("nothing is sent, nothing is armed".to_owned())),
+        (Mode::Paper, true) => {
+            Err("--arm lets orders go to the broker, and --paper or paper_trading = yes keeps them \
+             here: leave --arm out, or set paper_trading = no"
+                .into())
+        }
+        (Mode::Live, true) => {
+            let is_loopback = Address::parse(&arguments.broker_url)?.is_loopback();
+            if ready.begins && !is_loopback && !std::io::stdin().is_terminal() {
+                let asks = "--arm with a real broker asks a person for the session's name: start it at a terminal";
+                return Err(asks.into());
+            }
+            Ok(Found::Ok("armed by flag for this session".to_owned()))
+        }
+        (Mode::Live, false) => {
             let hint =
                 "orders go to the broker only with --arm; without real orders: --paper, or leave paper_trading = yes";
             Err(hint.into())

@@ -29,6 +29,9 @@ pub(super) struct Aside {
     pub(super) funds: Funds,
     /// Candles that entries have still to meet, in the order in which they came.
     met: Vec<Met>,
+    /// Orders that let candles pass, until so many have been seen of their instrument; then they work as if they had come
+    /// when they did.
+    lags: Vec<(InstrumentId, OrderId, u64, Nanos)>,
     /// Middle and mean of the last candle by instrument, where orders trade at those when it is over.
     prices: Vec<(Price, Price)>,
 }
@@ -84,12 +87,16 @@ impl Aside {
         if rules.sequence != Sequence::ExitsFirst {
             self.met.clear();
         }
+        self.lags.clear();
     }
 
     /// Tells what is not state once more, to what was loaded.
     pub(super) fn tell_again(&mut self, rules: &ExchangeRules, count: usize) {
         self.funds.tell(rules.settlement, rules.cash_buffer, count);
-        self.asked = rules.sequence == Sequence::ExitsFirst || rules.settlement > 0 || !self.prices.is_empty();
+        self.asked = rules.sequence == Sequence::ExitsFirst
+            || rules.settlement > 0
+            || rules.lag_bars > 0
+            || !self.prices.is_empty();
     }
 
     /// Appends its bytes, where there is anything to remember.
@@ -105,7 +112,9 @@ impl Aside {
             return Some(saved);
         }
         let (aside, rest): (Self, _) = postcard::take_from_bytes(saved).ok()?;
-        let fits = aside.prices.len() == self.prices.len() && aside.met.iter().all(|met| met.id.index() < count);
+        let fits = aside.prices.len() == self.prices.len()
+            && aside.met.iter().all(|met| met.id.index() < count)
+            && aside.lags.iter().all(|(id, ..)| id.index() < count);
         fits.then(|| {
             *self = Self { asked: true, ..aside };
             rest
@@ -126,6 +135,29 @@ impl Core {
     pub fn with_calendar(mut self, calendar: Calendar) -> Self {
         self.calendar = Some(calendar);
         self
+    }
+
+    /// Lets candles pass an order that has just been accepted: it has not come before they have.
+    #[inline(never)]
+    pub(super) fn hold_up(&mut self, id: InstrumentId, order: &mut Order) {
+        let books = &self.state.books;
+        self.aside.lags.retain(|(id, _, until, _)| books[id.index()].bars <= *until);
+        let until = books[id.index()].bars + u64::from(self.rules.lag_bars);
+        let arrives = std::mem::replace(&mut order.decided, Nanos::MAX);
+        self.aside.lags.push((id, order.id, until, arrives));
+    }
+
+    /// Before a candle: orders that have let enough of them pass have come.
+    #[inline(never)]
+    pub(super) fn let_through(&mut self, id: InstrumentId) {
+        let book = &mut self.state.books[id.index()];
+        self.aside.lags.retain(|(of, which, until, arrives)| {
+            let due = *of == id && book.bars >= *until;
+            if due && let Some(order) = book.working.iter_mut().find(|order| order.id == *which) {
+                order.decided = *arrives;
+            }
+            !due
+        });
     }
 
     /// Cash that may not buy.

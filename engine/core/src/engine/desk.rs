@@ -140,8 +140,11 @@ impl Core {
         };
         let fault = if self.screens && fault.is_none() { self.screened_anew(id, &request) } else { fault };
         let arrives = self.state.now + self.rules.latency;
-        if let Some(order) = self.admit_judged(id, request, (closed, arrives), fault, out) {
+        if let Some(mut order) = self.admit_judged(id, request, (closed, arrives), fault, out) {
             self.note_loosened(id, &order);
+            if self.rules.lag_bars > 0 {
+                self.hold_up(id, &mut order);
+            }
             self.state.books[id.index()].working.push(order);
             if self.rules.fill_bar != FillBar::Next {
                 self.fill_at_close(id, out);

@@ -186,7 +186,10 @@ impl Core {
         let group = if request.group == KEPT { 0 } else { request.group };
         let request = OrderRequest { bracket: None, group, ..request };
         let arrives = self.state.now + self.rules.latency;
-        let Some(order) = self.admit(id, request, (closed, arrives), fault, out) else { return };
+        let Some(mut order) = self.admit(id, request, (closed, arrives), fault, out) else { return };
+        if self.rules.lag_bars > 0 && !self.brokered {
+            self.hold_up(id, &mut order);
+        }
         if request.order_type != order.order_type
             && let Some(known) = self.known(order.id)
         {

@@ -386,6 +386,9 @@ impl Core {
         session: &SessionHours,
         out: &mut Outbox,
     ) {
+        if self.rules.lag_bars > 0 {
+            self.let_through(id);
+        }
         if let Some(recent) = self.state.venue.recent.get_mut(id.index()) {
             recent.add(candle.volume());
         }
