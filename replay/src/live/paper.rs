@@ -230,7 +230,7 @@ fn selection(options: &PaperOptions) -> Selection {
 
 fn filter(options: &PaperOptions, date: Date) -> Result<InputFilter, ReplayError> {
     let warmed = !options.warm_up.is_empty();
-    filter_of(&options.plan, &selection(options), warmed.then_some(date))
+    filter_of(&options.plan, &selection(options), &options.calendar, warmed.then_some(date))
 }
 
 /// Begins the session. A warm-up is told out of sight, so that what bears the session's name is warmed up whole.

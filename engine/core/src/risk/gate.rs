@@ -102,6 +102,7 @@ pub const CHECKS: &[(Verdict, Check)] = &[
     (Verdict::Beta, Check(exposure::beta)),
     (Verdict::ValueAtRisk, Check(exposure::value_at_risk)),
     (Verdict::ExpectedShortfall, Check(exposure::expected_shortfall)),
+    (Verdict::Duplicate, Check(duplicate_order)),
 ];
 
 /// One check of the list.
@@ -381,6 +382,26 @@ fn order_rate(entry: &Entry<'_>) -> Answer {
     match (limits.order_min_interval_ms, state.since_entry(now)) {
         (Some(least), Some(since)) if since < i64::from(least) => {
             Err(Refusal::new(Verdict::OrderRate, Measure::count(least.into()), Measure::count(since.max(0) as u64)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// BT-33: an entry like one that was let in a moment ago and still works is more likely a slip than a wish. The numbers
+/// are milliseconds.
+fn duplicate_order(entry: &Entry<'_>) -> Answer {
+    let Some(least) = entry.risk.limits.duplicate_ms else { return Ok(()) };
+    let Case { request, book, .. } = *entry.case;
+    let terms = (request.side, request.order_type, request.quantity, request.limit, request.stop);
+    let same = |order: &&crate::orders::Order| {
+        order.is_working() && (order.side, order.order_type, order.quantity, order.limit, order.stop) == terms
+    };
+    // An order on its way was decided no later than now.
+    let since = |order: &crate::orders::Order| ((entry.risk.now - order.decided) / (SECOND / 1_000)).max(0);
+    match book.working.iter().filter(same).map(since).min() {
+        Some(since) if since < i64::from(least) => {
+            let (least, since) = (Measure::count(least.into()), Measure::count(since as u64));
+            Err(Refusal::new(Verdict::Duplicate, least, since))
         }
         _ => Ok(()),
     }
