@@ -238,6 +238,9 @@ settings! {
     "risk.order_min_interval_ms" risk_order_min_interval_ms: Option<u32> = "none", Results,
         "Least time between two orders that enter, in milliseconds.",
         expects "a whole number, or none";
+    "risk.duplicate_ms" risk_duplicate_ms: Option<u32> = "none", Results,
+        "Least time until the same entry (side, kind, quantity, prices) may follow one that still works, in milliseconds.",
+        expects "a whole number, or none";
     "risk.daily_max_loss" risk_daily_max_loss: Option<Money> = "none", Results,
         "Loss of a session, realised and open, at which entries are locked until the next one.",
         expects "an amount above 0, or none" if |most| most.is_none_or(|most| most > Money::ZERO);

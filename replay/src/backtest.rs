@@ -141,7 +141,7 @@ impl Prepared {
         let calendar = options.plan.calendar(&selection)?;
         let warmup = match options.warmup {
             Some(bars) => bars,
-            None => options.plan.build(&selection, 1)?.warmup(),
+            None => options.plan.warmup(&selection, &calendar, options.from)?,
         };
         let filter = InputFilter {
             symbols: selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),

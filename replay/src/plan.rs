@@ -14,10 +14,14 @@ use daybook_config::{Calendar, FeeSchedule, Settings, Venue};
 use daybook_core::risk::{PortfolioLimits, RiskLimits};
 use daybook_core::strategy::{self, Parameters, STRATEGIES, Strategy};
 use daybook_core::{Core, CoreError, ExchangeRules, Setup};
-use daybook_vocabulary::{Hash, InputFilter, Nanos};
+use daybook_vocabulary::time::DAY;
+use daybook_vocabulary::{Date, Hash, InputFilter, Interval, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Days before a session whose hours are looked at for an ordinary one.
+const LOOKED_AT: i32 = 31;
 
 /// Strategy, parameters and settings of a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -285,6 +289,20 @@ impl Plan {
     /// Limits on the portfolio as a whole; nothing where none is set.
     pub fn portfolio(&self, selection: &Selection) -> Result<Option<PortfolioLimits>, ReplayError> {
         Ok(PortfolioLimits::of(&self.settings, &selection.instruments).map_err(CoreError::Limits)?)
+    }
+
+    /// Bars that decide nothing before a session begins: what the strategy wants; where the session begins at a date, also
+    /// the sessions that limits look back at, and one more to begin with, in bars of an ordinary session.
+    pub fn warmup(&self, selection: &Selection, calendar: &Calendar, from: Option<Date>) -> Result<u32, ReplayError> {
+        let wanted = self.build(selection, 1)?.warmup();
+        let sessions = self.portfolio(selection)?.map_or(0, |limits| limits.looks_back_at());
+        let (Some(from), true) = (from, sessions > 0) else { return Ok(wanted) };
+        let timeframe = self.settings.engine_timeframe.unwrap_or(selection.interval);
+        let before = (1..=LOOKED_AT).filter_map(|back| calendar.session_for_data(Date(from.0 - back)));
+        let longest = before.map(|session| session.close() - session.open()).max().unwrap_or(DAY);
+        let bars = if timeframe >= Interval::DAY { 1 } else { longest.div_euclid(timeframe.nanos().max(1)) + 1 };
+        let bars = (sessions as i64 + 1).saturating_mul(bars);
+        Ok(wanted.max(u32::try_from(bars).unwrap_or(u32::MAX)))
     }
 
     /// Candles of the input that the warm-up of a bounded range takes: bars of the strategy's timeframe, in candles.

@@ -83,21 +83,19 @@ impl Broker {
         let kept = file.and_then(|file| file.load(&self.url, kite.kite().credentials()));
         match kept.filter(|_| !self.force_login) {
             Some(login) => {
-                self.is_expected(&login)?;
+                self.is_expected(kite, &login)?;
                 kite.resume(login)
             }
             None => Ok(false),
         }
     }
 
-    /// Refuses a login of another user than the one who was named.
-    fn is_expected(&self, login: &Login) -> Result<(), KiteError> {
-        match &self.user {
-            Some(expected) if !self.is_loopback || self.credentials.is_some() => match login.user_id == *expected {
-                true => Ok(()),
-                false => Err(KiteError::WrongUser { found: login.user_id.clone(), expected: expected.clone() }),
-            },
-            _ => Ok(()),
+    /// Refuses a login of another user than the one who was named. The application that everybody knows has nobody's user.
+    fn is_expected(&self, kite: &BlockingKite, login: &Login) -> Result<(), KiteError> {
+        let simulated = *kite.kite().credentials() == Credentials::simulated();
+        match self.user.as_ref().filter(|expected| !simulated && login.user_id != **expected) {
+            Some(expected) => Err(KiteError::WrongUser { found: login.user_id.clone(), expected: expected.clone() }),
+            None => Ok(()),
         }
     }
 
@@ -113,7 +111,7 @@ impl Broker {
         } else {
             kite.login(&asked_of_a_person(&kite.kite().login_url())?)?
         };
-        self.is_expected(&login)?;
+        self.is_expected(kite, &login)?;
         file.map_or(Ok(()), |file| file.save(&self.url, credentials, &login))
     }
 
@@ -124,7 +122,7 @@ impl Broker {
         let file = self.token_file.as_deref().map(TokenFile::new);
         let kept = file.as_ref().and_then(|file| file.load(&self.url, credentials));
         if let Some(login) = kept.filter(|login| login.access_token != dead.access_token) {
-            self.is_expected(&login)?;
+            self.is_expected(kite, &login)?;
             if kite.resume(login)? {
                 return Ok(true);
             }
@@ -133,7 +131,7 @@ impl Broker {
             return Ok(false);
         }
         let login = kite.login_by_itself()?;
-        self.is_expected(&login)?;
+        self.is_expected(kite, &login)?;
         file.map_or(Ok(()), |file| file.save(&self.url, credentials, &login))?;
         Ok(true)
     }

@@ -51,6 +51,10 @@ fn a_rehearsal_lists_every_gate_and_begins_nothing() {
     // What is warmed up is no note any more; what ends too early blocks, and what needs it is not asked.
     let (_, printed, _) = world.run(&trade("preflight", &broker, &["--journal", "market"]));
     assert!(verdicts(&printed).contains(&("warm-up".to_owned(), "ok".to_owned())), "{printed}");
+    // BT-25: limits that look back need something to look back at, and what they are measured against.
+    let set = |value: &'static str| trade("trade", &broker, &["--paper", "--set", value]);
+    refused(&world, &set("risk.max_var_pct=5"), &["look back at 20 sessions", "--journal DIR"]);
+    refused(&world, &set("risk.max_beta=1"), &["risk.benchmark=SYMBOL"]);
     world.write(".killswitch", "");
     let (code, printed, _) = world.run(&trade("trade", &broker, &["--dry-run", "--set", "fast=0"]));
     let found = verdicts(&printed);

@@ -76,6 +76,21 @@ fn a_benchmark_needs_not_be_named() {
     assert_eq!(desk.json(&["audit", "run"])["verdict"], "equal");
 }
 
+/// A range that begins at a date hears the sessions that limits look back at before it, so nothing waits for them.
+#[test]
+fn sessions_before_the_range_are_heard() {
+    let desk = desk();
+    let limits = ["--set", "risk.max_var_pct=0.05", "--set", "risk.history_sessions=8", "--from", "2024-01-25"];
+    let summary = backtest(&desk, "run", &limits);
+    let found = verdicts(&desk, "run");
+    assert!(count(&found, "no-history") == 0 && count(&found, "value-at-risk") > 0, "{found:?}");
+    assert!(summary["fills"].as_u64() > Some(20), "{summary}");
+    let short = [&limits[..], &["--warmup", "80"]].concat();
+    backtest(&desk, "short", &short);
+    assert!(count(&verdicts(&desk, "short"), "no-history") > 0, "a warm-up of one session is no history of eight");
+    assert_eq!(desk.json(&["audit", "run"])["verdict"], "equal");
+}
+
 /// What past sessions were like is known at the fork, though nobody asked before it.
 #[test]
 fn a_fork_under_a_new_limit_knows_the_sessions_before_it() {

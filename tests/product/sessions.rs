@@ -38,6 +38,11 @@ fn a_token_that_dies_is_replaced_and_the_day_goes_on() {
     // Bars go on after the last death: three hours and more of the day's six are behind it.
     assert!(ended["bars"].as_u64() > Some(130) && ended["fills"].as_u64() > Some(4), "{ended}");
     assert_eq!(world.done(&["audit", "live"])["verdict"], "equal");
+    // RL-38: the ledgers are tables of the journal, requests with their answers and latencies among them.
+    world.done(&["journal", "export", "live", "--to", "ledgers"]);
+    for table in ["order-intent", "order-update", "fill", "account", "broker-answer", "broker-fill"] {
+        assert!(world.path(&format!("ledgers/{table}.parquet")).exists(), "{table}");
+    }
     let status = world.done(&["status", "live"]);
     assert_eq!(
         (status["broker"]["agrees"].as_bool(), status["risk"]["unprotected"].as_array().map(Vec::len)),

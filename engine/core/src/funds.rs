@@ -10,7 +10,7 @@
 use crate::ledger::{Day, Ledger};
 use crate::risk::percent_up;
 use daybook_config::Calendar;
-use daybook_vocabulary::{Date, InstrumentId, Money, Quantity, Ratio};
+use daybook_vocabulary::{Date, InstrumentId, Money, Quantity, Ratio, Side};
 use serde::{Deserialize, Serialize};
 
 /// What keeps cash from buying.
@@ -47,6 +47,11 @@ impl Kept {
     /// All of it.
     pub fn all(&self) -> Money {
         self.unsettled + self.buffer
+    }
+
+    /// What an order that goes through zero frees for what it opens: nothing, where sales settle later and it is one.
+    pub fn freed(&self, side: Side, freed: Money) -> Money {
+        if self.settles && side == Side::Sell { Money::ZERO } else { freed }
     }
 }
 

@@ -134,10 +134,38 @@ fn a_fall_is_left_by_the_stop_and_a_fade_by_the_trail() {
     assert_eq!(bench.trades[1].exit_reason.as_str(), "decaying-trail");
 }
 
+/// BT-23: 2.5 ranges at or below a VIX of 20, 1.5 above; the exit's reason names the rule that said it. Without a label the
+/// declared default holds, or nothing.
+#[test]
+fn bt_23_the_regime_of_the_filter_chooses_the_stop() {
+    let set = [("top", "1"), ("bars", "3"), ("quantity", "10"), ("filter", "VIX"), ("regime_at", "20")];
+    // Wide otherwise, so that the regime's stop is what speaks.
+    let wide = [("stop_ranges", "20"), ("trail_pct", "90")];
+    let left = |vix: i64, fall: i64, more: &[(&str, &str)]| {
+        let mut bench = Bench::new(&[&set[..], &wide, more].concat());
+        for day in 0..15 {
+            bench.day([100 + day, 100, 100, 15]);
+        }
+        assert_eq!(bench.held()[0], 10, "bought at 113, with a range of almost 3");
+        bench.day([113 - fall, 100, 100, vix]);
+        bench.day([113 - fall, 100, 100, vix]);
+        bench.trades.iter().map(|trade| trade.exit_reason.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(left(15, 6, &[]), Vec::<String>::new(), "2.5 ranges are more than 6");
+    assert_eq!(left(15, 11, &[]), ["below:range-stop"]);
+    assert_eq!(left(25, 6, &[]), ["above:range-stop"], "1.5 ranges are less than 6");
+    assert_eq!(left(20, 6, &[]), Vec::<String>::new(), "twenty is not above twenty");
+    let stranger = [("filter", "NONE")];
+    assert_eq!(left(25, 30, &stranger), Vec::<String>::new(), "no label, no rule");
+    assert_eq!(left(25, 6, &[stranger[0], ("regime_default", "1.5")]), ["default:range-stop"]);
+}
+
 #[test]
 fn what_makes_no_sense_is_refused() {
     let entry = find("top-score").unwrap();
-    for (key, value) in [("top", "0"), ("stop_ranges", "0"), ("trail_pct", "101"), ("quantity", "risk_pct:1")] {
+    for (key, value) in
+        [("top", "0"), ("stop_ranges", "0"), ("trail_pct", "101"), ("quantity", "risk_pct:1"), ("regime_at", "20")]
+    {
         let given = [(key.to_owned(), value.to_owned())].into();
         let parameters = Parameters::resolve("top-score", entry.parameters, &given).unwrap();
         assert!(entry.build(&parameters, 4).is_err(), "{key}={value}");

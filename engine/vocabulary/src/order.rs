@@ -330,6 +330,8 @@ words!(
         ValueAtRisk = "value-at-risk",
         /// The mean of the losses beyond the value at risk would be too large.
         ExpectedShortfall = "expected-shortfall",
+        /// The same entry as one of a moment ago.
+        Duplicate = "duplicate",
     }
 );
 

@@ -230,7 +230,7 @@ fn selection(options: &PaperOptions) -> Selection {
 
 fn filter(options: &PaperOptions, date: Date) -> Result<InputFilter, ReplayError> {
     let warmed = !options.warm_up.is_empty();
-    filter_of(&options.plan, &selection(options), warmed.then_some(date))
+    filter_of(&options.plan, &selection(options), &options.calendar, warmed.then_some(date))
 }
 
 /// Begins the session. A warm-up is told out of sight, so that what bears the session's name is warmed up whole.
@@ -336,7 +336,7 @@ fn not_a_run(run: &Path, reason: &str) -> ReplayError {
 }
 
 /// Settings that a session with a broker has where nobody says otherwise: who fills, what it costs, a stop on every
-/// position, a day's loss, and an end two minutes before the broker squares intraday positions off.
+/// position, a day's loss, prices that are fresh and near, positions that one order can leave, and an end two minutes before the broker squares intraday positions off.
 pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
     let mut wanted = vec![("live.venue", "broker")];
     if settings.costs.as_str() == "none" {
@@ -350,6 +350,17 @@ pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
     }
     if settings.risk_daily_max_loss_r.is_none() {
         wanted.push(("risk.daily_max_loss_r", "3"));
+    }
+    // BT-33: nothing is entered on a price of more than a minute ago, nor at one that is five percent off.
+    if settings.risk_max_age_seconds.is_none() {
+        wanted.push(("risk.max_age_seconds", "60"));
+    }
+    if settings.risk_max_deviation_bps.is_none() {
+        wanted.push(("risk.max_deviation_bps", "500"));
+    }
+    // A position that one order could not leave is none to enter: brokers and exchanges cap an order's quantity.
+    if settings.risk_max_position_quantity.is_none() {
+        wanted.push(("risk.max_position_quantity", "30000"));
     }
     wanted.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

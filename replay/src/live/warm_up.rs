@@ -54,7 +54,7 @@ impl WarmUp {
 
     /// What it brings, by symbol; an error that names what is missing and how to get it.
     pub fn check(&self, plan: &Plan, selection: &Selection, calendar: &Calendar) -> Result<Vec<Warmed>, ReplayError> {
-        let filter = filter_of(plan, selection, Some(self.date))?;
+        let filter = filter_of(plan, selection, calendar, Some(self.date))?;
         let wanted = plan.warmup_candles(selection, &filter);
         let brought = |symbol: &String| Warmed { symbol: symbol.clone(), candles: 0, wanted, last: None };
         let mut warmed: Vec<Warmed> = filter.symbols.iter().map(brought).collect();
@@ -101,7 +101,7 @@ impl WarmUp {
         selection: &Selection,
         calendar: &Calendar,
     ) -> Result<u64, ReplayError> {
-        let filter = filter_of(plan, selection, Some(self.date))?;
+        let filter = filter_of(plan, selection, calendar, Some(self.date))?;
         let mut source = self.source(plan, selection, calendar, &filter)?;
         let (mut date, mut told, mut candles) = (None, 0u64, 0);
         while source.advance()? {
@@ -136,13 +136,18 @@ impl WarmUp {
 }
 
 /// What a live session takes: where it is warmed up, its own date on; else everything, the first bars deciding nothing.
-pub(crate) fn filter_of(plan: &Plan, selection: &Selection, date: Option<Date>) -> Result<InputFilter, ReplayError> {
+pub(crate) fn filter_of(
+    plan: &Plan,
+    selection: &Selection,
+    calendar: &Calendar,
+    date: Option<Date>,
+) -> Result<InputFilter, ReplayError> {
     Ok(InputFilter {
         symbols: selection.instruments.iter().map(|instrument| instrument.symbol.clone()).collect(),
         interval: selection.interval,
         from: date,
         to: None,
-        warmup: plan.build(selection, 1)?.warmup(),
+        warmup: plan.warmup(selection, calendar, date)?,
     })
 }
 

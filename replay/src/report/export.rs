@@ -6,9 +6,9 @@
 //! - Nothing is left out or rounded: money is decimal, each charge has its column, causes are `rank` and `seq`.
 //!   (A built bar has the columns of a candle; the candle that closed it is in `journal cat`.)
 
-use super::export_risk;
 use super::measures::{MEASURES, broken, joined, measures};
 use super::{EventAt, ReportError};
+use super::{export_broker, export_risk};
 use daybook_features::columns::{CandleRow, CandleTable, Cell, Column, ColumnType, ColumnWriter, Format, Written};
 use daybook_vocabulary::{Cause, Event, Fill, Kind, OrderIntent, OrderUpdate, TradeClosed};
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ pub struct Export {
     instruments: BTreeMap<u32, (String, String)>,
     candles: BTreeMap<Kind, CandleTable>,
     tables: BTreeMap<Kind, ColumnWriter>,
+    requests: export_broker::Requests,
 }
 
 impl Export {
@@ -34,6 +35,7 @@ impl Export {
             instruments: BTreeMap::new(),
             candles: BTreeMap::new(),
             tables: BTreeMap::new(),
+            requests: export_broker::Requests::default(),
         }
     }
 
@@ -44,6 +46,7 @@ impl Export {
 
     /// Adds an event to its kind's file.
     pub fn take(&mut self, at: EventAt<'_>) -> Result<(), ReportError> {
+        self.requests.note(at.seq, at.time, at.event);
         match at.event {
             Event::Candle(candle) => self.candle(at, candle),
             Event::Bar(bar) => self.candle(at, bar.candle()),
@@ -69,6 +72,11 @@ impl Export {
                 let texts = export_risk::texts(decision);
                 self.instrument_row(at, &export_risk::decision(decision, &texts))
             }
+            Event::BrokerAnswer(answer) => {
+                let request = self.requests.answered(at.time, answer);
+                self.instrument_row(at, &export_broker::answer(answer, request))
+            }
+            Event::BrokerFill(fill) => self.instrument_row(at, &export_broker::fill(fill)),
             _ => self.about_the_session(at),
         }
     }
@@ -299,7 +307,9 @@ const fn columns(kind: Kind) -> &'static [(&'static str, ColumnType)] {
         Kind::TrainingStarted | Kind::TrainingStep | Kind::CheckpointWritten => &[("json", Utf8)],
         Kind::Evaluation | Kind::Promotion => &[("json", Utf8)],
         Kind::OrderModified | Kind::StopTightened | Kind::RequestRefused => &[("json", Utf8)],
-        Kind::BrokerAnswer | Kind::BrokerOrder | Kind::BrokerFill | Kind::BrokerBook => &[("json", Utf8)],
+        Kind::BrokerAnswer => &export_broker::BROKER_ANSWER,
+        Kind::BrokerFill => &export_broker::BROKER_FILL,
+        Kind::BrokerOrder | Kind::BrokerBook => &[("json", Utf8)],
         Kind::TakenUp | Kind::ClockJumped | Kind::BookDifference | Kind::BooksReconciled => &[("json", Utf8)],
         Kind::Instrument => &[("stream", U64), ("market", Utf8), ("symbol", Utf8), ("tick", Decimal), ("lot", Decimal)],
         Kind::Quarantine => &[("file", Utf8), ("line", U64), ("reason", Utf8), ("row", Utf8)],

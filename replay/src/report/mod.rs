@@ -8,6 +8,7 @@
 mod chart;
 mod contract;
 mod export;
+mod export_broker;
 mod export_risk;
 mod fold;
 mod format;

@@ -340,13 +340,22 @@ fn warm_up(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<d
         return Err("no calendar".into());
     };
     let selection = Selection { instruments: by_name(arguments), interval: arguments.interval };
-    let wanted = plan.build(&selection, selection.instruments.len())?.warmup();
+    let date = calendar.date_of(kite.now());
+    let wanted = plan.warmup(&selection, calendar, (!arguments.journal.is_empty()).then_some(date))?;
+    let sessions = plan.portfolio(&selection)?.map_or(0, |limits| limits.looks_back_at());
+    if arguments.journal.is_empty() && sessions > 0 {
+        return Err(format!(
+            "limits on the portfolio look back at {sessions} sessions, and this one knows none: every entry would be \
+             refused; --journal DIR tells it history"
+        )
+        .into());
+    }
     if arguments.journal.is_empty() {
         let says = format!("none: the first {wanted} bars decide nothing; --journal DIR warms the strategy up");
         return Ok(if wanted == 0 { Found::Ok("none is wanted".to_owned()) } else { Found::Noted(says) });
     }
     let journals: Vec<_> = arguments.journal.iter().map(|path| super::super::journal_of(path)).collect();
-    let warmed = WarmUp::open(&journals, calendar.date_of(kite.now()))?.check(plan, &selection, calendar)?;
+    let warmed = WarmUp::open(&journals, date)?.check(plan, &selection, calendar)?;
     let short: Vec<String> = warmed
         .iter()
         .filter(|one| one.candles < one.wanted)

@@ -26,6 +26,9 @@ pub(super) struct Aside {
     /// Some setting asks for it. Told, not state.
     #[serde(skip)]
     asked: bool,
+    /// The slippage model wants a return over sessions. Told, not state.
+    #[serde(skip)]
+    pub(super) wants_momentum: bool,
     pub(super) funds: Funds,
     /// Candles that entries have still to meet, in the order in which they came.
     met: Vec<Met>,
@@ -87,7 +90,6 @@ impl Aside {
         if rules.sequence != Sequence::ExitsFirst {
             self.met.clear();
         }
-        self.lags.clear();
     }
 
     /// Tells what is not state once more, to what was loaded.
@@ -116,7 +118,7 @@ impl Aside {
             && aside.met.iter().all(|met| met.id.index() < count)
             && aside.lags.iter().all(|(id, ..)| id.index() < count);
         fits.then(|| {
-            *self = Self { asked: true, ..aside };
+            *self = Self { asked: true, wants_momentum: self.wants_momentum, ..aside };
             rest
         })
     }
@@ -147,6 +149,18 @@ impl Core {
         self.aside.lags.push((id, order.id, until, arrives));
     }
 
+    /// Rules without a lag let every order through that has waited under others.
+    pub(super) fn end_lags(&mut self) {
+        if self.rules.lag_bars == 0 {
+            for (id, which, _, arrives) in std::mem::take(&mut self.aside.lags) {
+                let working = &mut self.state.books[id.index()].working;
+                if let Some(order) = working.iter_mut().find(|order| order.id == which) {
+                    order.decided = arrives;
+                }
+            }
+        }
+    }
+
     /// Before a candle: orders that have let enough of them pass have come.
     #[inline(never)]
     pub(super) fn let_through(&mut self, id: InstrumentId) {
@@ -160,15 +174,15 @@ impl Core {
         });
     }
 
-    /// Cash that may not buy.
+    /// Cash that may not buy, where there is any such.
     #[inline]
-    pub(super) fn kept(&self) -> Kept {
-        if self.holds_back { self.aside.funds.kept(&self.state.ledger) } else { Kept::default() }
+    pub(super) fn kept(&self) -> Option<Kept> {
+        if self.holds_back { Some(self.aside.funds.kept(&self.state.ledger)) } else { None }
     }
 
     /// All cash that may buy, where nothing is held back for working orders.
     pub(super) fn all_cash(&self) -> Money {
-        self.state.ledger.cash - self.kept().all()
+        self.state.ledger.cash - self.kept().unwrap_or_default().all()
     }
 
     /// What a fill leaves behind: a trace on the price, proceeds that settle later.

@@ -20,13 +20,15 @@
 use super::Core;
 use super::changes::modified;
 use super::desk::Trade;
+use super::doubts::is_reached;
 use super::keeper::may_be_asked;
 use crate::orders::{Order, OrderChange};
 use crate::outbox::{Conclusion, Outbox};
 use daybook_config::Reconcile;
+use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
     Answered, BrokerAnswer, BrokerFill, BrokerOrder, BrokerRequest, BrokerStatus, Cause, InstrumentId, Label, Nanos,
-    OrderEvent, OrderId, OrderModified, OrderState, OrderType, OrderUpdate, Price, Quantity, Verdict,
+    OrderEvent, OrderId, OrderModified, OrderState, OrderType, OrderUpdate, Price, Quantity, Side, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +59,10 @@ pub(super) struct BrokerState {
     pub(super) revenants: BTreeMap<InstrumentId, [Quantity; 2]>,
     /// Requests that were refused in a row, of what lowers risk.
     pub(super) refusals: BTreeMap<InstrumentId, super::patience::Refusals>,
+    /// The last entry of each instrument that went out: when, which way, how much.
+    pub(super) entered: BTreeMap<InstrumentId, (Nanos, Side, Quantity)>,
+    /// When something of an instrument was filled last.
+    pub(super) filled: BTreeMap<InstrumentId, Nanos>,
     /// What money and average prices are compared with.
     pub(super) purse: super::purse::Purse,
 }
@@ -77,6 +83,9 @@ pub(super) struct Known {
     cancel: Option<Label>,
     /// When something was last asked about it, or its fate became unknown.
     pub(super) since: Nanos,
+    /// The wires have said what became of the last request. Until then it may still be on its way out, so nothing follows
+    /// from not seeing it; that they answer everything they were handed is their promise.
+    pub(super) answered: bool,
     /// The last request may never have arrived.
     pub(super) lost: bool,
     /// Books that did not show it, while its fate was unknown.
@@ -154,12 +163,19 @@ impl Core {
     /// True while an order waits for the broker's word: the wires are to ask for its books.
     pub fn awaits_broker(&self) -> bool {
         let Some(broker) = &self.state.broker else { return false };
-        let waits = |order: &Order| !may_be_asked(order) || order.order_type == OrderType::Market;
+        let guarded = |order: &Order| broker.orders.get(&order.id).is_some_and(|known| known.guarded);
+        // What is meant to fill at once, or should have: books say since when it does not.
+        let is_due = |id: InstrumentId, order: &Order| match order.order_type {
+            OrderType::Market => true,
+            OrderType::Limit => guarded(order),
+            OrderType::Stop => is_reached(order, self.state.books[id.index()].last),
+            _ => false,
+        };
         !broker.agrees
             || !broker.orphans.is_empty()
             || !broker.suspects.is_empty()
             || self.state.seats.iter().any(|seat| seat.holds)
-            || self.working_orders().any(|(id, order)| waits(order) || self.owes(id))
+            || self.working_orders().any(|(id, order)| !may_be_asked(order) || is_due(id, order) || self.owes(id))
     }
 
     /// What the wires said is folded under its own cause; what was decided on a candle keeps the candle.
@@ -185,6 +201,7 @@ impl Core {
             asked: None,
             cancel: None,
             since,
+            answered: false,
             lost: false,
             absences: 0,
             progress: since,
@@ -208,6 +225,13 @@ impl Core {
             (true, false) => Some(Verdict::Unreconciled),
             _ => None,
         }
+    }
+
+    /// BT-33: the same entry twice within a second is a fault of whoever asks for it.
+    pub(super) fn is_duplicate(&self, id: InstrumentId, side: Side, quantity: Quantity) -> bool {
+        let broker = self.state.broker.as_ref().filter(|_| self.brokered);
+        let Some((at, before, much)) = broker.and_then(|broker| broker.entered.get(&id)) else { return false };
+        self.state.now - *at < SECOND && (*before, *much) == (side, quantity)
     }
 
     /// True while a row has told of fills of the instrument that no trade has shown.
@@ -235,7 +259,7 @@ impl Core {
             known.cancel.get_or_insert(reason);
             return;
         }
-        (known.since, known.lost) = (now, false);
+        (known.since, known.lost, known.answered) = (now, false, false);
         let working = &mut self.state.books[id.index()].working;
         let Some(order) = working.iter_mut().find(|order| order.id == which) else { return };
         if !may_be_asked(order) {
@@ -278,7 +302,7 @@ impl Core {
         );
         if let Some(known) = self.known(which) {
             known.asked = Some(terms);
-            (known.since, known.lost) = (now, false);
+            (known.since, known.lost, known.answered) = (now, false, false);
         }
     }
 
@@ -350,10 +374,9 @@ impl Core {
             }
             _ => {}
         }
-        if answer.answer == Unknown
-            && let Some(known) = self.known(answer.order)
-        {
-            (known.since, known.lost) = (now, true);
+        if let Some(known) = self.known(answer.order) {
+            (known.since, known.answered) = (now, true);
+            known.lost |= answer.answer == Unknown;
         }
         let refused = matches!(answer.answer, Refused | NotSent);
         if refused {
@@ -646,6 +669,7 @@ impl Core {
             known.progress = now;
         }
         self.forget_refusals(id);
+        self.state.broker.get_or_insert_default().filled.insert(id, now);
         self.end_if_settled(id, &mut order, out);
         self.lay(id, order);
         if order.is_kept() {

@@ -556,7 +556,7 @@ impl Core {
             average: self.state.venue.average(trade.id),
             half_spread: None,
             deviation: self.state.venue.deviation(trade.id),
-            momentum: self.state.venue.momentum(trade.id),
+            momentum: if self.aside.wants_momentum { self.state.venue.momentum(trade.id) } else { None },
             standing: self.standing(trade.id),
         }
     }

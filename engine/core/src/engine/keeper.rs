@@ -182,11 +182,15 @@ impl Core {
         };
         let fault = fault
             .or_else(|| if self.screens { self.screened(id, &request).map(|refusal| refusal.verdict) } else { None });
+        let fault = fault.or(self.is_duplicate(id, request.side, request.quantity).then_some(Verdict::Duplicate));
         let bracket = request.bracket;
         let group = if request.group == KEPT { 0 } else { request.group };
         let request = OrderRequest { bracket: None, group, ..request };
         let arrives = self.state.now + self.rules.latency;
         let Some(mut order) = self.admit(id, request, (closed, arrives), fault, out) else { return };
+        if let Some(broker) = self.state.broker.as_mut().filter(|_| self.brokered) {
+            broker.entered.insert(id, (self.state.now, order.side, order.quantity));
+        }
         if self.rules.lag_bars > 0 && !self.brokered {
             self.hold_up(id, &mut order);
         }

@@ -223,6 +223,7 @@ impl Core {
         let prices = if rules.fill_bar != FillBar::Next && rules.market_price.is_some() { count } else { 0 };
         self.aside.tell(&rules, prices, count);
         self.rules = rules;
+        self.end_lags();
         self.heed();
         self
     }
@@ -231,6 +232,7 @@ impl Core {
     pub(super) fn heed(&mut self) {
         let by_day = |want| matches!(want, Want::Average | Want::Volatility | Want::Momentum);
         let averages = self.slippage.as_ref().is_some_and(|model| by_day(model.wants()));
+        self.aside.wants_momentum = self.slippage.as_ref().is_some_and(|model| model.wants() == Want::Momentum);
         self.fade = self.slippage.as_ref().and_then(|model| model.fade());
         let traced = if self.fade.is_some() { self.setup.instruments.len() } else { 0 };
         self.state.venue.footprints.resize(traced, Footprint::default());

@@ -16,7 +16,7 @@ use crate::orders::OrderRequest;
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
-    Instrument, InstrumentId, Measure, Money, Nanos, OrderType, Price, Quantity, Side, TimeInForce, Verdict,
+    Instrument, InstrumentId, Measure, Money, Nanos, OrderType, Price, Quantity, TimeInForce, Verdict,
 };
 
 /// The largest quantity an order or a position may reach: a quarter of the range, so that sums stay inside it.
@@ -31,8 +31,8 @@ pub(crate) struct Case<'a> {
     pub ledger: &'a Ledger,
     /// The session has no time left, so that an order for the day could never work.
     pub closed: bool,
-    /// Cash that may not buy.
-    pub kept: Kept,
+    /// Cash that may not buy, where there is any such.
+    pub kept: Option<Kept>,
     /// Where limits are set.
     pub risk: Option<Risk<'a>>,
 }
@@ -102,6 +102,7 @@ pub const CHECKS: &[(Verdict, Check)] = &[
     (Verdict::Beta, Check(exposure::beta)),
     (Verdict::ValueAtRisk, Check(exposure::value_at_risk)),
     (Verdict::ExpectedShortfall, Check(exposure::expected_shortfall)),
+    (Verdict::Duplicate, Check(duplicate_order)),
 ];
 
 /// One check of the list.
@@ -181,13 +182,14 @@ fn paid_for(case: &Case<'_>, price: Price) -> Result<Money, Refusal> {
     }
     let (verdict, free) = match case.risk.and_then(|risk| Some((risk, risk.limits.margin_pct?))) {
         None => {
-            let freed = if case.kept.settles && request.side == Side::Sell { Money::ZERO } else { freed };
-            (Verdict::InsufficientCash, ledger.free() - case.kept.all() + freed)
+            let free = ledger.free();
+            let free = case.kept.map_or(free + freed, |kept| free - kept.all() + kept.freed(request.side, freed));
+            (Verdict::InsufficientCash, free)
         }
         Some((risk, percent)) => {
             let closing = book.position.closing(request.side, request.quantity);
             let free = free_margin(ledger, risk.state, percent, book.last.times(closing));
-            (Verdict::Margin, free - case.kept.buffer)
+            (Verdict::Margin, free - case.kept.map_or(Money::ZERO, |kept| kept.buffer))
         }
     };
     let wanted =
@@ -380,6 +382,26 @@ fn order_rate(entry: &Entry<'_>) -> Answer {
     match (limits.order_min_interval_ms, state.since_entry(now)) {
         (Some(least), Some(since)) if since < i64::from(least) => {
             Err(Refusal::new(Verdict::OrderRate, Measure::count(least.into()), Measure::count(since.max(0) as u64)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// BT-33: an entry like one that was let in a moment ago and still works is more likely a slip than a wish. The numbers
+/// are milliseconds.
+fn duplicate_order(entry: &Entry<'_>) -> Answer {
+    let Some(least) = entry.risk.limits.duplicate_ms else { return Ok(()) };
+    let Case { request, book, .. } = *entry.case;
+    let terms = (request.side, request.order_type, request.quantity, request.limit, request.stop);
+    let same = |order: &&crate::orders::Order| {
+        order.is_working() && (order.side, order.order_type, order.quantity, order.limit, order.stop) == terms
+    };
+    // An order on its way was decided no later than now.
+    let since = |order: &crate::orders::Order| ((entry.risk.now - order.decided) / (SECOND / 1_000)).max(0);
+    match book.working.iter().filter(same).map(since).min() {
+        Some(since) if since < i64::from(least) => {
+            let (least, since) = (Measure::count(least.into()), Measure::count(since as u64));
+            Err(Refusal::new(Verdict::Duplicate, least, since))
         }
         _ => Ok(()),
     }

@@ -226,6 +226,30 @@ fn old_prices_far_prices_and_too_many_names() {
     assert_eq!(account.buys(5), "approved 500", "more of a name that is held is no other trade");
 }
 
+/// BT-33: the same entry again within the time, and what differs from it.
+#[test]
+fn an_entry_is_not_let_in_twice_in_a_moment() {
+    let mut account = account(&[("duplicate_ms", "1000")]);
+    let limit = |quantity, price: i64| {
+        OrderRequest::limit(Side::Buy, Quantity::from_units(quantity), Price::from_units(price), "")
+    };
+    let mut order = crate::orders::Order::new(OrderId(1), &limit(5, 99), account.now);
+    for event in [daybook_vocabulary::OrderEvent::Sent, daybook_vocabulary::OrderEvent::Accepted] {
+        assert!(!order.happens(event));
+    }
+    account.books[0].working.push(order);
+    account.now = account.now + 999 * (SECOND / 1_000);
+    assert_eq!(said(account.judge(limit(5, 99), false)), "duplicate 1000 999");
+    assert_eq!(said(account.judge(limit(10, 99), false)), "approved 990");
+    assert_eq!(said(account.judge(limit(5, 98), false)), "approved 490");
+    assert_eq!(account.buys(5), "approved 500", "another kind");
+    account.hold(0, -5);
+    assert_eq!(said(account.judge(limit(5, 99), false)), "approved 0", "an exit may be asked for twice");
+    account.books[0].position = Position::default();
+    account.now = account.now + SECOND / 1_000;
+    assert_eq!(said(account.judge(limit(5, 99), false)), "approved 495", "a second later");
+}
+
 #[test]
 fn the_first_check_that_fails_speaks() {
     let mut account = account(&[("max_order_value", "1"), ("max_gross", "1"), ("max_orders_per_minute", "1")]);

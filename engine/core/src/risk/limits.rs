@@ -57,6 +57,8 @@ pub struct RiskLimits {
     pub max_orders_per_minute: Option<u32>,
     /// Least time between two orders that enter, in milliseconds.
     pub order_min_interval_ms: Option<u32>,
+    /// Least time until an entry like one that still works, in milliseconds.
+    pub duplicate_ms: Option<u32>,
     /// Largest loss of a session.
     pub daily_max_loss: Option<Money>,
     /// The same in percent of the equity it began with.
@@ -110,6 +112,7 @@ impl RiskLimits {
             short_maintenance_pct: settings.risk_short_maintenance_pct,
             max_orders_per_minute: settings.risk_max_orders_per_minute,
             order_min_interval_ms: settings.risk_order_min_interval_ms,
+            duplicate_ms: settings.risk_duplicate_ms,
             daily_max_loss: settings.risk_daily_max_loss,
             daily_max_loss_pct: settings.risk_daily_max_loss_pct,
             daily_max_loss_r: settings.risk_daily_max_loss_r,

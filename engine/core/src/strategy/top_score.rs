@@ -9,10 +9,13 @@
 //! - A part of the equity is one of what `portfolio.headroom` leaves. `portfolio.rebalance` says when entries are sized:
 //!   at the slice, all by one equity; one after the other, within the free cash; or, within it too, only at a slice at
 //!   which nothing is being left. `portfolio.missing` says what happens where a symbol has no candle.
+//! - With `regime_at` a position is also left at a close that lies so many average true ranges below its entry, fewer or
+//!   more by whether the filter's close is above that number (BT-23). The reason of the exit names the rule that said it:
+//!   `below:`, `above:`, or `default:` where the filter has no price and `regime_default` is set.
 //! - It trades long. What it wants at a slice follows from closed bars alone.
 
 use super::{Fault, Parameter, ParameterError, Parameters, SliceView, Strategy, View};
-use crate::exits::{AverageRange, Exit, Level, initial_stop};
+use crate::exits::{AverageRange, Exit, Held, Level, initial_stop};
 use crate::orders::{Bracket, Level as OrderLevel, Order, OrderRequest, Requests};
 use crate::sizing::{Sizing, SizingInput};
 use crate::targets::Targets;
@@ -45,6 +48,14 @@ pub const PARAMETERS: &[Parameter] = &[
         about: "symbol whose close keeps entries out, such as INDIAVIX, or none",
     },
     Parameter { name: "filter_above", default: "30", about: "close of the filter above which nothing is bought" },
+    Parameter {
+        name: "regime_at",
+        default: "none",
+        about: "close of the filter that parts two regimes, such as 20, or none",
+    },
+    Parameter { name: "regime_below", default: "2.5", about: "stop in average true ranges at or below it" },
+    Parameter { name: "regime_above", default: "1.5", about: "stop in average true ranges above it" },
+    Parameter { name: "regime_default", default: "none", about: "the same where the filter has no price, or none" },
 ];
 
 /// A ranking trader of many instruments.
@@ -97,11 +108,13 @@ impl TopScore {
         let seat =
             Seat { range: AverageRange::new(14), closes: vec![Price::ZERO; bars as usize + 1], next: 0, seen: 0 };
         let age = Exit::Time(parameters.integer("max_bars", 1..=100_000)?.into());
+        let mut rules = vec![Exit::Stop(trail), age];
+        rules.extend(Self::regime(parameters)?);
         Ok(Self {
             top: parameters.integer("top", 1..=100_000)? as usize,
             sizing: parameters.sizing("quantity", false)?,
             stop_ranges: Ratio(stop_ranges.0),
-            exit: Exit::FirstOf(vec![Exit::Stop(trail), age]),
+            exit: Exit::FirstOf(rules),
             filter: Some(parameters.text("filter").to_owned()).filter(|symbol| symbol != "none"),
             filter_above: parameters.decimal("filter_above", 0..=1_000_000)?,
             warmup: bars.max(13),
@@ -113,12 +126,41 @@ impl TopScore {
         })
     }
 
+    /// The stop that depends on the filter, where one is set.
+    fn regime(parameters: &Parameters) -> Result<Option<Exit>, ParameterError> {
+        if parameters.text("regime_at") == "none" {
+            return Ok(None);
+        }
+        if parameters.text("filter") == "none" {
+            return Err(
+                parameters.refuse("regime_at", "none where filter is none: the filter is what it is compared with")
+            );
+        }
+        let ranges = |name| match parameters.decimal(name, 0..=100)? {
+            Price(0) => Err(parameters.refuse(name, "a number above 0 and at most 100")),
+            multiple => Ok(Box::new(Exit::Stop(Level::Ranges(Ratio(multiple.0))))),
+        };
+        let missing = match parameters.text("regime_default") {
+            "none" => None,
+            _ => Some(ranges("regime_default")?),
+        };
+        let at = Ratio(parameters.decimal("regime_at", 0..=1_000_000)?.0);
+        Ok(Some(Exit::Regime(at, ranges("regime_below")?, ranges("regime_above")?, missing)))
+    }
+
+    /// The close of the filter; nothing before it has one.
+    fn label(&self, slice: &SliceView<'_>) -> Option<Ratio> {
+        let filter = slice.instruments.iter().position(|one| Some(&one.symbol) == self.filter.as_ref())?;
+        Some(Ratio(slice.last(InstrumentId(filter as u32)).0)).filter(|close| close.0 > 0)
+    }
+
     fn is_filter(&self, slice: &SliceView<'_>, id: InstrumentId) -> bool {
         self.filter.as_ref().is_some_and(|filter| slice.instruments[id.index()].symbol == *filter)
     }
 
     /// Decides what is left, and counts what stays held or is being entered.
     fn look_at_exits(&mut self, slice: &SliceView<'_>) -> usize {
+        let regime = self.label(slice);
         let mut open = 0;
         for index in 0..self.seats.len() {
             let id = InstrumentId(index as u32);
@@ -130,6 +172,7 @@ impl TopScore {
             let leaving = || slice.working(id).iter().any(|order| order.order_type == OrderType::Market);
             if !flat && slice.fresh.binary_search(&id).is_ok() && !leaving() {
                 let held = slice.held(id, self.seats[index].range.value());
+                let held = held.map(|held| Held { regime, ..held });
                 if let Some(leave) = held.and_then(|held| self.exit.look(&held)) {
                     self.plans[index] = Plan::Leave(leave.reason);
                 }

@@ -75,6 +75,7 @@ fn a_triggered_stop_that_fills_nothing_is_replaced_by_an_exit() {
     let mut lasted = 0;
     while broker.positions != [0, 0] {
         session.second(&mut broker);
+        assert!(session.core.awaits_broker(), "books that say nothing new are looked at all the same");
         lasted += 1;
         assert!(lasted < 60, "it still holds {:?}", broker.positions);
     }
@@ -135,4 +136,32 @@ fn a_stop_that_cannot_be_sent_goes_as_soon_as_it_can() {
         assert!(first.is_none_or(|kind| kind == OrderType::Stop), "FAIL seed={seed}: {first:?}");
         session.replay();
     }
+}
+
+/// RL-27, RL-29, BT-33: a market order that may slip so far and no farther is a limit; where it fills nothing for fifteen
+/// seconds its rest is cancelled, and nothing is chased. Asked for twice at once, it goes out once.
+#[test]
+fn an_entry_that_may_not_slip_is_not_left_at_the_exchange() {
+    let (mut session, mut broker) = begin(Does::Chases, 4, HONEST);
+    broker.dry = true;
+    (0..70).for_each(|_| session.second(&mut broker));
+    let entries = |session: &Session| -> Vec<_> {
+        let entry = |output: &daybook_core::Output| match &output.body {
+            Conclusion::Intent(intent) if *intent.reason == *"in" => {
+                Some((intent.order_type, intent.limit, intent.verdict))
+            }
+            _ => None,
+        };
+        session.outputs.iter().filter_map(entry).collect()
+    };
+    let guard = Some(rupees(10_005));
+    let once = [(OrderType::Limit, guard, Verdict::Approved), (OrderType::Limit, guard, Verdict::Duplicate)];
+    assert_eq!(entries(&session), [once, once].concat(), "for each instrument");
+    assert_eq!(session.core.working_orders().count(), 2);
+    (0..30).for_each(|_| session.second(&mut broker));
+    assert_eq!((session.core.working_orders().count(), broker.positions), (0, [0, 0]));
+    broker.dry = false;
+    (0..120).for_each(|_| session.second(&mut broker));
+    assert_eq!((entries(&session).len(), broker.positions), (4, [0, 0]), "the strategy decides anew, nobody else");
+    session.replay();
 }

@@ -110,6 +110,8 @@ pub enum Does {
     Buys(i64, i64),
     /// The same without a target, and tightens the stop by a tick at every decision.
     Tightens(i64),
+    /// Buys five of everything, twice at once, where a market order may slip by five hundredths of a percent.
+    Chases,
 }
 
 /// Buys once.
@@ -132,11 +134,16 @@ impl Strategy for Buyer {
         let (below, target) = match self.does {
             Does::Buys(below, above) => (below, Some(Level::At(away(above)))),
             Does::Tightens(below) => (below, None),
+            Does::Chases => (100, None),
             Does::Anything => unreachable!("that is the other one"),
         };
         if !std::mem::replace(&mut self.bought[view.instrument.index()], true) {
             let exits = Bracket { stop: Some(Level::At(away(-below))), target };
-            requests.place(OrderRequest::market(Side::Buy, Quantity::from_units(5), "in").with_exits(exits));
+            let market = OrderRequest::market(Side::Buy, Quantity::from_units(5), "in").with_exits(exits);
+            requests.place(market);
+            if self.does == Does::Chases {
+                requests.place(market);
+            }
         } else if matches!(self.does, Does::Tightens(_)) && !held.is_zero() {
             self.steps += 1;
             requests.place(OrderRequest::stop(Side::Sell, held, away(self.steps * 5 - below), "tighter"));
@@ -188,6 +195,8 @@ fn core(seed: u64, reconcile: Reconcile, does: Does) -> Core {
         lot: Quantity::from_units(1),
     };
     let limits = RiskLimits { max_position_quantity: Some(Quantity::from_units(LIMIT)), ..RiskLimits::default() };
+    let slips = (does == Does::Chases).then(|| "5".parse().unwrap());
+    let limits = RiskLimits { max_slippage_bps: slips, ..limits };
     let stop = if seed.is_multiple_of(2) { "0.5".parse().unwrap() } else { "1".parse().unwrap() };
     Core::new(Setup {
         instruments: vec![instrument("A"), instrument("B")],

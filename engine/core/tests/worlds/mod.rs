@@ -490,7 +490,7 @@ impl Seen {
         let mut expected: Vec<String> = plain.map(|verdict| format!("verdict {verdict}")).collect();
         expected.retain(|words| words != "verdict no-market");
         // Those of a session with a broker: `tests/broker` has it.
-        for verdict in ["not-armed", "unreconciled", "unresolved", "unsupported", "unprotected"] {
+        for verdict in ["not-armed", "unreconciled", "unresolved", "unsupported", "unprotected", "duplicate"] {
             expected.retain(|words| *words != format!("verdict {verdict}"));
         }
         for verdict in ["unknown-order", "order-ended", "bad-quantity", "bad-price", "loosens-stop", "off-lot"] {
