@@ -262,7 +262,12 @@ impl Core {
         let working = &mut self.state.books[id.index()].working;
         let Some(order) = working.iter_mut().find(|order| order.id == which) else { return };
         if !may_be_asked(order) {
-            // Something is being asked already, and its answer is the one that is waited for.
+            // Something is being asked already, and its answer is the one that is waited for; a change has its cancel after it.
+            if order.state == OrderState::PendingModify
+                && let Some(known) = self.known(which)
+            {
+                known.cancel.get_or_insert(reason);
+            }
             return;
         }
         let event = OrderEvent::CancelRequested;
