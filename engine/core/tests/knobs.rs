@@ -219,7 +219,7 @@ fn bt_27_orders_take_their_turns_as_it_is_chosen() {
     let cash = ("cash", "1000");
     let held = "1 B BUY 10 @ 100";
     let late = play(two, &[cash, paid, ("exchange.sequence", "path")], swap());
-    assert_eq!(late, [held, "2 A insufficient-cash", "2 B SELL 10 @ 101"]);
+    assert_eq!(late, [held, "2 A insufficient-cash 0 1000", "2 A insufficient-cash", "2 B SELL 10 @ 101"]);
     let first = play(two, &[cash, paid, ("exchange.sequence", "exits-first")], swap());
     assert_eq!(first, [held, "2 B SELL 10 @ 101", "2 A BUY 20 @ 50"]);
 }
@@ -293,7 +293,11 @@ fn bt_27_the_cash_buffer_is_left() {
         play(minutes, &[("cash", "1000"), ("exchange.cash_buffer_pct", percent)], script(&[Some(buy(quantity))]))
     };
     assert_eq!(told("none", 9), ["1 A BUY 9 @ 101"]);
-    assert_eq!(told("10", 9), ["1 A insufficient-cash"], "909 would leave 91 of 1,000");
+    assert_eq!(
+        told("10", 9),
+        ["1 A insufficient-cash 900 909", "1 A insufficient-cash"],
+        "909 would leave 91 of 1,000"
+    );
     assert_eq!(told("10", 8), ["1 A BUY 8 @ 101"]);
     assert_eq!(told("10", 10), ["0 A insufficient-cash 900 1000"]);
     let free = [("cash", "1000"), ("exchange.cash_buffer_pct", "10"), ("exchange.buying_power", "shrink")];

@@ -10,7 +10,9 @@
 //!   (RL-29): no fill waits for the next loop to be heard of.
 //!
 //! - Commands of one instrument go one after another, in the order in which they were decided: a cancel never overtakes
-//!   its order. A queue that is full answers "not sent" at once.
+//!   its order. A queue that is full answers "not sent" at once. Every command has an answer, whatever happens: the core
+//!   concludes nothing from not seeing an order that may still be on its way out.
+//! - An entry that has waited too long is not sent any more: the market it was decided on is gone.
 //! - A poll is told whole, in one word, or not at all: a book with a row that nobody could read is no complete book.
 //! - What was told before and is as it was is not told again; the book always is.
 //! - A lost answer nudges the poll: the order is looked for by its tag in the broker's book.
@@ -27,13 +29,15 @@ use daybook_journal::Durable;
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{BrokerBook, BrokerOrder, Money, Nanos};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Threads that send commands: while one waits for an answer, other instruments go on.
 const SENDERS: usize = 4;
+/// An entry that waited so long in the world's time is not sent.
+const TOO_LATE: Duration = Duration::from_secs(15);
 /// Commands that wait for a sender at most.
 const WAITING_MAX: usize = 1 << 10;
 /// After a command the books are asked for so often,
@@ -90,7 +94,8 @@ impl OrderDesk for BlockingKite {
     }
 }
 
-type Command = (About, Durable<OrderCommand>);
+/// A command, and when it was handed on.
+type Command = (About, Durable<OrderCommand>, Nanos);
 
 /// The wires, while they go; dropped, they end after what they are doing.
 pub struct Wires {
@@ -99,6 +104,8 @@ pub struct Wires {
     /// Until when the books are asked for in a hurry.
     hurry: Arc<AtomicI64>,
     senders: Vec<Sender<Command>>,
+    /// Answers that found no room in the core's queue.
+    late: Arc<Mutex<Vec<Heard>>>,
     words: Sender<Word>,
     nudge: Sender<()>,
     over: Arc<AtomicBool>,
@@ -120,21 +127,27 @@ impl Wires {
         }
         let hurry = Arc::new(AtomicI64::new(i64::MIN));
         let (told, trades) = (BTreeMap::new(), BTreeSet::new());
-        let poll = Poll { names: names.clone(), told, trades, hurry: hurry.clone(), every };
+        let late = Arc::new(Mutex::new(Vec::new()));
+        let poll = Poll { names: names.clone(), told, trades, hurry: hurry.clone(), every, late: late.clone() };
         let (out, ends, polled) = (words.clone(), over.clone(), desk.clone());
         threads.push(std::thread::spawn(move || poll.go(polled.as_ref(), &nudged, &out, &ends)));
-        Self { names, desk, hurry, senders, words, nudge, over, threads }
+        Self { names, desk, hurry, late, senders, words, nudge, over, threads }
     }
 
     /// Hands a command on. It never waits: what does not fit is answered "not sent".
     pub fn hand_on(&self, about: About, command: Durable<OrderCommand>) {
-        self.hurry.store((self.desk.now() + HURRY_FOR).0, Ordering::Relaxed);
+        let now = self.desk.now();
+        self.hurry.store((now + HURRY_FOR).0, Ordering::Relaxed);
         let sender = &self.senders[about.instrument.index() % self.senders.len()];
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sender.try_send((about, command)) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sender.try_send((about, command, now)) {
             let outcome = Outcome::NotSent("too many orders wait already".to_owned());
             let heard = Heard::Answer(about.instrument, answer_of(about, outcome));
-            // The core's own thread must not wait for itself; the books tell what is lost here.
-            let _ = self.words.try_send(Word::Broker(vec![heard]));
+            // The core's own thread must not wait for itself: where there is no room, the poll tells it.
+            if let Err(error) = self.words.try_send(Word::Broker(vec![heard]))
+                && let Word::Broker(heard) = error.into_inner()
+            {
+                self.late.lock().unwrap_or_else(PoisonError::into_inner).extend(heard);
+            }
         }
     }
 
@@ -166,8 +179,13 @@ impl Drop for Wires {
 
 /// Sends commands in their order until nobody hands on any more.
 fn send_all(desk: &dyn OrderDesk, commands: &Receiver<Command>, words: &Sender<Word>, nudge: &Sender<()>) {
-    while let Ok((about, command)) = commands.recv() {
-        let outcome = desk.send(command);
+    while let Ok((about, command, handed)) = commands.recv() {
+        let waited = desk.outside(desk.now() - handed);
+        let enters = matches!(&*command, OrderCommand::Place(order) if !order.is_exit);
+        let outcome = match enters && waited > TOO_LATE {
+            true => Outcome::NotSent(format!("it waited {} s to be sent", waited.as_secs())),
+            false => desk.send(command),
+        };
         if !matches!(outcome, Outcome::Registered(_)) {
             tracing::warn!(order = %about.order, request = %about.request, ?outcome, "the broker did not take it");
         }
@@ -188,6 +206,7 @@ struct Poll {
     trades: BTreeSet<String>,
     hurry: Arc<AtomicI64>,
     every: i64,
+    late: Arc<Mutex<Vec<Heard>>>,
 }
 
 impl Poll {
@@ -207,6 +226,10 @@ impl Poll {
                 }
             }
             if over.load(Ordering::Relaxed) {
+                return;
+            }
+            let late = std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner));
+            if !late.is_empty() && words.send(Word::Broker(late)).is_err() {
                 return;
             }
             match self.look(desk) {

@@ -175,7 +175,8 @@ impl Core {
     /// cancelled and still works is told again after a while: the cancel may have been lost.
     fn confirm(&mut self, found: &[Suspect]) -> Vec<Suspect> {
         let (now, reconcile) = (self.state.now, self.reconcile);
-        let suspects = &mut self.state.broker.get_or_insert_default().suspects;
+        let broker = self.state.broker.get_or_insert_default();
+        let (suspects, filled) = (&mut broker.suspects, &broker.filled);
         let stands = |(told, since): &(Suspect, Nanos)| {
             found.contains(told) && (!is_cancelled(told.what, reconcile) || now - *since < PATIENCE)
         };
@@ -183,6 +184,10 @@ impl Core {
         let is_told = |suspect: &Suspect| suspects.told.iter().any(|(told, _)| told == suspect);
         let seen = |suspect: &Suspect| {
             let before = suspects.seen.iter().find(|(seen, ..)| seen == suspect);
+            // With a fill in between it is another difference that looks the same.
+            let moved = |since: Nanos| filled.get(&suspect.instrument).is_some_and(|at| *at >= since);
+            let moves = matches!(suspect.what, DifferenceKind::Position | DifferenceKind::AveragePrice);
+            let before = before.filter(|(_, since, _)| !(moves && moved(*since)));
             before.map_or((now, 1), |(_, since, times)| (*since, times + 1))
         };
         let fresh: Vec<_> = found.iter().map(|suspect| (suspect.clone(), seen(suspect).0, seen(suspect).1)).collect();

@@ -61,6 +61,8 @@ pub(super) struct BrokerState {
     pub(super) refusals: BTreeMap<InstrumentId, super::patience::Refusals>,
     /// The last entry of each instrument that went out: when, which way, how much.
     pub(super) entered: BTreeMap<InstrumentId, (Nanos, Side, Quantity)>,
+    /// When something of an instrument was filled last.
+    pub(super) filled: BTreeMap<InstrumentId, Nanos>,
     /// What money and average prices are compared with.
     pub(super) purse: super::purse::Purse,
 }
@@ -81,6 +83,9 @@ pub(super) struct Known {
     cancel: Option<Label>,
     /// When something was last asked about it, or its fate became unknown.
     pub(super) since: Nanos,
+    /// The wires have said what became of the last request. Until then it may still be on its way out, so nothing follows
+    /// from not seeing it; that they answer everything they were handed is their promise.
+    pub(super) answered: bool,
     /// The last request may never have arrived.
     pub(super) lost: bool,
     /// Books that did not show it, while its fate was unknown.
@@ -196,6 +201,7 @@ impl Core {
             asked: None,
             cancel: None,
             since,
+            answered: false,
             lost: false,
             absences: 0,
             progress: since,
@@ -253,7 +259,7 @@ impl Core {
             known.cancel.get_or_insert(reason);
             return;
         }
-        (known.since, known.lost) = (now, false);
+        (known.since, known.lost, known.answered) = (now, false, false);
         let working = &mut self.state.books[id.index()].working;
         let Some(order) = working.iter_mut().find(|order| order.id == which) else { return };
         if !may_be_asked(order) {
@@ -296,7 +302,7 @@ impl Core {
         );
         if let Some(known) = self.known(which) {
             known.asked = Some(terms);
-            (known.since, known.lost) = (now, false);
+            (known.since, known.lost, known.answered) = (now, false, false);
         }
     }
 
@@ -368,10 +374,9 @@ impl Core {
             }
             _ => {}
         }
-        if answer.answer == Unknown
-            && let Some(known) = self.known(answer.order)
-        {
-            (known.since, known.lost) = (now, true);
+        if let Some(known) = self.known(answer.order) {
+            (known.since, known.answered) = (now, true);
+            known.lost |= answer.answer == Unknown;
         }
         let refused = matches!(answer.answer, Refused | NotSent);
         if refused {
@@ -664,6 +669,7 @@ impl Core {
             known.progress = now;
         }
         self.forget_refusals(id);
+        self.state.broker.get_or_insert_default().filled.insert(id, now);
         self.end_if_settled(id, &mut order, out);
         self.lay(id, order);
         if order.is_kept() {

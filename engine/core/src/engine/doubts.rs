@@ -3,8 +3,9 @@
 //! | in doubt | how long | then |
 //! |---|---|---|
 //! | a process began again: whatever has no answer | until the books are seen | looked for by its tag, never sent again |
-//! | an order without an answer, in no book | 3 books over 30 s | it never arrived: an alarm |
-//! | a change or a cancel without an answer | 30 s; 10 s where the request was lost | it did not happen, and is asked anew |
+//! | a request that the wires have not answered | until they do, and they always do | whatever they say |
+//! | an order of which nobody can say whether it arrived, in no book | 3 books over 30 s | it never arrived: an alarm |
+//! | a change or a cancel that was registered and shows in no row | 30 s; 10 s where the request was lost | it did not happen, and is asked anew |
 //! | a market order that fills nothing (protection makes a limit of it) | 15 s | cancelled; an exit goes out again |
 //! | a stop that the market is beyond and that fills nothing, for the same reason | 15 s | cancelled; the position is left |
 //! | a row that tells of fills, and no trade of them | 30 s | booked at the row's average price, with an alarm |
@@ -39,7 +40,7 @@ impl Core {
         broker.agrees = false;
         broker.suspects = super::books::Suspects::default();
         for known in broker.orders.values_mut() {
-            (known.since, known.lost, known.absences) = (now, true, 0);
+            (known.since, known.lost, known.answered, known.absences) = (now, true, true, 0);
         }
         let sent: Vec<OrderId> = self
             .working_orders()
@@ -79,7 +80,7 @@ impl Core {
     ) -> bool {
         let Some(known) = self.known(order.id) else { return false };
         let waited = asked - known.since;
-        let (overdue, lost) = (waited >= super::books::PATIENCE, known.lost);
+        let (overdue, lost) = (known.answered && waited >= super::books::PATIENCE, known.lost);
         match order.state {
             OrderState::Unknown if waited > 0 && !shown => {
                 known.absences += 1;
@@ -87,11 +88,6 @@ impl Core {
                     self.never_arrived(id, order, out);
                     return false;
                 }
-                true
-            }
-            OrderState::Sent if overdue => {
-                known.lost = true;
-                self.move_lifted(id, order, (OrderEvent::TimedOut, Label::new("no-answer")), out);
                 true
             }
             OrderState::PendingCancel if shown && ((lost && waited > 0) || overdue) => {

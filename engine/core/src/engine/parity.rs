@@ -118,16 +118,23 @@ impl Core {
         }
     }
 
-    /// Whether all cash pays for a fill that closes so much; what only closes is paid at once where cash is asked for
-    /// entries alone.
-    pub(super) fn covers(&self, trade: &Trade, side: Side, closing: Quantity, fees: Money) -> bool {
+    /// What a fill that closes so much wants and what there is of it, where all cash does not pay for it; what only closes is
+    /// paid at once where cash is asked for entries alone.
+    pub(super) fn uncovered(
+        &self,
+        trade: &Trade,
+        side: Side,
+        closing: Quantity,
+        fees: Money,
+    ) -> Option<(Money, Money)> {
         let value = trade.price.times(trade.quantity);
-        match (self.rules.buying_power, side) {
-            (BuyingPower::Held, _) | (BuyingPower::Shrink, Side::Sell) => true,
-            (BuyingPower::Free, _) if closing == trade.quantity => true,
-            (_, Side::Buy) => value + fees <= self.all_cash(),
-            (_, Side::Sell) => fees <= self.state.ledger.cash + value,
-        }
+        let (wanted, there) = match (self.rules.buying_power, side) {
+            (BuyingPower::Held, _) | (BuyingPower::Shrink, Side::Sell) => return None,
+            (BuyingPower::Free, _) if closing == trade.quantity => return None,
+            (_, Side::Buy) => (value + fees, self.all_cash()),
+            (_, Side::Sell) => (fees, self.state.ledger.cash + value),
+        };
+        (wanted > there).then_some((wanted, there))
     }
 
     /// How much of a fill that cash does not cover is done all the same: what it closes, or what there is cash for.

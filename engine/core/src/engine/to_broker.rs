@@ -68,7 +68,7 @@ impl Core {
         out.push(id, Conclusion::Modified(terms));
         if let Some(known) = self.known(stop.id) {
             known.asked = Some(Terms { quantity, limit: None, stop: None, reason, before, converts: true });
-            (known.since, known.lost) = (now, false);
+            (known.since, known.lost, known.answered) = (now, false, false);
         }
         true
     }

@@ -21,7 +21,7 @@ use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::time::{DAY, MINUTE, SECOND};
 use daybook_vocabulary::{
     Cause, Command, Date, InstrumentId, Label, LimitChange, LimitKind, LimitMoved, Measure, Money, Nanos, OrderEvent,
-    OrderType, Side,
+    OrderType, Side, Verdict,
 };
 
 /// Why a fill may not open what it would open.
@@ -35,6 +35,12 @@ pub(super) struct Denied {
 impl Denied {
     pub(super) fn for_want_of(reason: &str) -> Self {
         Self { reason: Label::new(reason), refusal: None }
+    }
+
+    /// What was wanted is more than was there.
+    fn short_of(verdict: Verdict, wanted: Money, there: Money) -> Self {
+        let refusal = Refusal { verdict, limit: there.into(), observed: wanted.into() };
+        Self { reason: Label::new(verdict.word()), refusal: Some(refusal) }
     }
 }
 
@@ -174,8 +180,8 @@ impl Core {
         let book = &self.state.books[trade.id.index()];
         let closing = book.position.closing(order.side, trade.quantity);
         if self.rules.buying_power != BuyingPower::Held {
-            if !self.covers(trade, order.side, closing, fees) {
-                return Some(Denied::for_want_of("insufficient-cash"));
+            if let Some((wanted, there)) = self.uncovered(trade, order.side, closing, fees) {
+                return Some(Denied::short_of(Verdict::InsufficientCash, wanted, there));
             }
             if !self.limited && self.state.risk.locks.is_empty() {
                 return None;
@@ -189,23 +195,22 @@ impl Core {
         }
         let (needed, freed) = Ledger::need(&book.position, order.side, trade.quantity, trade.price);
         let ledger = &self.state.ledger;
-        let payable = match self.limits.margin_pct {
-            _ if self.rules.buying_power != BuyingPower::Held => true,
+        let kept = self.kept().unwrap_or_default();
+        let (verdict, wanted, there) = match self.limits.margin_pct {
+            _ if self.rules.buying_power != BuyingPower::Held => (Verdict::Approved, Money::ZERO, Money::ZERO),
             None => {
-                let kept = self.kept().unwrap_or_default();
-                needed + fees <= ledger.free() - kept.all() + order.reserved + kept.freed(order.side, freed)
+                let there = ledger.free() - kept.all() + order.reserved + kept.freed(order.side, freed);
+                (Verdict::InsufficientCash, needed + fees, there)
             }
             Some(percent) => {
                 // What the order held back becomes the position's.
                 let gone = book.last.times(closing) + order.reserved;
-                let free =
-                    free_margin(ledger, &self.state.risk, percent, gone) - self.kept().unwrap_or_default().buffer;
-                crate::risk::percent_up(needed, percent) + fees <= free
+                let there = free_margin(ledger, &self.state.risk, percent, gone) - kept.buffer;
+                (Verdict::Margin, crate::risk::percent_up(needed, percent) + fees, there)
             }
         };
-        if !payable {
-            let reason = if self.limits.margin_pct.is_some() { "margin" } else { "insufficient-cash" };
-            return Some(Denied::for_want_of(reason));
+        if wanted > there {
+            return Some(Denied::short_of(verdict, wanted, there));
         }
         let request = OrderRequest::market(order.side, trade.quantity, "");
         let case = self.case(trade.id, &request, false);

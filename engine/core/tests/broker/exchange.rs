@@ -108,12 +108,24 @@ pub struct Temper {
     pub protects: i64,
     /// A trade is not in the list of trades for fifty seconds.
     pub hides: u64,
+    /// A command waits for a minute before it goes out: the wires are busy.
+    pub crawls: u64,
     /// A placed order is answered by nobody and reaches the exchange when it was given up long ago.
     pub ghosts: u64,
 }
 
-pub const HONEST: Temper =
-    Temper { lost: 0, unanswered: 0, refuses: 0, silent: 0, repeats: 0, slow: 0, protects: 0, hides: 0, ghosts: 0 };
+pub const HONEST: Temper = Temper {
+    lost: 0,
+    unanswered: 0,
+    refuses: 0,
+    silent: 0,
+    repeats: 0,
+    slow: 0,
+    protects: 0,
+    hides: 0,
+    crawls: 0,
+    ghosts: 0,
+};
 pub const WICKED: Temper = Temper {
     lost: 8,
     unanswered: 10,
@@ -123,6 +135,7 @@ pub const WICKED: Temper = Temper {
     slow: 40,
     protects: 10,
     hides: 0,
+    crawls: 1,
     ghosts: 0,
 };
 
@@ -240,7 +253,9 @@ impl Broker {
     }
 
     /// The process died: what was not on its way never goes, what was on its way back is not heard.
-    pub fn crash(&mut self) {
+    pub fn crash(&mut self, now: Nanos) {
+        // What crawled was still in the process; what was on the wire arrives.
+        self.flying.iter_mut().for_each(|flying| drop(flying.take_if(|(at, _)| *at > now + 5 * SECOND)));
         self.queues.iter_mut().for_each(VecDeque::clear);
         self.coming.clear();
         self.poll = None;
@@ -356,11 +371,10 @@ impl Broker {
         self.message(place, now);
     }
 
-    /// Working stops of an instrument, signed.
+    /// Working stops of an instrument that leave what is held, signed.
     pub fn stops(&self, index: usize) -> i64 {
         let works = |held: &&Held| held.instrument == index && held.row.status == BrokerStatus::Working;
-        let stops =
-            self.orders.iter().filter(works).filter(|held| held.kind == OrderType::Stop && held.row.order.0 > 0);
+        let stops = self.orders.iter().filter(works).filter(|held| held.kind == OrderType::Stop && held.reduces);
         stops.map(|held| held.row.side.signed(Quantity(held.row.quantity.0 - held.row.filled.0)).0 / ONE).sum()
     }
 
@@ -385,7 +399,9 @@ impl Broker {
         if self.flying[index].is_none()
             && let Some(wanted) = self.queues[index].pop_front()
         {
-            let delay = self.chance.below(4).cast_signed() * SECOND;
+            let crawls = self.chance.percent(self.temper.crawls);
+            let delay = if crawls { 40 + self.chance.below(50) } else { self.chance.below(4) };
+            let delay = delay.cast_signed() * SECOND;
             self.flying[index] = Some((now + delay, wanted));
         }
         let Some((at, wanted)) = self.flying[index].take_if(|(at, _)| *at <= now) else { return };
