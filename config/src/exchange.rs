@@ -199,6 +199,8 @@ choices! {
         Simulated = "simulated",
         /// A networked broker, by its word.
         Broker = "broker",
+        /// Our own exchange, in the place of a broker: asked in the terms that a broker takes.
+        LikeBroker = "like-broker",
     }
 
     /// What is done where a broker's books differ from ours.

@@ -275,8 +275,8 @@ settings! {
         "Stop that is kept on every position, where its strategy gives none; a session with a broker is never without (atr:2).",
         expects "none, percent:N or atr:N (average true ranges of 14 bars)";
     "live.venue" live_venue: Venue = "simulated", Results,
-        "Who fills the orders: our own exchange, or the broker of a live session (daybook trade sets it).",
-        expects "simulated or broker";
+        "Who fills the orders: our own exchange, the broker of a live session (daybook trade sets it), or our own in the broker's place (backtest --like and fork set it).",
+        expects "simulated, broker or like-broker";
     "live.reconcile" live_reconcile: Reconcile = "halt", Results,
         "What is done where a broker's books differ from ours: take its word, take it and leave, or no new risk.",
         expects "adopt, flatten or halt";

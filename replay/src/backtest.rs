@@ -104,7 +104,7 @@ pub fn like(
     }
     let (mut plan, prepared) = crate::audit::prepare(&session, &[], calendar_file)?;
     // Its market is taken through our own exchange: what its broker said is passed over.
-    plan.settings.live_venue = Venue::Simulated;
+    plan.settings.live_venue = without_broker(plan.settings.live_venue);
     let options = BacktestOptions {
         journals: Vec::new(),
         plan,
@@ -118,6 +118,14 @@ pub fn like(
         binary,
     };
     Ok((options, prepared.with_session(Some(session))))
+}
+
+/// Who fills where a broker did: our own exchange, asked in the broker's terms, so that intents stay comparable.
+pub(crate) const fn without_broker(venue: Venue) -> Venue {
+    match venue {
+        Venue::Broker => Venue::LikeBroker,
+        other => other,
+    }
 }
 
 impl Prepared {

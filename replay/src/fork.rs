@@ -7,9 +7,12 @@
 //! - The session of a fork holds its own outputs only. Its header holds all it takes to derive them again, also where
 //!   what it took up is a fork itself. Its tables and its summary tell the whole story, from the first run's first bar;
 //!   a `seq` in them is that of the journal that holds the event: the run's up to the fork, the fork's own after it.
+//! - A session with a broker goes on at our own exchange: what works there is taken over, and what the broker is recorded
+//!   to have said after the fork is not heard. A fork sends nothing.
 //! - It must never take up a run that does not derive again: the state at the fork would be another one.
 
 use crate::audit::{AuditSink, prepare};
+use crate::backtest::without_broker;
 use crate::backtest::{BacktestOutcome, Prepared};
 use crate::compare::{Comparison, compare};
 use crate::driver::{CHECK_EVERY, Sink, Source, run};
@@ -21,6 +24,7 @@ use crate::rundir::{describe, refuse_to_replace, remove, replace, sibling};
 use crate::session::{Progress, SessionSink, Snapshotting};
 use crate::told::Told;
 use crate::winner::Trust;
+use daybook_config::Venue;
 use daybook_core::strategy::Strategy;
 use daybook_core::{Body, Conclusion, Core, Outbox, Setup};
 use daybook_journal::{Options, Snapshots, Writer};
@@ -31,7 +35,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Settings that what has happened so far depends on.
-const FIXED: [&str; 3] = ["cash", "engine.timeframe", "seed"];
+const FIXED: [&str; 4] = ["cash", "engine.timeframe", "seed", "live.venue"];
 
 /// What to take up, where, and how it goes on.
 #[derive(Debug, Clone)]
@@ -95,7 +99,9 @@ pub fn fork(
         false => prepared,
     };
     let changes = before.name_model(&options.changes, &options.trust)?;
-    let after = before.with(&changes, &FIXED).map_err(refuse)?;
+    let mut after = before.with(&changes, &FIXED).map_err(refuse)?;
+    // What the broker would say to other orders nobody knows: our own exchange takes over.
+    after.settings.live_venue = without_broker(after.settings.live_venue);
     let building = sibling(&options.out, "partial")?;
     remove(&building)?;
     fs::create_dir_all(&building).map_err(ReplayError::file(&building))?;
@@ -324,6 +330,9 @@ pub(crate) fn take_up<S: Sink>(
         }
         let (Some(next), Some(plan)) = (waiting.pop_front(), plans.next()) else { break };
         core.go_on_under(next, plan.strategy == stage.plan.strategy && plan.parameters == stage.plan.parameters)?;
+        if plan.settings.live_venue != Venue::Broker {
+            core.leave_broker();
+        }
         core = plan.equip(core, &prepared.selection)?;
     }
     if left {

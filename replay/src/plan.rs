@@ -282,6 +282,7 @@ impl Plan {
         Ok(match self.settings.live_venue {
             Venue::Simulated => core,
             Venue::Broker => core.with_broker(self.settings.live_reconcile),
+            Venue::LikeBroker => core.in_brokers_terms(),
         })
     }
 

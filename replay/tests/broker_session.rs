@@ -11,11 +11,12 @@ use daybook_adapters::kite::values::Pricing;
 use daybook_core::Core;
 use daybook_journal::{Journal, Writer};
 use daybook_replay::live::{About, Heard, Names, Recorder};
-use daybook_replay::{BacktestOptions, Prepared, Recorded, audit};
+use daybook_replay::winner::Trust;
+use daybook_replay::{BacktestOptions, ForkOptions, Prepared, Recorded, ReplayError, audit, fork, recorded_inputs};
 use daybook_vocabulary::time::SECOND;
 use daybook_vocabulary::{
-    BrokerBook, Command, Event, Hash, Instrument, InstrumentId, Label, Nanos, OperatorCommand, OrderType, Price,
-    Quantity, SessionHeader, SessionMode, TakenUp, Verdict,
+    BrokerBook, Command, Event, Hash, Instrument, InstrumentId, Label, Nanos, OperatorCommand, OrderIntent, OrderType,
+    Price, Quantity, SessionHeader, SessionMode, TakenUp, Verdict,
 };
 use recorded::{BINARY, cut, events, feed, market, options, small};
 use serde_json::{Value, json};
@@ -340,4 +341,96 @@ fn an_intent_that_was_never_handed_on_is_not_sent_again() {
     assert_eq!((alarms.count(), differences.count()), (1, 1));
     let report = audit(&Recorded::open(&path).unwrap(), &[], BINARY, None, None, &mut |_| ()).unwrap();
     assert_eq!(report.verdict, "equal");
+}
+
+/// Intents behind a frame that enter. What leaves is not among them: at a broker that is a change of the stop, at our own
+/// exchange an order, which has a number.
+fn intents(path: &Path, from: u64) -> Vec<(i64, OrderIntent)> {
+    let journal = Journal::open(path).unwrap();
+    let (mut cursor, mut found) = (journal.cursor(from), Vec::new());
+    while let Some(frame) = cursor.next().unwrap() {
+        if let Event::OrderIntent(intent) = Event::decode(frame.kind, frame.schema, frame.payload).unwrap()
+            && intent.reason.as_str() == "cross-up"
+        {
+            let (cause, order) = (Default::default(), Default::default());
+            found.push((frame.time, OrderIntent { cause, order, ..intent }));
+        }
+    }
+    found
+}
+
+/// A fork of a session with a broker, whole or cut off in the middle: our own exchange takes over what works, the broker is
+/// not heard any more, and the fork audits. Without a change it decides alike up to the first fill that differs; forked
+/// behind the last fill it is the rest of the session.
+#[test]
+fn a_session_with_a_broker_is_forked() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = live(&market(dir.path()));
+    let prepared = Prepared::open(&options).unwrap();
+    let run = dir.path().join("whole");
+    std::fs::create_dir(&run).unwrap();
+    let session = run.join("journal");
+    fly(&session, &options, &prepared);
+    let frames = Recorded::open(&session).unwrap().journal.head().frames;
+    let half = dir.path().join("half");
+    std::fs::create_dir(&half).unwrap();
+    cut(&session, &half.join("journal"), frames / 2);
+    let fork_of = |run: &Path, at: u64, changes: &[(&str, &str)]| {
+        let parent = Recorded::open(&run.join("journal")).unwrap();
+        let name = run.file_name().unwrap().to_string_lossy().into_owned();
+        let out = dir.path().join(format!("{name}-{at}-{}", changes.len()));
+        let changes = changes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let options = ForkOptions {
+            candidates: Vec::new(),
+            calendar_file: None,
+            at,
+            changes,
+            out: out.clone(),
+            force: false,
+            binary: BINARY,
+            limit: 5,
+            chart_trades: 5,
+            trust: Trust::default(),
+        };
+        let forked = fork(&parent, &options, &|| 0.0, &mut |_| ())?;
+        let journal = Recorded::open(&out.join("journal")).unwrap();
+        let report = audit(&journal, &recorded_inputs(&out), BINARY, None, None, &mut |_| ()).unwrap();
+        assert_eq!((report.verdict, report.first_difference), ("equal", None), "{name} forked after {at}");
+        Ok::<_, ReplayError>((forked, out.join("journal")))
+    };
+    let told = events(&session);
+    let of_kind = |wanted: fn(&Event) -> bool| told.iter().rposition(|(.., event)| wanted(event)).unwrap() as u64;
+    let last_fill = of_kind(|event| matches!(event, Event::Fill(_)));
+    let (mut alike, mut differ) = (0, 0);
+    for at in (4..frames - 2).step_by(frames as usize / 20) {
+        let (forked, journal) = fork_of(&run, at, &[]).unwrap();
+        // Decided before anything was filled otherwise, nothing is decided otherwise.
+        let first = forked.comparison.first_fill.as_ref().map_or(i64::MAX, |first| {
+            let sides = [&first.left, &first.right];
+            sides.into_iter().flatten().map(|said| said.time.0).min().unwrap()
+        });
+        let until = |path: &Path, from: u64| -> Vec<(i64, OrderIntent)> {
+            intents(path, from).into_iter().filter(|(time, _)| *time <= first).collect()
+        };
+        let (ours, theirs) = (until(&journal, 0), until(&session, forked.parent.seq + 1));
+        assert_eq!(ours, theirs, "forked after {at}");
+        (alike, differ) = (alike + ours.len(), differ + usize::from(first < i64::MAX));
+        assert!(
+            !events(&journal)
+                .iter()
+                .any(|(.., event)| matches!(event, Event::BrokerFill(_) | Event::BookDifference(_)))
+        );
+    }
+    assert!(alike > 3 && differ > 5, "{alike} intents alike, {differ} forks that fill otherwise");
+    let (forked, _) = fork_of(&run, (last_fill + 12).min(frames - 2), &[]).unwrap();
+    assert_eq!((forked.comparison.verdict, forked.comparison.first_fill), ("equal", None), "nothing fills any more");
+    let (forked, _) = fork_of(&run, frames / 3, &[("slow", "9")]).unwrap();
+    assert_eq!(forked.comparison.verdict, "different");
+    for at in (4..frames / 2 - 2).step_by(frames as usize / 5) {
+        fork_of(&half, at, &[]).unwrap();
+    }
+    let refused = fork_of(&run, 50, &[("live.venue", "broker")]).err().unwrap().to_string();
+    assert!(refused.contains("live.venue"), "{refused}");
+    let beyond = fork_of(&half, frames / 2, &[]).err().unwrap().to_string();
+    assert!(beyond.contains("--at takes 0 to"), "{beyond}");
 }

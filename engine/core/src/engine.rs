@@ -15,6 +15,7 @@ mod desk;
 mod doubts;
 mod error;
 mod exits;
+mod handover;
 mod keeper;
 mod parity;
 mod patience;
@@ -156,6 +157,8 @@ pub struct Core {
     protective_stop: ProtectiveStop,
     /// Orders go to a networked broker: nothing is filled here.
     brokered: bool,
+    /// Nothing goes there, and orders are asked for as a broker can be asked: in the place of one.
+    in_brokers_terms: bool,
     /// What is done where its books differ from ours.
     reconcile: Reconcile,
     /// The strategy decides about all instruments of a slice at once.
@@ -220,6 +223,7 @@ impl Core {
             keeps: false,
             protective_stop: ProtectiveStop::None,
             brokered: false,
+            in_brokers_terms: false,
             reconcile: Reconcile::Halt,
             rates: None,
             state,

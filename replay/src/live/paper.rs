@@ -268,7 +268,7 @@ fn write_header(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) 
     let core = options.plan.core(&selection(options), &filter, range)?;
     let header = SessionHeader {
         mode: match options.plan.settings.live_venue {
-            Venue::Simulated => SessionMode::Paper,
+            Venue::Simulated | Venue::LikeBroker => SessionMode::Paper,
             Venue::Broker => SessionMode::Live,
         },
         binary: options.binary,

@@ -16,6 +16,7 @@ use crate::output;
 use daybook_adapters::kite::BlockingKite;
 use daybook_adapters::kite::http::Address;
 use daybook_adapters::kite::instruments::Listed;
+use daybook_adapters::kite::values::Product;
 use daybook_config::calendar::{Day, Session};
 use daybook_config::{Calendar, Reconcile, Settings};
 use daybook_journal::SealKey;
@@ -297,7 +298,9 @@ fn disk(_: &Cli, arguments: &Trade, _: &mut Ready) -> Result<Found, Box<dyn Erro
     let free = free_bytes(place).map_err(|error| format!("{}: {error}", place.display()))?;
     let says = format!("{} MiB free where {} lies", free >> 20, place.display());
     if free < ROOM_BYTES {
-        return Err(format!("{says}, a day wants {} MiB: make room", ROOM_BYTES >> 20).into());
+        let says = format!("{says}, a day wants {} MiB: make room", ROOM_BYTES >> 20);
+        // What has begun goes on in its own segment and reserve.
+        return if is_begun(arguments) { Ok(Found::Noted(says)) } else { Err(says.into()) };
     }
     Ok(Found::Ok(says))
 }
@@ -461,44 +464,67 @@ fn quotes(_: &Cli, _: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>
     }
 }
 
-fn funds(_: &Cli, _: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
+fn funds(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let kite = ready.kite.as_ref().ok_or("no broker")?;
     if ready.mode == Mode::Paper {
         return Ok(Found::Ok("not asked on paper".to_owned()));
     }
     let net = daybook_vocabulary::Money(i128::from(kite.margins()?.net));
     if net <= daybook_vocabulary::Money::ZERO {
-        return Err(format!("the account has {net} to trade with: add funds, or trade on paper").into());
+        // What has begun may hold something, and leaving it takes no money.
+        let says = format!("the account has {net} to trade with: add funds, or trade on paper");
+        return if is_begun(arguments) { Ok(Found::Noted(says)) } else { Err(says.into()) };
+    }
+    let cash = ready.settings.as_ref().map_or(net, |settings| settings.cash);
+    if cash > net && !ready.listed.is_empty() {
+        // The broker has the last word on what it lends; the session's own limits reckon with what it was told.
+        return Ok(Found::Noted(format!("{net} free to trade, and the session reckons with {cash}: --set cash={net}")));
     }
     Ok(Found::Ok(format!("{net} free to trade")))
 }
 
-/// What the broker holds of the session's symbols beside what the session does. A new session begins on equal books, or
-/// with a policy for what is there; one that is taken up compares them itself, with what is still on its way in mind.
+/// What the broker holds of the session's symbols, and which orders work in them, beside what the session does. A new
+/// session begins on equal books, or with a policy for what is there; one that is taken up compares them itself, with what
+/// is still on its way in mind. What is held or ordered as delivery is nobody's business here.
 fn books(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let (Some(kite), Some(settings)) = (&ready.kite, &ready.settings) else { return Err("no broker".into()) };
     if ready.mode == Mode::Paper {
         return Ok(Found::Ok("not asked on paper".to_owned()));
     }
-    let (rows, bad) = kite.positions()?;
-    if let Some(row) = bad.first() {
-        return Err(format!("a position of the broker's cannot be read: {row:?}").into());
+    let ours = |symbol: &str, product: &Product| {
+        *product == Product::Mis && ready.listed.iter().any(|one| one.symbol == symbol)
+    };
+    let (rows, bad_positions) = kite.positions()?;
+    let (orders, bad_orders) = kite.orders()?;
+    if let Some(row) = bad_positions.first().or(bad_orders.first()) {
+        return Err(format!("a row of the broker's books cannot be read: {row:?}").into());
     }
-    let held = rows
-        .iter()
-        .filter(|row| !row.quantity().is_zero() && ready.listed.iter().any(|one| one.symbol == row.tradingsymbol));
-    let held: Vec<String> = held.map(|row| format!("{} {}", row.tradingsymbol, row.quantity())).collect();
-    let begun = arguments.session.join("journal").is_dir();
-    match (held.is_empty(), begun, settings.live_reconcile) {
-        (true, ..) => Ok(Found::Ok("the broker holds none of the symbols".to_owned())),
-        (_, true, _) => Ok(Found::Ok(format!("the broker holds {}; the session compares", held.join(", ")))),
+    let held = rows.iter().filter(|row| !row.quantity().is_zero() && ours(&row.tradingsymbol, &row.product));
+    let held = held.map(|row| format!("holds {} {}", row.quantity(), row.tradingsymbol));
+    let works = orders.iter().filter(|row| !row.status.is_terminal() && ours(&row.tradingsymbol, &row.product));
+    let works = works.map(|row| {
+        let (side, rest) = (row.transaction_type.text(), row.quantity() - row.filled());
+        format!("has an order {} to {side} {rest} {}", row.order_id, row.tradingsymbol)
+    });
+    let there: Vec<String> = held.chain(works).collect();
+    let begun = is_begun(arguments);
+    let list = there.join(", ");
+    match (there.is_empty(), begun, settings.live_reconcile) {
+        (true, ..) => Ok(Found::Ok("the broker holds none of the symbols, and no order of them works".to_owned())),
+        (_, true, _) => Ok(Found::Ok(format!("the broker {list}; the session compares"))),
         (_, false, Reconcile::Halt) => Err(format!(
-            "the broker holds {}, a new session nothing: leave them there first, or say what becomes of them with              --set live.reconcile=adopt or flatten",
-            held.join(", ")
+            "the broker {list}, and a new session knows of nothing: leave and cancel that first, or say what becomes of it \
+             with --set live.reconcile=adopt or flatten"
         )
         .into()),
-        (_, false, policy) => Ok(Found::Noted(format!("the broker holds {}: {policy:?}", held.join(", ")))),
+        (_, false, Reconcile::Adopt) => Ok(Found::Noted(format!("the broker {list}: positions are taken over"))),
+        (_, false, Reconcile::Flatten) => Ok(Found::Noted(format!("the broker {list}: left and cancelled"))),
     }
+}
+
+/// True for a session that is taken up: what only its beginning wants does not keep it from looking after what it holds.
+fn is_begun(arguments: &Trade) -> bool {
+    arguments.session.join("journal").is_dir()
 }
 
 /// The list for people.

@@ -167,7 +167,7 @@ impl Core {
         let closed = self.state.now >= session.close;
         let first = self.first_stop(id, &request);
         // At a broker the order is what the broker has of it, or it is none.
-        let (request, fault) = match self.brokered {
+        let (request, fault) = match self.brokered || self.in_brokers_terms {
             false => (request, self.unsupported(&request)),
             true => match for_broker(&request, self.state.books[id.index()].last, self.state.now, session.close) {
                 Ok(translated) => (translated, None),
