@@ -424,3 +424,68 @@ fn books_are_asked_for_every_five_seconds() {
     drop(wires);
     session.leave().unwrap();
 }
+
+/// Has books, and money where it is told so.
+struct Books {
+    orders: Vec<OrderRow>,
+    funds: Option<Money>,
+    asked: AtomicU64,
+}
+
+impl OrderDesk for Books {
+    fn send(&self, _: Durable<OrderCommand>) -> Outcome {
+        Outcome::NotSent("nothing is sent here".to_owned())
+    }
+    fn orders(&self) -> Rows<OrderRow> {
+        Ok((self.orders.clone(), Vec::new()))
+    }
+    fn trades(&self) -> Rows<TradeRow> {
+        Ok((Vec::new(), Vec::new()))
+    }
+    fn positions(&self) -> Rows<PositionRow> {
+        Ok((Vec::new(), Vec::new()))
+    }
+    fn funds(&self) -> Result<Money, KiteError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.funds.ok_or(KiteError::DayIsFull)
+    }
+    fn now(&self) -> Nanos {
+        open()
+    }
+    fn outside(&self, nanos: i64) -> Duration {
+        Duration::from_nanos(nanos.unsigned_abs()).min(Duration::from_millis(2))
+    }
+}
+
+/// Books are books without money: where it cannot be asked for, and where others use the account, so that it says nothing.
+#[test]
+fn books_come_without_money_where_it_cannot_be_had_or_says_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&dir.path().join("money"));
+    let mut session = PaperSession::open(&options, open()).unwrap().expect("a trading day");
+    let row = |status: &str, filled: u32| -> OrderRow {
+        let text = format!(
+            r#"{{"order_id":"77","status":"{status}","exchange":"NSE","tradingsymbol":"OTHER","transaction_type":"BUY",
+            "order_type":"LIMIT","product":"CNC","quantity":5,"filled_quantity":{filled}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    };
+    let money = Some(Money::from_units(500));
+    for (orders, funds, told, asked) in [
+        (vec![], money, money, 1),
+        (vec![], None, None, 1),
+        (vec![row("REJECTED", 0)], money, money, 1),
+        (vec![row("OPEN", 0)], money, None, 0),
+        (vec![row("CANCELLED", 2)], money, None, 0),
+    ] {
+        let names = Arc::new(session.names(&options).unwrap());
+        let desk = Arc::new(Books { orders, funds, asked: AtomicU64::new(0) });
+        let (out, words) = bounded(100);
+        let wires = Wires::begin(desk.clone(), names, out, 5 * SECOND);
+        let Word::Broker(heard) = words.recv_timeout(Duration::from_secs(20)).unwrap() else { panic!("a poll") };
+        let Some(Heard::BrokerBook(book)) = heard.last() else { panic!("{heard:?}") };
+        assert_eq!((book.funds, desk.asked.load(Ordering::SeqCst)), (told, asked), "{:?}", desk.orders);
+        drop(wires);
+    }
+    session.leave().unwrap();
+}

@@ -154,6 +154,16 @@ impl Names {
         })
     }
 
+    /// True where nothing of the day is anybody else's: no order that filled or works, no position of another symbol or
+    /// product.
+    pub fn is_alone(&self, orders: &[OrderRow], positions: &[PositionRow]) -> bool {
+        let idle = |row: &OrderRow| row.filled().is_zero() && row.status.is_terminal();
+        let known = |row: &PositionRow| {
+            row.product == PRODUCT && self.instrument_of(&row.exchange, &row.tradingsymbol).is_some()
+        };
+        orders.iter().all(|row| self.order_of(row).is_some() || idle(row)) && positions.iter().all(known)
+    }
+
     /// A row of the book, as the core is told it; nothing for another instrument's.
     pub fn row(&self, row: &OrderRow) -> Option<(InstrumentId, BrokerOrder)> {
         let instrument = self.instrument_of(&row.exchange, &row.tradingsymbol)?;

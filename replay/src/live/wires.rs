@@ -128,7 +128,8 @@ impl Wires {
         let hurry = Arc::new(AtomicI64::new(i64::MIN));
         let (told, trades) = (BTreeMap::new(), BTreeSet::new());
         let late = Arc::new(Mutex::new(Vec::new()));
-        let poll = Poll { names: names.clone(), told, trades, hurry: hurry.clone(), every, late: late.clone() };
+        let poll =
+            Poll { names: names.clone(), told, trades, hurry: hurry.clone(), every, late: late.clone(), shared: false };
         let (out, ends, polled) = (words.clone(), over.clone(), desk.clone());
         threads.push(std::thread::spawn(move || poll.go(polled.as_ref(), &nudged, &out, &ends)));
         Self { names, desk, hurry, late, senders, words, nudge, over, threads }
@@ -207,6 +208,8 @@ struct Poll {
     hurry: Arc<AtomicI64>,
     every: i64,
     late: Arc<Mutex<Vec<Heard>>>,
+    /// Others use the account.
+    shared: bool,
 }
 
 impl Poll {
@@ -245,13 +248,25 @@ impl Poll {
         }
     }
 
+    /// Money free to trade, where it can be had and says something: not on an account that anybody else uses today, whose
+    /// other orders and positions move it as they please.
+    fn funds(&mut self, desk: &dyn OrderDesk, orders: &[OrderRow], positions: &[PositionRow]) -> Option<Money> {
+        if !self.names.is_alone(orders, positions) {
+            if !std::mem::replace(&mut self.shared, true) {
+                tracing::info!("others use the account today: its money is not compared");
+            }
+            return None;
+        }
+        desk.funds().inspect_err(|error| tracing::warn!(%error, "the account's money could not be asked for")).ok()
+    }
+
     /// One look: what changed, then the book, where all of it could be read.
     fn look(&mut self, desk: &dyn OrderDesk) -> Result<Vec<Heard>, KiteError> {
         let asked = desk.now();
         let (orders, bad_orders) = desk.orders()?;
         let (trades, bad_trades) = desk.trades()?;
         let (positions, bad_positions) = desk.positions()?;
-        let funds = desk.funds()?;
+        let funds = self.funds(desk, &orders, &positions);
         let mut heard = Vec::new();
         for row in &orders {
             let Some((instrument, told)) = self.names.row(row) else { continue };
@@ -276,7 +291,7 @@ impl Poll {
             let open = orders.iter().filter_map(|row| self.names.open(row)).collect();
             let mut held: Vec<_> = positions.iter().filter_map(|row| self.names.position(row)).collect();
             held.sort_by_key(|position| position.instrument);
-            heard.push(Heard::BrokerBook(BrokerBook { asked, positions: held, open, funds: Some(funds) }));
+            heard.push(Heard::BrokerBook(BrokerBook { asked, positions: held, open, funds }));
         }
         Ok(heard)
     }

@@ -8,6 +8,7 @@
 //! - Must never: send an order, write into a session, or let what one command checks differ from what another does.
 
 use super::super::broker::Broker;
+use super::before::Before;
 use super::mode::{Mode, settings_of};
 use super::{EXCHANGE, instrument, kill_switches};
 use crate::cli::{Cli, Clock, Trade};
@@ -15,19 +16,20 @@ use crate::output;
 use daybook_adapters::kite::BlockingKite;
 use daybook_adapters::kite::http::Address;
 use daybook_adapters::kite::instruments::Listed;
+use daybook_adapters::kite::values::Product;
 use daybook_config::calendar::{Day, Session};
 use daybook_config::{Calendar, Reconcile, Settings};
 use daybook_journal::SealKey;
 use daybook_journal::storage::free_bytes;
 use daybook_replay::live::{PaperSession, WarmUp};
 use daybook_replay::winner::{Trust, require_winner};
-use daybook_replay::{Plan, Selection, learned, split};
-use daybook_vocabulary::{Instrument, Price, Quantity};
+use daybook_replay::{Plan, Recorded, Selection, learned, listed, scores, split};
+use daybook_vocabulary::{Instrument, Price, Quantity, SessionMode};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A session's day wants so much room at least.
 const ROOM_BYTES: u64 = 256 * 1024 * 1024;
@@ -61,6 +63,8 @@ pub struct Gate {
 pub struct Ready {
     /// How it trades.
     pub mode: Mode,
+    /// The session that this one goes on from.
+    pub before: Option<Before>,
     /// Settings in force.
     pub settings: Option<Settings>,
     /// Strategy and parameters under them.
@@ -120,6 +124,7 @@ impl Ready {
     pub fn new(looks_only: bool) -> Self {
         Self {
             mode: Mode::Paper,
+            before: None,
             settings: None,
             plan: None,
             calendar: None,
@@ -179,7 +184,11 @@ impl Ready {
 }
 
 fn settings(cli: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
-    let (mode, settings) = settings_of(cli, arguments)?;
+    ready.before = arguments.after.as_deref().map(|run| Before::of(cli, run)).transpose()?;
+    let (mode, settings) = settings_of(cli, arguments, ready.before.as_ref())?;
+    if let Some(before) = &ready.before {
+        before.check_mode(mode)?;
+    }
     let says = format!("{mode}, profile {}", settings.profile.word());
     (ready.mode, ready.settings) = (mode, Some(settings));
     Ok(Found::Ok(says))
@@ -187,12 +196,31 @@ fn settings(cli: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Bo
 
 fn strategy(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let settings = ready.settings.clone().ok_or("no settings")?;
-    let (parameters, _) = split(&arguments.strategy, &arguments.set);
+    let (mut parameters, _) = split(&arguments.strategy, &arguments.set);
+    if let Some((parameter, own)) = own_file(arguments, ready.mode) {
+        // Whoever was promoted meanwhile: a session goes on with the model it began with.
+        parameters.insert(parameter.to_owned(), own.display().to_string());
+    }
     let plan = Plan::new(&arguments.strategy, &parameters, settings)?;
     let values: Vec<String> = plan.parameters.values().iter().map(|(key, value)| format!("{key}={value}")).collect();
     let says = format!("{} {}", plan.strategy, values.join(" "));
     ready.plan = Some(plan);
     Ok(Found::Ok(says))
+}
+
+/// The model, list or table that a session of this kind began with, where it has begun, and the parameter it stands in.
+fn own_file(arguments: &Trade, mode: Mode) -> Option<(&'static str, PathBuf)> {
+    let recorded = Recorded::open(&arguments.session.join("journal")).ok()?;
+    let header = &recorded.header;
+    let (parameter, name) = match arguments.strategy.as_str() {
+        learned::LEARNED => ("model", learned::MODEL_FILE),
+        listed::NAME => ("file", listed::LIST_FILE),
+        scores::NAME => ("file", scores::TABLE_FILE),
+        _ => return None,
+    };
+    let own = arguments.session.join(name);
+    let same_kind = (header.mode == SessionMode::Live) == (mode == Mode::Live);
+    (header.strategy == arguments.strategy && same_kind && own.is_file()).then_some((parameter, own))
 }
 
 /// A session that is over, of something else, or that a daemon is at work on, is refused.
@@ -218,6 +246,9 @@ fn winner(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dy
     let (Some(plan), Some(settings)) = (&ready.plan, &ready.settings) else { return Err("no strategy".into()) };
     if plan.strategy != learned::LEARNED {
         return Ok(Found::Ok("no model decides".to_owned()));
+    }
+    if own_file(arguments, ready.mode).is_some() {
+        return Ok(Found::Ok("the session goes on with the model that passed when it began".to_owned()));
     }
     let given = arguments.set.iter().rev().find(|(key, _)| key == "model").map(|(_, value)| value.as_str());
     let folder = Path::new(given.unwrap_or_default());
@@ -267,7 +298,9 @@ fn disk(_: &Cli, arguments: &Trade, _: &mut Ready) -> Result<Found, Box<dyn Erro
     let free = free_bytes(place).map_err(|error| format!("{}: {error}", place.display()))?;
     let says = format!("{} MiB free where {} lies", free >> 20, place.display());
     if free < ROOM_BYTES {
-        return Err(format!("{says}, a day wants {} MiB: make room", ROOM_BYTES >> 20).into());
+        let says = format!("{says}, a day wants {} MiB: make room", ROOM_BYTES >> 20);
+        // What has begun goes on in its own segment and reserve.
+        return if is_begun(arguments) { Ok(Found::Noted(says)) } else { Err(says.into()) };
     }
     Ok(Found::Ok(says))
 }
@@ -322,6 +355,9 @@ fn trading_day(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, B
     let (Some(calendar), Some(kite)) = (&ready.calendar, &ready.kite) else { return Err("no calendar".into()) };
     let now = kite.now();
     let date = calendar.date_of(now);
+    if let Some(before) = &ready.before {
+        before.check_date(date)?;
+    }
     let Some(session) = &ready.today else {
         ready.idle = Some(format!("{date} is not a trading day; nothing to do"));
         return Ok(Found::Noted(format!("{date} is not a trading day: the session would end at once")));
@@ -428,44 +464,67 @@ fn quotes(_: &Cli, _: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>
     }
 }
 
-fn funds(_: &Cli, _: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
+fn funds(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let kite = ready.kite.as_ref().ok_or("no broker")?;
     if ready.mode == Mode::Paper {
         return Ok(Found::Ok("not asked on paper".to_owned()));
     }
     let net = daybook_vocabulary::Money(i128::from(kite.margins()?.net));
     if net <= daybook_vocabulary::Money::ZERO {
-        return Err(format!("the account has {net} to trade with: add funds, or trade on paper").into());
+        // What has begun may hold something, and leaving it takes no money.
+        let says = format!("the account has {net} to trade with: add funds, or trade on paper");
+        return if is_begun(arguments) { Ok(Found::Noted(says)) } else { Err(says.into()) };
+    }
+    let cash = ready.settings.as_ref().map_or(net, |settings| settings.cash);
+    if cash > net && !ready.listed.is_empty() {
+        // The broker has the last word on what it lends; the session's own limits reckon with what it was told.
+        return Ok(Found::Noted(format!("{net} free to trade, and the session reckons with {cash}: --set cash={net}")));
     }
     Ok(Found::Ok(format!("{net} free to trade")))
 }
 
-/// What the broker holds of the session's symbols beside what the session does. A new session begins on equal books, or
-/// with a policy for what is there; one that is taken up compares them itself, with what is still on its way in mind.
+/// What the broker holds of the session's symbols, and which orders work in them, beside what the session does. A new
+/// session begins on equal books, or with a policy for what is there; one that is taken up compares them itself, with what
+/// is still on its way in mind. What is held or ordered as delivery is nobody's business here.
 fn books(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let (Some(kite), Some(settings)) = (&ready.kite, &ready.settings) else { return Err("no broker".into()) };
     if ready.mode == Mode::Paper {
         return Ok(Found::Ok("not asked on paper".to_owned()));
     }
-    let (rows, bad) = kite.positions()?;
-    if let Some(row) = bad.first() {
-        return Err(format!("a position of the broker's cannot be read: {row:?}").into());
+    let ours = |symbol: &str, product: &Product| {
+        *product == Product::Mis && ready.listed.iter().any(|one| one.symbol == symbol)
+    };
+    let (rows, bad_positions) = kite.positions()?;
+    let (orders, bad_orders) = kite.orders()?;
+    if let Some(row) = bad_positions.first().or(bad_orders.first()) {
+        return Err(format!("a row of the broker's books cannot be read: {row:?}").into());
     }
-    let held = rows
-        .iter()
-        .filter(|row| !row.quantity().is_zero() && ready.listed.iter().any(|one| one.symbol == row.tradingsymbol));
-    let held: Vec<String> = held.map(|row| format!("{} {}", row.tradingsymbol, row.quantity())).collect();
-    let begun = arguments.session.join("journal").is_dir();
-    match (held.is_empty(), begun, settings.live_reconcile) {
-        (true, ..) => Ok(Found::Ok("the broker holds none of the symbols".to_owned())),
-        (_, true, _) => Ok(Found::Ok(format!("the broker holds {}; the session compares", held.join(", ")))),
+    let held = rows.iter().filter(|row| !row.quantity().is_zero() && ours(&row.tradingsymbol, &row.product));
+    let held = held.map(|row| format!("holds {} {}", row.quantity(), row.tradingsymbol));
+    let works = orders.iter().filter(|row| !row.status.is_terminal() && ours(&row.tradingsymbol, &row.product));
+    let works = works.map(|row| {
+        let (side, rest) = (row.transaction_type.text(), row.quantity() - row.filled());
+        format!("has an order {} to {side} {rest} {}", row.order_id, row.tradingsymbol)
+    });
+    let there: Vec<String> = held.chain(works).collect();
+    let begun = is_begun(arguments);
+    let list = there.join(", ");
+    match (there.is_empty(), begun, settings.live_reconcile) {
+        (true, ..) => Ok(Found::Ok("the broker holds none of the symbols, and no order of them works".to_owned())),
+        (_, true, _) => Ok(Found::Ok(format!("the broker {list}; the session compares"))),
         (_, false, Reconcile::Halt) => Err(format!(
-            "the broker holds {}, a new session nothing: leave them there first, or say what becomes of them with              --set live.reconcile=adopt or flatten",
-            held.join(", ")
+            "the broker {list}, and a new session knows of nothing: leave and cancel that first, or say what becomes of it \
+             with --set live.reconcile=adopt or flatten"
         )
         .into()),
-        (_, false, policy) => Ok(Found::Noted(format!("the broker holds {}: {policy:?}", held.join(", ")))),
+        (_, false, Reconcile::Adopt) => Ok(Found::Noted(format!("the broker {list}: positions are taken over"))),
+        (_, false, Reconcile::Flatten) => Ok(Found::Noted(format!("the broker {list}: left and cancelled"))),
     }
+}
+
+/// True for a session that is taken up: what only its beginning wants does not keep it from looking after what it holds.
+fn is_begun(arguments: &Trade) -> bool {
+    arguments.session.join("journal").is_dir()
 }
 
 /// The list for people.

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | quantity of a position | in every book | exactly equal |
 //! | average price of a position | where the quantities are equal | it lies among the prices of the account's trades of the day on that side, give or take one tick (a paisa at least): exact where they had one price. Brokers do not say over which of them they average after a re-entry, and no way of doing it leads out of that range |
-//! | money free to trade | where nothing is held and nothing works, here and there: what a position blocks is the broker's own to say | it is what it was when that was so first, plus what was gained, less what was lost and at most the charges, give or take a rupee. Some brokers take a day's charges at night, and some let a day's gain be used on the next day only |
+//! | money free to trade | on an account that nobody else uses that day (the wires do not ask on another), where nothing is held and nothing works, here and there: what a position blocks is the broker's own to say | it is what it was when that was so first, plus what was gained, less what was lost and at most the charges, give or take a rupee. Some brokers take a day's charges at night, and some let a day's gain be used on the next day only |
 //!
 //! - More money than that is taken over whatever the policy: somebody paid in. Less is a difference with a policy.
 //! - An operator who resumes has looked: what is there then is what is compared with from then on.

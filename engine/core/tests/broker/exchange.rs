@@ -169,6 +169,8 @@ pub struct Broker {
     queues: [VecDeque<Wanted>; COUNT],
     /// The command of each instrument that is on its way: when it arrives, and what was decided about it.
     flying: [Option<(Nanos, Wanted)>; COUNT],
+    /// A wire that waits for an answer sends nothing else before then.
+    waits_until: [Nanos; COUNT],
     /// What comes back, by time and number: several of one time in any order of their numbers.
     coming: BTreeMap<(Nanos, u64), Said>,
     number: u64,
@@ -212,6 +214,7 @@ impl Broker {
             placed: BTreeSet::new(),
             queues: Default::default(),
             flying: Default::default(),
+            waits_until: [Nanos::MIN; COUNT],
             coming: BTreeMap::new(),
             number: 0,
             poll: None,
@@ -397,6 +400,7 @@ impl Broker {
 
     fn wire(&mut self, index: usize, now: Nanos) {
         if self.flying[index].is_none()
+            && now >= self.waits_until[index]
             && let Some(wanted) = self.queues[index].pop_front()
         {
             let crawls = self.chance.percent(self.temper.crawls);
@@ -437,6 +441,7 @@ impl Broker {
         }
         let taken = self.take(index, wanted, now);
         if self.chance.percent(self.temper.unanswered) {
+            self.waits_until[index] = now + 7 * SECOND;
             return self.send(now + 7 * SECOND, answer(Answered::Unknown, ""));
         }
         match taken {
