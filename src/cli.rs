@@ -224,7 +224,8 @@ pub struct Trade {
     /// Journals of history that warm the strategy up before the open; without one it begins with the day's first bars.
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub journal: Vec<PathBuf>,
-    /// The session before this one, ended and flat: its equity is the cash, and a drawdown goes on from its peak.
+    /// A session of an earlier day, of the same kind and flat: its equity is the cash, a drawdown goes on from its peak, and
+    /// a lock that nobody has resumed holds here too.
     #[arg(long, value_name = "RUN")]
     pub after: Option<PathBuf>,
     /// How fills are simulated, as for `backtest`; `realistic` when neither this nor the settings say otherwise.

@@ -5,7 +5,8 @@
 
 use crate::cli::LogFormat;
 use daybook_adapters::kite::secret;
-use daybook_vocabulary::{Hash, Nanos};
+use daybook_vocabulary::decimal::SCALE;
+use daybook_vocabulary::{Hash, Measure, Nanos};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -134,6 +135,15 @@ pub fn binary_hash() -> Result<Hash, String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(Hash(*hasher.finalize().as_bytes()))
+}
+
+/// A measure as people read it: a time of day of the exchange where it is an hour, else its number.
+pub fn measured(measure: Measure, is_hour: bool) -> String {
+    if !is_hour {
+        return measure.to_string();
+    }
+    let seconds = measure.0.div_euclid(i128::from(SCALE));
+    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 /// A whole number with separators, for people.

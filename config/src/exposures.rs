@@ -319,6 +319,21 @@ mod tests {
         assert!(inlined("risk.max_gross", file.path()).unwrap().is_none());
     }
 
+    proptest::proptest! {
+        /// Whatever a file holds, it is a table or it is refused; what is taken reads back from a header.
+        #[test]
+        fn any_file_is_taken_or_refused(text in "(symbol|sector|value|,|\"|\n|A|B|-?[0-9.]{1,4}|[ -~₹]){0,60}") {
+            let file = file(&text);
+            for key in ["risk.sector_file", "risk.factor_file"] {
+                if let Ok(Some((name, printed))) = inlined(key, file.path()) {
+                    let json = serde_json::json!({ name: printed }).to_string();
+                    let read = Settings::from_canonical_json(&json).unwrap();
+                    proptest::prop_assert_eq!(read.get(name), Some(printed));
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_table_is_refused_with_its_line() {
         for (key, text, line, what) in [

@@ -84,6 +84,9 @@ pub struct FillGap {
     pub symbol: String,
     /// Number of the order within its symbol, from 1, in the left run; in the right one where only that has it.
     pub number: u64,
+    /// The order was decided before a fork: its number is that of the session it was decided in.
+    #[serde(skip_serializing_if = "is_false")]
+    pub from_before: bool,
     /// Which way.
     pub side: daybook_vocabulary::Side,
     /// What the left run filled; none where it filled nothing.
@@ -123,9 +126,11 @@ pub struct Mismatch {
     pub market: String,
     /// Symbol of its instrument.
     pub symbol: String,
-    /// Number of the order, or of the trade, within its symbol, from 1. An order that a fork took up has its number in
-    /// the session, plus 2^63.
+    /// Number of the order, or of the trade, within its symbol, from 1.
     pub number: u64,
+    /// The order was decided before a fork: its number is that of the session it was decided in.
+    #[serde(skip_serializing_if = "is_false")]
+    pub from_before: bool,
     /// Number of the update or fill within its order, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<u64>,
@@ -319,8 +324,18 @@ struct Working {
 }
 
 /// Added to the number of an order that was decided before the comparison begins, in what a fork and its parent have
-/// in common: there the numbers of the session are the same in both.
+/// in common: there the numbers of the session are the same in both. It keeps two kinds of numbers apart, and nobody is
+/// shown it.
 const FROM_BEFORE: u64 = 1 << 63;
+
+/// A number as people know it, and whether it is that of an order from before a fork.
+const fn shown(number: u64) -> (u64, bool) {
+    (number & !FROM_BEFORE, number & FROM_BEFORE != 0)
+}
+
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
 
 impl Working {
     fn from_before(order: OrderId) -> Self {
@@ -414,7 +429,7 @@ impl<'a> Reader<'a> {
                 working.updates += 1;
                 let (number, part) = (working.number, working.updates);
                 self.forget(update.order, update.state);
-                (update.cause, update.order) = (Cause::default(), OrderId(number));
+                (update.cause, update.order) = (Cause::default(), OrderId(shown(number).0));
                 (UPDATES, symbol, number, part)
             }
             Event::Fill(fill) => {
@@ -426,7 +441,7 @@ impl<'a> Reader<'a> {
                 self.totals.fees += fill.charges.total();
                 self.totals.turnover += fill.price.times(fill.quantity);
                 self.forget(fill.order, fill.state);
-                (fill.cause, fill.order) = (Cause::default(), OrderId(number));
+                (fill.cause, fill.order) = (Cause::default(), OrderId(shown(number).0));
                 (FILLS, symbol, number, part)
             }
             Event::TradeClosed(trade) => {
@@ -522,9 +537,9 @@ impl<'a> Tables<'a> {
     fn gauge(&mut self, side: Side, (_, symbol, number, _): Key, row: &Row) {
         let Event::Fill(fill) = &row.event else { return };
         let order = if self.same_market { row.decided_on } else { number };
-        let (shown, sides) = self.filled.entry((symbol, order, fill.side)).or_insert((number, [None; 2]));
+        let (known, sides) = self.filled.entry((symbol, order, fill.side)).or_insert((number, [None; 2]));
         if side == Side::Left {
-            *shown = number;
+            *known = number;
         }
         let place = if side == Side::Left { 0 } else { 1 };
         let filled = sides[place].get_or_insert(Filled { first: row.time, ..Filled::default() });
@@ -544,9 +559,11 @@ impl<'a> Tables<'a> {
                 daybook_vocabulary::Side::Buy => left.average.0 - right.average.0,
                 daybook_vocabulary::Side::Sell => right.average.0 - left.average.0,
             };
+            let (number, from_before) = shown(number);
             FillGap {
                 symbol: self.names[symbol].1.clone(),
                 number,
+                from_before,
                 side,
                 left,
                 right,
@@ -599,7 +616,8 @@ impl<'a> Tables<'a> {
         let (market, symbol) = self.names[symbol].clone();
         let part = (part > 0).then_some(part);
         let kind = KINDS[table].word();
-        let mismatch = Mismatch { kind, market, symbol, number, part, fields, left, right };
+        let (number, from_before) = shown(number);
+        let mismatch = Mismatch { kind, market, symbol, number, from_before, part, fields, left, right };
         let earliest = &mut self.earliest[table];
         earliest.insert((time, key), mismatch);
         if earliest.len() > self.limit {

@@ -98,7 +98,7 @@ fn gaps(found: &Comparison) {
     let row = |gap: &FillGap| {
         let ([left, left_at], [right, right_at]) = (filled(&gap.left), filled(&gap.right));
         let bps = gap.better_bps.map_or_else(|| "-".to_owned(), |bps| bps.to_string());
-        let (number, side) = (gap.number.to_string(), gap.side.to_string());
+        let (number, side) = (of_parent(gap.number, gap.from_before), gap.side.to_string());
         vec![gap.symbol.clone(), number, side, left, left_at, right, right_at, bps, gap.better_by.to_string()]
     };
     table(&columns, &found.gaps.iter().map(row).collect::<Vec<_>>());
@@ -118,7 +118,8 @@ fn differences(name: &str, table: &Table) {
 
 fn mismatch(found: &Mismatch) {
     let part = found.part.map(|part| format!(".{part}")).unwrap_or_default();
-    line(format_args!("  {} {}{part} of {} ({})", found.kind, found.number, found.symbol, found.market));
+    let number = of_parent(found.number, found.from_before);
+    line(format_args!("  {} {number}{part} of {} ({})", found.kind, found.symbol, found.market));
     for (name, said) in [("left", &found.left), ("right", &found.right)] {
         match said {
             None => line(format_args!("      {name:5}  -")),
@@ -142,6 +143,11 @@ fn told(said: &Said, found: &Mismatch) -> String {
         .map(|field| format!("{field}={}", said.event.pointer(&value(field)).map_or_else(|| "-".to_owned(), plain)))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// The number of an order; one that a fork took up has the parent's.
+fn of_parent(number: u64, from_before: bool) -> String {
+    if from_before { format!("{number} (the parent's)") } else { number.to_string() }
 }
 
 fn plain(value: &Value) -> String {

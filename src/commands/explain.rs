@@ -2,7 +2,7 @@
 
 use super::Verdict;
 use crate::cli::{Cli, Explain, Format};
-use crate::output::{self, line};
+use crate::output::{self, line, measured};
 use daybook_replay::{BarsSeen, Explanation, Recorded, SeenCandle, SeenEvent, Step, TradeOf, explain, recorded_inputs};
 use daybook_vocabulary::{Candle, Event, OrderId, OrderIntent};
 use std::process::ExitCode;
@@ -29,7 +29,9 @@ fn print(explained: &Explanation) {
     line(format_args!("  because    {}", if intent.reason.is_empty() { "-" } else { intent.reason.as_str() }));
     line(format_args!("  reference  {}  verdict {}", intent.reference, intent.verdict));
     if let Some(refusal) = &explained.refusal {
-        line(format_args!("  refused    allowed {}, met {}", refusal.limit, refusal.observed));
+        let is_hour = refusal.verdict.is_hour();
+        let [allowed, met] = [refusal.limit, refusal.observed].map(|one| measured(one, is_hour));
+        line(format_args!("  refused    allowed {allowed}, met {met}"));
     }
     line(format_args!("  outcome    {}, {} of {} filled", explained.state, explained.filled, intent.quantity));
     if let Some(by) = &explained.decision {
@@ -136,9 +138,10 @@ fn step(step: &Step) {
             line(format_args!("  {}  seq {}  {request} refused: {verdict}", step.time, step.seq));
         }
         Event::RiskVerdict(said) => {
-            let (verdict, limit, observed) = (said.verdict, said.limit, said.observed);
+            let verdict = said.verdict;
+            let [allowed, met] = [said.limit, said.observed].map(|one| measured(one, verdict.is_hour()));
             line(format_args!(
-                "  {}  seq {}  may not open more: {verdict}, allowed {limit}, met {observed}",
+                "  {}  seq {}  may not open more: {verdict}, allowed {allowed}, met {met}",
                 step.time, step.seq
             ));
         }

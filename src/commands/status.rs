@@ -2,7 +2,7 @@
 
 use super::Verdict;
 use crate::cli::{Cli, Format, Status as Arguments};
-use crate::output::{self, Align, line, table};
+use crate::output::{self, Align, line, measured, table};
 use daybook_config::Calendar;
 use daybook_replay::Recorded;
 use daybook_replay::status::{DayStage, DifferenceNow, OrderNow, PositionNow, Status, status};
@@ -89,7 +89,8 @@ fn risk(found: &Status) {
     for lock in &risk.locks {
         let until =
             lock.session.map_or_else(|| "until resumed".to_owned(), |date| format!("for the session of {date}"));
-        line(format_args!("lock      {} {until}: allowed {}, met {}", lock.limit, lock.allowed, lock.observed));
+        let [allowed, met] = [lock.allowed, lock.observed].map(|one| measured(one, lock.limit.is_hour()));
+        line(format_args!("lock      {} {until}: allowed {allowed}, met {met}", lock.limit));
     }
     for standing in &risk.portfolio {
         let name = if standing.of.is_empty() { String::new() } else { format!(" {}", standing.of) };

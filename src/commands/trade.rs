@@ -4,6 +4,7 @@
 //! - It begins when every gate of [`gates`] is open; `--dry-run` goes through them and does nothing else.
 //! - On paper nothing is sent: without a broker in its settings a session has no wires of orders.
 
+mod before;
 mod gates;
 mod mode;
 mod orders;
@@ -80,6 +81,7 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
         kite: Some(kite),
         seal: Some(seal),
         listed,
+        before,
         ..
     } = ready
     else {
@@ -99,7 +101,11 @@ pub fn run(cli: &Cli, arguments: &Trade) -> Verdict {
         binary: output::binary_hash()?,
         warm_up: arguments.journal.iter().map(|path| super::journal_of(path)).collect(),
     };
-    let Some(paper) = PaperSession::open(&options, kite.now())? else { return Ok(ExitCode::SUCCESS) };
+    let Some(mut paper) = PaperSession::open(&options, kite.now())? else { return Ok(ExitCode::SUCCESS) };
+    if let Some(limit) = before.as_ref().and_then(before::Before::lock).filter(|_| paper.resumed_frames == 0) {
+        tracing::warn!(%limit, "the session before ended locked: this one begins halted, until `daybook resume`");
+        paper.halt(kite.now(), "after")?;
+    }
     let kite = Arc::new(kite);
     let _login = broker.keep_login(&kite);
     let ended = fly(arguments, &kite, paper, (&options, &listed), &seal)?;

@@ -114,7 +114,10 @@ fn a_day_on_paper_survives_a_kill_and_audits_equal() {
     // What was built from the first start's last snapshot to the second's first may lack volume; the rest is the market's.
     let (compared, equal) =
         (ended["official"]["compared"].as_u64().unwrap(), ended["official"]["equal"].as_u64().unwrap());
-    assert!(compared >= 140 && equal * 10 >= compared * 8, "{ended}");
+    // Bars that closed while no daemon was there are missing: at this speed a second of a busy machine is six of each.
+    let missing = ended["official"]["missing"].as_u64().unwrap();
+    assert!(compared >= 110 && compared + missing >= 148, "{ended}");
+    assert!(equal * 10 >= compared * 8, "{ended}");
     let report = world.done(&["audit", "paper"]);
     assert_eq!((&report["verdict"], &report["first_difference"]), (&Value::from("equal"), &Value::Null));
     assert!(report["compared"].as_u64() > Some(100), "{report}");
@@ -159,39 +162,81 @@ fn a_signal_leaves_a_session_that_can_be_taken_up() {
     assert_eq!((verified["verdict"].as_str(), verified["unended"].as_bool()), (Some("sound"), Some(true)));
 }
 
-/// BT-38, RL-35: a drawdown's lock outlasts the night: the next session begins with what the account was worth, measures
-/// its fall from the peak that was, and stays locked until an operator resumes.
+/// BT-38, RL-35: a drawdown's lock and the operator's outlast the night: the next session begins with what the account was
+/// worth, measures its fall from the peak that was, and stays locked until an operator resumes. A session of the same day
+/// or of the other kind is nothing to go on from.
 #[test]
 fn a_session_goes_on_from_the_one_before_it() {
     let world = World::new(&["2025-06-09", "2025-06-10", "2025-06-11"]);
-    let day = |date: &str, session: &str, more: &[&str]| {
-        let broker = Broker::start(&world, &["--date", date, "--speed", "3600", "--start", "14:00"]);
-        let limit = ["--set", "risk.max_drawdown_pct=0.0001", "--journal", "market"];
-        world.run(&[&trade(&broker, session)[..], &limit, more].concat())
-    };
-    let (code, first, errors) = day("2025-06-10", "first", &[]);
-    assert_eq!(
-        (code, first["ended"].as_str(), first["flat"].as_bool()),
-        (Some(0), Some("session-over"), Some(true)),
-        "{errors}"
-    );
+    let limit = ["--set", "risk.max_drawdown_pct=0.0001", "--journal", "market"];
+    let on = |date: &str| Broker::start(&world, &["--date", date, "--speed", "1800", "--start", "14:00"]);
+    let broker = on("2025-06-10");
+    let arguments = [&trade(&broker, "first")[..], &limit].concat();
+    let daemon = world.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    for _ in 0..500 {
+        if world.command(&["status", "first"]).output().unwrap().status.success() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The first half of the hour it trades and falls; then it is halted as well.
+    std::thread::sleep(Duration::from_millis(1_200));
+    assert_eq!(world.done(&["halt", "first"])["taken"], true);
+    assert!(daemon.wait_with_output().unwrap().status.success());
     let ended = world.done(&["status", "first"]);
-    assert_eq!(ended["risk"]["locks"][0]["limit"], "drawdown", "a test without a drawdown proves nothing: {ended}");
+    let locks = |status: &Value| {
+        let locks = status["risk"]["locks"].as_array().unwrap().iter();
+        let mut locks: Vec<_> = locks.map(|lock| lock["limit"].as_str().unwrap().to_owned()).collect();
+        locks.sort();
+        locks
+    };
+    assert_eq!(locks(&ended), ["drawdown", "kill-switch"], "a test without locks proves nothing: {ended}");
     assert_ne!(ended["risk"]["peak"], ended["account"]["equity"]);
 
-    let (code, second, errors) = day("2025-06-11", "second", &["--after", "first"]);
+    let nobody = Broker::nobody();
+    let refused = |session: &str, broker: &Broker, after: &str, says: &str| {
+        let (code, _, errors) = world.run(&[&trade(broker, session)[..], &["--after", after]].concat());
+        assert!(code == Some(1) && errors.contains(says), "should say {says}: {errors}");
+    };
+    refused("second", &broker, "first", "it is of 2025-06-10, and today is 2025-06-10");
+    refused("second", &nobody, "nowhere", "--after nowhere");
+    let live: Vec<&str> = trade(&nobody, "second").into_iter().filter(|one| *one != "--paper").collect();
+    let live = [&live[..], &["--arm", "--after", "first"]].concat();
+    let (code, _, errors) = world.run_with(&live, &[("DAYBOOK_PAPER_TRADING", "false")]);
+    assert!(code == Some(1) && errors.contains("it was on paper, and this one is at the broker"), "{errors}");
+
+    let broker = on("2025-06-11");
+    let (code, second, errors) = world.run(&[&trade(&broker, "second")[..], &limit, &["--after", "first"]].concat());
     assert_eq!((code, &second["equity"]), (Some(0), &ended["account"]["equity"]), "{errors}");
     let went_on = world.done(&["status", "second"]);
-    assert_eq!(
-        (&went_on["risk"]["peak"], &went_on["risk"]["locks"][0]["limit"]),
-        (&ended["risk"]["peak"], &"drawdown".into())
-    );
-    assert_eq!(
-        (went_on["counts"]["fills"].as_u64(), world.done(&["audit", "second"])["verdict"].as_str()),
-        (Some(0), Some("equal"))
-    );
+    assert_eq!((locks(&went_on), &went_on["risk"]["peak"]), (locks(&ended), &ended["risk"]["peak"]));
+    assert_eq!(went_on["counts"]["fills"], 0);
+    assert_eq!(world.done(&["audit", "second"])["verdict"], "equal");
+}
 
-    let nobody = Broker::nobody();
-    let (code, _, errors) = world.run(&[&trade(&nobody, "third")[..], &["--after", "nowhere"]].concat());
-    assert!(code == Some(1) && errors.contains("--after nowhere"), "{errors}");
+/// BT-45: a session that trades a table keeps it: whoever asks for its status or audits it needs nothing else, and it is
+/// taken up with its own, whatever became of the file that was named.
+#[test]
+fn a_session_keeps_the_list_it_trades() {
+    let world = World::new(&["2025-06-09", "2025-06-10"]);
+    let broker = Broker::start(&world, &["--date", "2025-06-10", "--speed", "900", "--start", "14:20"]);
+    world.write(
+        "mine.csv",
+        "time,symbol,side,quantity\n2025-06-10T15:00:00+05:30,ALPHA,BUY,3\n2025-06-10T15:15:00+05:30,ALPHA,SELL,3\n",
+    );
+    let mut arguments = vec!["trade", "--paper", "--broker-url", &broker.url, "--session", "s", "--strategy", "orders"];
+    arguments.extend(["--set", "file=mine.csv", "--symbols", "ALPHA"]);
+    let mut killed = world.command(&arguments).stdout(Stdio::null()).spawn().unwrap();
+    for _ in 0..500 {
+        if world.command(&["status", "s"]).output().unwrap().status.success() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    world.write("mine.csv", "time,symbol,side,quantity\n");
+    let (code, ended, errors) = world.run(&arguments);
+    assert_eq!((code, ended["fills"].as_u64()), (Some(0), Some(2)), "{errors} {ended}");
+    assert_eq!(world.done(&["audit", "s"])["verdict"], "equal");
 }

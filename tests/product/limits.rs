@@ -135,3 +135,38 @@ fn a_limit_without_what_it_is_worked_out_from_is_refused_with_what_to_do() {
         assert!(shown.contains(&format!("risk.{key}")), "{key}");
     }
 }
+
+/// An order that a fork took up is known by the number the parent gave it, and said to be the parent's.
+#[test]
+fn an_inherited_order_has_the_parents_number() {
+    let desk = desk();
+    backtest(&desk, "run", &[]);
+    let intents = desk.works(&["journal", "cat", "run", "--kind", "order-intent", "--format", "json"]);
+    let intents: Vec<Value> = intents.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let enters = |intent: &&Value| intent.to_string().contains("\"reason\":\"cross-up\"");
+    let intent = intents.iter().skip(intents.len() / 2).find(enters).expect("an entry");
+    let seq = intent["seq"].as_u64().expect("a number").to_string();
+    let order = intent["order"].as_u64().expect("a number");
+    // It waits for its fill when the fork begins, and may open nothing under the fork's limit.
+    let sectors = "risk.sectors=ALFA:x,BETA:x,GAMA:x,INDX:x";
+    let fork = ["fork", "run", "--at", &seq, "--out", "fork", "--set", sectors, "--set", "risk.max_sector_pct=0.00001"];
+    let told = desk.works(&fork);
+    assert!(told.contains(&format!("{order} (the parent's)")) && !told.contains("92233720368"), "{told}");
+    let forked = desk.json(&[&fork[..], &["--force"]].concat());
+    let first = &forked["comparison"]["first_fill"];
+    assert_eq!((&first["number"], &first["from_before"]), (&order.into(), &true.into()), "{first}");
+    assert_eq!(first["left"]["event"]["order"], order, "{first}");
+}
+
+/// A guard of the hour is told in hours.
+#[test]
+fn an_hour_is_told_as_an_hour() {
+    let desk = desk();
+    backtest(&desk, "run", &["--set", "risk.safe_trading_end=14:00"]);
+    let lines = desk.works(&["journal", "cat", "run", "--kind", "risk-verdict", "--format", "json"]);
+    let late = lines.lines().find(|line| line.contains("after-safe-end")).expect("somebody is late");
+    let late: Value = serde_json::from_str(late).unwrap();
+    let order = late["order"].as_u64().expect("a number").to_string();
+    let told = desk.works(&["explain", "run", &order]);
+    assert!(told.contains("allowed 14:00:00, met 1"), "{told}");
+}

@@ -23,7 +23,7 @@ fn settings(random: &mut Random, world: &World) -> Settings {
     let cash = world.cash.0.max(1_000_000) / i128::from(SCALE);
     let mut overrides = Vec::new();
     let mut set = |key: &str, value: String| overrides.push((format!("risk.{key}"), value));
-    let pick = |random: &mut Random, values: &[&str]| random.pick(&values.to_vec()).to_owned();
+    let pick = |random: &mut Random, values: &[&str]| random.pick(values).to_owned();
     if !random.one_in(3) {
         set("max_sector_pct", pick(random, &["3", "20", "90"]));
         set("sectors", pick(random, &["S0:x,S1:x,S2:y", "S0:x,S1:y", "S0:a b,S1:a b,S2:a b"]));
@@ -212,7 +212,7 @@ impl<'a> Twin<'a> {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let (mean_own, mean_other) = (mean(&own), mean(&other));
         let covariance: f64 = own.iter().zip(&other).map(|(own, other)| (own - mean_own) * (other - mean_other)).sum();
-        let variance: f64 = other.iter().map(|other| (other - mean_other).powi(2)).sum();
+        let variance: f64 = other.iter().map(|other| (other - mean_other) * (other - mean_other)).sum();
         let whole = known[known.len() - self.lookback()..].iter().all(|(_, traded)| *traded);
         (whole && other.iter().any(|step| *step != other[0])).then(|| ((covariance / variance) * 1e8).round() / 1e8)
     }

@@ -9,11 +9,11 @@ mod worlds;
 
 use daybook_config::{Settings, Sources};
 use daybook_core::risk::{CHECKS, RiskLimits};
-use daybook_core::{Body, Conclusion, Core, Input, Outbox, Output, Request};
+use daybook_core::{Body, Conclusion, Core, Input, OrderChange, Outbox, Output, Request};
 use daybook_vocabulary::decimal::SCALE;
 use daybook_vocabulary::{
-    Cause, Command, Date, Fill, LimitChange, LimitKind, Measure, Money, OrderId, OrderIntent, OrderState, Quantity,
-    Ratio, Side, Verdict,
+    Cause, Command, Date, Fill, LimitChange, LimitKind, Measure, Money, OrderEvent, OrderId, OrderIntent, OrderState,
+    Quantity, Ratio, RequestKind, Side, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use worlds::{Random, Step, World};
@@ -560,4 +560,56 @@ fn a_refusal_names_what_was_met() {
         }
     }
     assert!(std::env::var("DAYBOOK_SEED").is_ok() || seen.len() > 8, "{seen:?}");
+}
+
+/// An order is let in under caps, and so are its new terms: a change that a limit refuses gives its numbers, and the order
+/// works on as it was.
+#[test]
+fn a_change_is_judged_by_the_limits_and_says_by_which_numbers() {
+    let mut seen = BTreeMap::<Verdict, u32>::new();
+    for seed in worlds::seeds(700) {
+        let mut world = World::lasting(seed, 3);
+        // Nothing is cancelled: what works is asked for more, by far.
+        for request in world.script.iter_mut().flatten() {
+            if let Request::Cancel(which, reason) | Request::Modify(which, _, reason) = *request {
+                let quantity = Some(Quantity(world.instruments[0].lot.0.max(1) * 4_000));
+                *request = Request::Modify(which, OrderChange { quantity, ..OrderChange::default() }, reason);
+            }
+        }
+        if seed % 3 == 0 {
+            world.rules.latency = 70 * 1_000_000_000;
+        }
+        let limits = limits(&mut Random::new(seed), &world);
+        let mut core = world.core(world.scripted()).with_risk(limits);
+        for step in &world.steps {
+            let outputs = worlds::step(&mut core, step).unwrap();
+            for (number, output) in outputs.iter().enumerate() {
+                let (order, verdict) = match &output.body {
+                    Conclusion::RequestRefused(refused) if refused.request == RequestKind::Modify => {
+                        (refused.order, refused.verdict.word())
+                    }
+                    Conclusion::Update(update) if update.event == OrderEvent::ModifyRejected => {
+                        (update.order, update.reason.as_str())
+                    }
+                    _ => continue,
+                };
+                let Some((check, _)) = CHECKS.iter().find(|(check, _)| check.word() == verdict) else { continue };
+                let before = number.checked_sub(1).map(|place| &outputs[place].body);
+                let Some(Conclusion::Verdict(said)) = before else { panic!("DAYBOOK_SEED={seed}: {output:?}") };
+                assert_eq!((said.order, said.verdict), (order, *check), "DAYBOOK_SEED={seed}");
+                let counts = *check != Verdict::Locked;
+                assert!(!counts || said.observed > said.limit, "DAYBOOK_SEED={seed}: {said:?}");
+                // Under latency a change is answered before the candle that may end the order.
+                let ended = outputs[number + 1..].iter().any(|later| match &later.body {
+                    Conclusion::Update(update) => update.order == order,
+                    Conclusion::Fill(fill) => fill.order == order,
+                    _ => false,
+                });
+                let works = core.book(output.stream).working.iter().any(|one| one.id == order);
+                assert!(works || ended, "DAYBOOK_SEED={seed}: it works on");
+                *seen.entry(*check).or_default() += 1;
+            }
+        }
+    }
+    assert!(std::env::var("DAYBOOK_SEED").is_ok() || seen.len() > 3, "{seen:?}");
 }

@@ -335,6 +335,13 @@ words!(
     }
 );
 
+impl Verdict {
+    /// True where the numbers of a refusal are seconds after midnight of the exchange.
+    pub const fn is_hour(self) -> bool {
+        matches!(self, Self::BeforeSafeStart | Self::AfterSafeEnd)
+    }
+}
+
 /// A decision to trade, with the gate's verdict: journaled before anything leaves the process.
 #[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
 pub struct OrderIntent {

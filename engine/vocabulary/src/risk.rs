@@ -49,6 +49,13 @@ words!(
     }
 );
 
+impl LimitKind {
+    /// True where its numbers are seconds after midnight of the exchange.
+    pub const fn is_hour(self) -> bool {
+        matches!(self, Self::HardTradingEnd)
+    }
+}
+
 words!(
     /// What a limit did.
     LimitChange "kebab-case" {

@@ -162,6 +162,15 @@ impl PaperSession {
         Ok(())
     }
 
+    /// Halts it before anything is heard, as an operator does. Journaled and durable.
+    pub fn halt(&mut self, now: Nanos, source: &str) -> Result<(), ReplayError> {
+        let recorder = self.pilot.recorder();
+        let halted = OperatorCommand { command: Command::Halt, source: Label::new(source) };
+        recorder.hear(now.max(recorder.now()), &Heard::Command(halted))?;
+        recorder.make_durable(Vec::<()>::new())?;
+        Ok(())
+    }
+
     /// Ends the session for good: its last digest, its seal, its manifest.
     pub fn end(self, seal: Option<&SealKey>) -> Result<Head, ReplayError> {
         let head = self.pilot.end(seal)?;
@@ -177,7 +186,8 @@ impl PaperSession {
 
 /// True where a folder holds nothing, or what a process leaves that died before its session had a journal.
 fn is_a_beginning(run: &Path) -> bool {
-    let ours = |name: &str| name.starts_with(".journal.") || name == crate::learned::MODEL_FILE || name == "cache";
+    let kept = [crate::learned::MODEL_FILE, crate::listed::LIST_FILE, crate::scores::TABLE_FILE, "cache"];
+    let ours = |name: &str| name.starts_with(".journal.") || kept.contains(&name);
     let mut entries = std::fs::read_dir(run).into_iter().flatten();
     run.is_dir() && entries.all(|entry| entry.is_ok_and(|entry| ours(&entry.file_name().to_string_lossy())))
 }
@@ -273,10 +283,10 @@ fn write_header(options: &PaperOptions, journal: &Path, now: Nanos, date: Date) 
         ancestors: Vec::new(),
     };
     std::fs::create_dir_all(&options.run).map_err(ReplayError::file(&options.run))?;
-    if let Some(found) = options.plan.model()? {
+    if let Some((path, name)) = options.plan.attachment()? {
         // Whoever audits the session, or asks for its status, needs nothing else.
-        let copy = options.run.join(crate::learned::MODEL_FILE);
-        std::fs::copy(&found.path, &copy).map_err(ReplayError::file(&copy))?;
+        let copy = options.run.join(name);
+        std::fs::copy(&path, &copy).map_err(ReplayError::file(&copy))?;
     }
     let settings = &options.plan.settings;
     let writer = Writer::open_or_create_on(room(settings), journal, layout(settings))?;

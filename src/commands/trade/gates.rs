@@ -8,6 +8,7 @@
 //! - Must never: send an order, write into a session, or let what one command checks differ from what another does.
 
 use super::super::broker::Broker;
+use super::before::Before;
 use super::mode::{Mode, settings_of};
 use super::{EXCHANGE, instrument, kill_switches};
 use crate::cli::{Cli, Clock, Trade};
@@ -22,13 +23,13 @@ use daybook_journal::SealKey;
 use daybook_journal::storage::free_bytes;
 use daybook_replay::live::{PaperSession, WarmUp};
 use daybook_replay::winner::{Trust, require_winner};
-use daybook_replay::{Plan, Selection, learned, split};
-use daybook_vocabulary::{Instrument, Price, Quantity};
+use daybook_replay::{Plan, Recorded, Selection, learned, listed, scores, split};
+use daybook_vocabulary::{Instrument, Price, Quantity, SessionMode};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A session's day wants so much room at least.
 const ROOM_BYTES: u64 = 256 * 1024 * 1024;
@@ -62,6 +63,8 @@ pub struct Gate {
 pub struct Ready {
     /// How it trades.
     pub mode: Mode,
+    /// The session that this one goes on from.
+    pub before: Option<Before>,
     /// Settings in force.
     pub settings: Option<Settings>,
     /// Strategy and parameters under them.
@@ -121,6 +124,7 @@ impl Ready {
     pub fn new(looks_only: bool) -> Self {
         Self {
             mode: Mode::Paper,
+            before: None,
             settings: None,
             plan: None,
             calendar: None,
@@ -180,7 +184,11 @@ impl Ready {
 }
 
 fn settings(cli: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
-    let (mode, settings) = settings_of(cli, arguments)?;
+    ready.before = arguments.after.as_deref().map(|run| Before::of(cli, run)).transpose()?;
+    let (mode, settings) = settings_of(cli, arguments, ready.before.as_ref())?;
+    if let Some(before) = &ready.before {
+        before.check_mode(mode)?;
+    }
     let says = format!("{mode}, profile {}", settings.profile.word());
     (ready.mode, ready.settings) = (mode, Some(settings));
     Ok(Found::Ok(says))
@@ -188,12 +196,31 @@ fn settings(cli: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Bo
 
 fn strategy(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let settings = ready.settings.clone().ok_or("no settings")?;
-    let (parameters, _) = split(&arguments.strategy, &arguments.set);
+    let (mut parameters, _) = split(&arguments.strategy, &arguments.set);
+    if let Some((parameter, own)) = own_file(arguments, ready.mode) {
+        // Whoever was promoted meanwhile: a session goes on with the model it began with.
+        parameters.insert(parameter.to_owned(), own.display().to_string());
+    }
     let plan = Plan::new(&arguments.strategy, &parameters, settings)?;
     let values: Vec<String> = plan.parameters.values().iter().map(|(key, value)| format!("{key}={value}")).collect();
     let says = format!("{} {}", plan.strategy, values.join(" "));
     ready.plan = Some(plan);
     Ok(Found::Ok(says))
+}
+
+/// The model, list or table that a session of this kind began with, where it has begun, and the parameter it stands in.
+fn own_file(arguments: &Trade, mode: Mode) -> Option<(&'static str, PathBuf)> {
+    let recorded = Recorded::open(&arguments.session.join("journal")).ok()?;
+    let header = &recorded.header;
+    let (parameter, name) = match arguments.strategy.as_str() {
+        learned::LEARNED => ("model", learned::MODEL_FILE),
+        listed::NAME => ("file", listed::LIST_FILE),
+        scores::NAME => ("file", scores::TABLE_FILE),
+        _ => return None,
+    };
+    let own = arguments.session.join(name);
+    let same_kind = (header.mode == SessionMode::Live) == (mode == Mode::Live);
+    (header.strategy == arguments.strategy && same_kind && own.is_file()).then_some((parameter, own))
 }
 
 /// A session that is over, of something else, or that a daemon is at work on, is refused.
@@ -219,6 +246,9 @@ fn winner(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dy
     let (Some(plan), Some(settings)) = (&ready.plan, &ready.settings) else { return Err("no strategy".into()) };
     if plan.strategy != learned::LEARNED {
         return Ok(Found::Ok("no model decides".to_owned()));
+    }
+    if own_file(arguments, ready.mode).is_some() {
+        return Ok(Found::Ok("the session goes on with the model that passed when it began".to_owned()));
     }
     let given = arguments.set.iter().rev().find(|(key, _)| key == "model").map(|(_, value)| value.as_str());
     let folder = Path::new(given.unwrap_or_default());
@@ -325,6 +355,9 @@ fn trading_day(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, B
     let (Some(calendar), Some(kite)) = (&ready.calendar, &ready.kite) else { return Err("no calendar".into()) };
     let now = kite.now();
     let date = calendar.date_of(now);
+    if let Some(before) = &ready.before {
+        before.check_date(date)?;
+    }
     let Some(session) = &ready.today else {
         ready.idle = Some(format!("{date} is not a trading day; nothing to do"));
         return Ok(Found::Noted(format!("{date} is not a trading day: the session would end at once")));

@@ -5,12 +5,12 @@
 //! - At a broker the day's loss has a limit that nobody can switch off, and there is a time by which every position is
 //!   left.
 
+use super::before::Before;
 use crate::cli::{Cli, Trade};
 use daybook_config::{Origin, Settings};
 use daybook_replay::live::live_settings;
 use std::error::Error;
 use std::fmt;
-use std::path::Path;
 
 /// How a session trades.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,32 +34,11 @@ impl fmt::Display for Mode {
 const AT_A_BROKER: &[(&str, &str)] =
     &[("risk.safe_trading_start", "09:20"), ("risk.safe_trading_end", "15:00"), ("risk.hard_trading_end", "15:10")];
 
-/// BT-38: what the account of an earlier session was at its end. Its peak comes along, so that a drawdown that locked it
-/// locks this one too, until an operator resumes.
-fn account_after(cli: &Cli, before: &Path) -> Result<Vec<(String, String)>, Box<dyn Error>> {
-    let refused = |why: &str| Box::<dyn Error>::from(format!("--after {}: {why}", before.display()));
-    let found = super::super::status::status_of(cli, before).map_err(|error| refused(&error.to_string()))?;
-    if found.running {
-        return Err(refused("a daemon is at work on it; it is over when that has ended"));
-    }
-    if let Some(held) = found.positions.iter().find(|held| !held.quantity.is_zero()) {
-        let why = format!(
-            "it still holds {} {}; take it up and leave that, or begin without --after",
-            held.quantity, held.symbol
-        );
-        return Err(refused(&why));
-    }
-    let amounts = [("cash", found.account.equity), ("risk.equity_peak", found.risk.peak)];
-    Ok(amounts.map(|(key, amount)| (key.to_owned(), amount.to_string())).into())
-}
-
-/// Mode and settings of a command line.
-pub fn settings_of(cli: &Cli, arguments: &Trade) -> Result<(Mode, Settings), Box<dyn Error>> {
+/// Mode and settings of a command line, for a session that goes on from another or does not.
+pub fn settings_of(cli: &Cli, arguments: &Trade, before: Option<&Before>) -> Result<(Mode, Settings), Box<dyn Error>> {
     let (_, mut overrides) = daybook_replay::split(&arguments.strategy, &arguments.set);
     overrides.extend(arguments.profile.iter().map(|profile| ("profile".to_owned(), profile.clone())));
-    if let Some(before) = &arguments.after {
-        overrides.extend(account_after(cli, before)?);
-    }
+    overrides.extend(before.into_iter().flat_map(Before::settings));
     let resolved = super::super::settings(cli, overrides.clone())?;
     let mode = match (arguments.paper, resolved.settings.paper_trading) {
         (true, _) | (false, true) => Mode::Paper,

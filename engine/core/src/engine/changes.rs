@@ -7,11 +7,13 @@
 //! - A request about an order that does not work is answered with its reason, never passed over.
 
 use super::Core;
-use super::desk::end_order;
+use super::desk::{end_order, refused};
 use crate::exchange::trailed;
 use crate::input::SessionHours;
 use crate::orders::{Order, OrderChange, OrderRequest, Trigger};
 use crate::outbox::{Conclusion, Outbox};
+use crate::risk::CHECKS;
+use crate::risk::gate::Refusal;
 use crate::terms;
 use daybook_config::TrailFrom;
 use daybook_vocabulary::{
@@ -62,8 +64,9 @@ impl Core {
             return;
         }
         let before = books[id.index()].working[place].stop;
-        if let Err(verdict) = self.put_changed(id, place, change, (session, self.state.now)) {
-            self.refuse(id, which, (RequestKind::Modify, reason), verdict, out);
+        if let Err(refusal) = self.put_changed(id, place, change, (session, self.state.now)) {
+            self.say_numbers(id, which, refusal, out);
+            self.refuse(id, which, (RequestKind::Modify, reason), refusal.verdict, out);
             return;
         }
         let book = &mut self.state.books[id.index()];
@@ -82,14 +85,14 @@ impl Core {
         place: usize,
         change: OrderChange,
         at: (&SessionHours, Nanos),
-    ) -> Result<(), Verdict> {
+    ) -> Result<(), Refusal> {
         // Out of the way, with what it holds back, while its new terms are judged.
         let order = self.state.books[id.index()].working.remove(place);
         self.state.ledger.reserved -= order.reserved;
         let changed = self.changed(id, &order, change, at);
         let (order, answer) = match changed {
             Ok(changed) => (changed, Ok(())),
-            Err(verdict) => (order, Err(verdict)),
+            Err(refusal) => (order, Err(refusal)),
         };
         self.state.ledger.reserved += order.reserved;
         self.state.books[id.index()].working.insert(place, order);
@@ -103,11 +106,11 @@ impl Core {
         order: &Order,
         change: OrderChange,
         (session, arrives): (&SessionHours, Nanos),
-    ) -> Result<Order, Verdict> {
+    ) -> Result<Order, Refusal> {
         let OrderChange { quantity, limit, stop } = change;
         let (quantity, limit, stop) = (quantity.unwrap_or(order.quantity), limit.or(order.limit), stop.or(order.stop));
         if quantity <= order.filled {
-            return Err(Verdict::BadQuantity);
+            return Err(Verdict::BadQuantity.into());
         }
         let tick = self.rules.tick(&self.setup.instruments[id.index()]);
         let book = &self.state.books[id.index()];
@@ -129,27 +132,36 @@ impl Core {
             // What stays was taken as it is.
             let only_new = OrderRequest { limit: change.limit, stop: change.stop, ..request };
             if let Some(refusal) = self.screened(id, &only_new) {
-                return Err(refusal.verdict);
+                return Err(refusal);
             }
         }
         let mut request = request;
         terms::settle(&mut request, book.last, tick);
         if request.stop != order.stop {
             if order.stop.is_some() && order.trigger != Trigger::Armed {
-                return Err(Verdict::BadPrice);
+                return Err(Verdict::BadPrice.into());
             }
             if let (true, Some(before), Some(after)) = (is_protective(order), order.stop, request.stop)
                 && loosens(order.side, before, after)
             {
-                return Err(Verdict::LoosensStop);
+                return Err(Verdict::LoosensStop.into());
             }
         }
         let closed = self.state.now >= session.close;
-        let reserved = self.judge(id, &request, closed).map_err(|refusal| refusal.verdict)?;
+        let reserved = self.judge(id, &request, closed)?;
         let decided = arrives.max(order.decided);
         // An exit stays one: what the limits allowed as a way out must not become a way in.
         let reduces = order.reduces || book.position.closing(order.side, request.quantity) == request.quantity;
         Ok(Order { quantity, limit: request.limit, stop: request.stop, reserved, decided, reduces, ..*order })
+    }
+
+    /// What a limit allows and what it met, where it is a limit that keeps an order from its new terms.
+    pub(super) fn say_numbers(&self, id: InstrumentId, which: OrderId, refusal: Refusal, out: &mut Outbox) {
+        let is_limit = refusal.verdict == Verdict::Margin || CHECKS.iter().any(|(check, _)| *check == refusal.verdict);
+        if is_limit {
+            let cause = self.state.books[id.index()].cause;
+            out.push(id, Conclusion::Verdict(refused(cause, which, refusal)));
+        }
     }
 
     /// Why an order that does not work in the instrument does not.

@@ -725,7 +725,7 @@ fn update(cause: Cause, order: &Order, event: OrderEvent, reason: Label) -> Orde
     OrderUpdate { cause, order: order.id, event, state: order.state, filled: order.filled, reason }
 }
 
-fn refused(cause: Cause, order: OrderId, refusal: gate::Refusal) -> RiskVerdict {
+pub(super) fn refused(cause: Cause, order: OrderId, refusal: gate::Refusal) -> RiskVerdict {
     let gate::Refusal { verdict, limit, observed } = refusal;
     RiskVerdict { cause, order, verdict, limit, observed }
 }

@@ -541,23 +541,26 @@ impl Core {
             Asked::Modify(change) => {
                 let Some(session) = self.state.session else { return };
                 let before = book.working[place].stop;
-                let verdict = self.put_changed(id, place, change, (&session, arrives));
+                let changed = self.put_changed(id, place, change, (&session, arrives));
+                if let Err(refusal) = changed {
+                    self.say_numbers(id, which, refusal, out);
+                }
                 let book = &mut self.state.books[id.index()];
                 let (cause, last) = (book.cause, book.last);
                 let order = &mut book.working[place];
-                let event = if verdict.is_ok() { OrderEvent::Modified } else { OrderEvent::ModifyRejected };
+                let event = if changed.is_ok() { OrderEvent::Modified } else { OrderEvent::ModifyRejected };
                 assert!(!order.happens(event), "a change that was asked for is answered without surprise");
                 out.push(
                     id,
-                    match verdict {
+                    match changed {
                         Ok(()) => moved(change, before, order, last, (cause, reason)),
-                        Err(verdict) => Conclusion::Update(OrderUpdate {
+                        Err(refusal) => Conclusion::Update(OrderUpdate {
                             cause,
                             order: which,
                             event,
                             state: order.state,
                             filled: order.filled,
-                            reason: Label::new(verdict.word()),
+                            reason: Label::new(refusal.verdict.word()),
                         }),
                     },
                 );
