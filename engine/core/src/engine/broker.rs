@@ -259,15 +259,23 @@ impl Core {
             known.cancel.get_or_insert(reason);
             return;
         }
-        (known.since, known.lost, known.answered) = (now, false, false);
         let working = &mut self.state.books[id.index()].working;
         let Some(order) = working.iter_mut().find(|order| order.id == which) else { return };
         if !may_be_asked(order) {
+            // Something is being asked already, and its answer is the one that is waited for; a change has its cancel after it.
+            if order.state == OrderState::PendingModify
+                && let Some(known) = self.known(which)
+            {
+                known.cancel.get_or_insert(reason);
+            }
             return;
         }
         let event = OrderEvent::CancelRequested;
         assert!(!order.happens(event), "a working order may be asked to end");
         let (state, filled) = (order.state, order.filled);
+        if let Some(known) = self.known(which) {
+            (known.since, known.lost, known.answered) = (now, false, false);
+        }
         self.state.risk.spend(&self.limits, now, false);
         out.push(id, Conclusion::Update(OrderUpdate { cause, order: which, event, state, filled, reason }));
     }
