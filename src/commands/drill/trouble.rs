@@ -63,7 +63,20 @@ impl Field<'_> {
 
     /// Does it.
     pub fn strike(&mut self, trouble: Trouble, random: &mut Random, report: &mut Report) -> Result<(), Box<dyn Error>> {
+        let wants_time = matches!(trouble, Trouble::Outage | Trouble::Token | Trouble::Disk);
+        if wants_time && checks::is_closing(self.stage, self.day)? {
+            // Nobody would be left to meet it.
+            return Ok(());
+        }
+        let holds = checks::holds(self.stage, self.day);
+        let before = report.troubles();
         self.stage.note(self.day, &format!("{trouble:?}").to_lowercase());
+        self.inflict(trouble, random, report)?;
+        report.struck_holding += u64::from(holds && report.troubles() > before);
+        Ok(())
+    }
+
+    fn inflict(&mut self, trouble: Trouble, random: &mut Random, report: &mut Report) -> Result<(), Box<dyn Error>> {
         match trouble {
             Trouble::Daemon => {
                 self.daemon.kill()?;
@@ -204,6 +217,7 @@ impl Field<'_> {
         let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
         match errors.as_slice() {
             [only] if only.contains("the disk is full") || only.contains("no space left") => {
+                report.full_disks_met += 1;
                 report.full_reserves += u64::from(only.contains("the disk is full"));
             }
             // Its broker may be in a bad way as well.
