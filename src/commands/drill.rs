@@ -218,7 +218,7 @@ fn day(
     report.days += 1;
     stage.note(number, "begins");
     let away = |report: &Report| report.outages + report.full_disks;
-    let away_before = away(report);
+    let (away_before, troubles_before) = (away(report), report.troubles());
     let server = Server::start(stage, number, None)?;
     let daemon = Daemon::start(stage, number, &server)?;
     let mut field = Field { stage, day: number, live: arguments.live, server, daemon };
@@ -243,7 +243,7 @@ fn day(
         let (done, proves) = (counted(arguments, report), report.struck_holding > 0);
         let flat_as_well = (proves || done + 1 < until) && random.below(3) == 0;
         if done < until && (flat_as_well || checks::holds(stage, number)) {
-            field.strike(trouble::choose(&arguments.only, random), random, report)?;
+            field.strike(trouble::choose(&arguments.only, random, report), random, report)?;
         }
         if arguments.live {
             checks::settled(stage, number, &field.server, &mut field.daemon, report)?;
@@ -252,7 +252,8 @@ fn day(
         told(counted(arguments, report));
     }
     let was_away = away(report) > away_before;
-    checks::at_the_end(stage, number, &field.server, (arguments.live, was_away), report)
+    let struck = report.troubles() > troubles_before;
+    checks::at_the_end(stage, number, &field.server, (arguments.live, was_away, struck), report)
 }
 
 fn print(report: &Report) {

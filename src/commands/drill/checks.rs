@@ -99,7 +99,7 @@ pub fn at_the_end(
     stage: &Stage,
     day: u64,
     server: &Server,
-    (live, was_away): (bool, bool),
+    (live, was_away, was_struck): (bool, bool, bool),
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
     audit(stage, day, report)?;
@@ -135,8 +135,7 @@ pub fn at_the_end(
     if squared_off > 0 && !was_away {
         return Err(format!("day {day}: the broker had to square off {squared_off} positions").into());
     }
-    let by_a_fault = !stage.faults.is_empty();
-    if let Some(what) = unexplained(stage, day, by_a_fault, report)?
+    if let Some(what) = unexplained(stage, day, was_struck, report)?
         && squared_off == 0
     {
         return Err(format!("day {day}: {what}, and nothing explains it").into());
@@ -291,19 +290,23 @@ pub fn is_closing(stage: &Stage, day: u64) -> Result<bool, Box<dyn Error>> {
     Ok(found.hours.is_some_and(|(_, close)| close - found.as_of < CLOSING) || found.stage == DayStage::Over)
 }
 
-/// A difference of the books, or a lock for one, that the broker's own faults do not explain: kills and cuts never lead to
-/// any. All of them are counted.
+/// A difference of the books, or a lock for one, that nothing explains. What ends a daemon or cuts it off may leave an intent
+/// that was never sent; the rest only the broker's own faults lead to. All of them are counted.
 fn unexplained(
     stage: &Stage,
     day: u64,
-    by_a_fault: bool,
+    was_struck: bool,
     report: &mut Report,
 ) -> Result<Option<String>, Box<dyn Error>> {
-    let mut worst = None;
+    let (mut worst, by_a_fault) = (None, !stage.faults.is_empty());
+    let explains = |what: &DifferenceKind| {
+        let never_sent = *what == DifferenceKind::NeverArrived && was_struck;
+        never_sent || (by_a_fault && EXPLAINED_BY_A_FAULT.contains(what))
+    };
     for event in events(stage, day, Kind::BookDifference)? {
         let Event::BookDifference(found) = event else { continue };
         *report.differences.entry(found.what.word().to_owned()).or_default() += 1;
-        if !by_a_fault || !EXPLAINED_BY_A_FAULT.contains(&found.what) {
+        if !explains(&found.what) {
             let (what, ours, theirs) = (found.what.word(), found.ours.0, found.theirs.0);
             worst.get_or_insert(format!("the books differed ({what}: {ours} and at the broker {theirs})"));
         }

@@ -27,9 +27,11 @@ const LOOKS: u32 = 600;
 /// Bytes of the segments of a drilled session: small, so that a disk is soon full.
 pub const SEGMENT_KIB: u64 = 64;
 
-/// Which trouble comes next.
-pub fn choose(only: &[Trouble], random: &mut Random) -> Trouble {
-    let may: Vec<_> = OFTEN.iter().filter(|(trouble, _)| only.is_empty() || only.contains(trouble)).collect();
+/// Which trouble comes next. Of those that are asked for by name, first those that were not met yet.
+pub fn choose(only: &[Trouble], random: &mut Random, report: &Report) -> Trouble {
+    let unmet: Vec<Trouble> = only.iter().copied().filter(|trouble| report.met(*trouble).1 == 0).collect();
+    let wanted = if unmet.is_empty() { only } else { &unmet };
+    let may: Vec<_> = OFTEN.iter().filter(|(trouble, _)| wanted.is_empty() || wanted.contains(trouble)).collect();
     let mut place = random.below(may.iter().map(|(_, often)| often).sum());
     for (trouble, often) in &may {
         if place < *often {
