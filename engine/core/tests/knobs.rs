@@ -133,7 +133,7 @@ fn bt_27_stops_fill_where_it_is_chosen() {
         ("stop", "2 A SELL 10 @ 100", "2 A SELL 10 @ 98"),
         ("close", "2 A SELL 10 @ 101", "2 A SELL 10 @ 98"),
         ("extreme", "2 A SELL 10 @ 99", "2 A SELL 10 @ 98"),
-        ("next-open", "3 A SELL 10 @ 101.5", "3 A SELL 10 @ 97.5"),
+        ("next-open", "3 A SELL 10 @ 101.5", "2 A SELL 10 @ 98"),
     ] {
         let given = [("exchange.stop_fill", choice)];
         // The target at 104 was touched too: the stop is what counts, also where it leaves a candle later.
