@@ -396,6 +396,7 @@ fn bt_27_what_the_knobs_remember_is_state() {
         ("exchange.cash_buffer_pct", "1"),
         ("exchange.market_price", "vwap"),
         ("exchange.stop_fill", "next-open"),
+        ("exchange.slippage", "size-sqrt:50:1000"),
         ("exchange.buying_power", "shrink"),
     ];
     let rising: &[Minute] = &[

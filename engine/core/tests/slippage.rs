@@ -288,12 +288,15 @@ fn every_leg_pays_once_and_by_its_own_size() {
 /// depends on size; the other direction pays for itself, and the next candle begins anew.
 #[test]
 fn slices_of_a_candle_pay_what_the_whole_pays() {
-    let lost = |model: &str, list: Vec<OrderRequest>| {
+    let with_tick = |tick: &str, model: &str, list: Vec<OrderRequest>| {
         let placed = list.iter().map(|order| Request::Place(*order)).collect();
-        let played = play(&world(model, &ROUND_TRIP[..2], vec![placed])).unwrap();
+        let mut world = world(model, &ROUND_TRIP[..2], vec![placed]);
+        world.instruments[0].tick = tick.parse().unwrap();
+        let played = play(&world).unwrap();
         assert_eq!(played.fills.len(), list.len());
         (played.lost(), played.fills)
     };
+    let lost = |model: &str, list| with_tick("0.00000001", model, list);
     for model in [
         "volume-share:100",
         "volume-share-squared:400",
@@ -305,8 +308,12 @@ fn slices_of_a_candle_pay_what_the_whole_pays() {
             let (whole, _) = lost(model, vec![quantity(200)]);
             let (sliced, fills) = lost(model, (0..100).map(|_| quantity(2)).collect());
             assert!(whole > Money::ZERO && sliced >= whole, "{model}: {sliced} instead of {whole}");
-            // A tick a share is the most that rounding adds.
-            assert!(sliced <= whole + Money::from_units(2), "{model}: {sliced} instead of {whole}");
+            // Rounding adds next to nothing, and coarser ticks move either sum by a tick a share at most.
+            assert!(sliced <= whole + Money::from_units(1), "{model}: {sliced} instead of {whole}");
+            let tick_a_share = Money::from_units(2);
+            let (whole, _) = with_tick("0.01", model, vec![quantity(200)]);
+            let (sliced, _) = with_tick("0.01", model, (0..100).map(|_| quantity(2)).collect());
+            assert!(sliced > whole - tick_a_share && sliced < whole + tick_a_share, "{model}: {sliced}, {whole}");
             let worse = |pair: &[Fill]| pair[1].slippage_bps.0 >= pair[0].slippage_bps.0 - 10_000_000;
             // A share above a tenth is taken for a tenth, so the last slices of that model pay what a tenth pays.
             let capped = model.starts_with("participation");
