@@ -251,17 +251,27 @@ impl SealKey {
         getrandom::fill(&mut secret).map_err(|error| JournalError::io("make", path)(std::io::Error::other(error)))?;
         let dir = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(dir).map_err(JournalError::io("create", dir))?;
-        // Under another name first: a crash leaves no half a key.
-        let temporary = path.with_extension("new");
+        // Under a name of its own first: a crash leaves no half a key, and of two that begin together one key stays.
+        let number = getrandom::u64().map_err(|error| JournalError::io("make", path)(std::io::Error::other(error)))?;
+        let temporary = path.with_extension(format!("{number:016x}.new"));
         let mut file = std::fs::OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&temporary)
             .map_err(JournalError::io("create", &temporary))?;
         file.write_all(&secret).and_then(|()| file.sync_all()).map_err(JournalError::io("write", &temporary))?;
-        std::fs::rename(&temporary, path).map_err(JournalError::io("rename", &temporary))?;
+        match std::fs::hard_link(&temporary, path) {
+            Ok(()) => drop(std::fs::remove_file(&temporary)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                // Another process was first: its key is the key.
+                let _ = std::fs::remove_file(&temporary);
+                let file = std::fs::File::open(path).map_err(JournalError::io("read", path))?;
+                return Self::load(file, path);
+            }
+            // A file system without links.
+            Err(_) => std::fs::rename(&temporary, path).map_err(JournalError::io("rename", &temporary))?,
+        }
         Ok(SealKey(SigningKey::from_bytes(&secret)))
     }
 }

@@ -4,7 +4,7 @@
 //! - Must never: depend on the order of the tests.
 
 use daybook_journal::storage::Files;
-use daybook_journal::{Draft, Hash, Journal, JournalError, Options, Writer, flags, verify};
+use daybook_journal::{Draft, Hash, Journal, JournalError, Options, SealKey, Writer, flags, verify};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -301,4 +301,28 @@ fn a_room_that_is_used_up_is_a_full_disk() {
     writer.close().expect("closes");
     assert_holds(&Journal::open(&dir).expect("opens"), met + 2);
     assert!(dir.join("reserve").exists());
+}
+
+/// Processes that begin together, before there is a key, seal with one and the same.
+#[test]
+fn one_key_is_made_however_many_begin_together() {
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config/seal.key");
+        let start = std::sync::Barrier::new(8);
+        let made: Vec<String> = std::thread::scope(|scope| {
+            let make = || {
+                start.wait();
+                SealKey::load_or_create(&path).expect("a key").public().to_string()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("it ends")).collect()
+        });
+        let kept = SealKey::load_or_create(&path).expect("the key").public().to_string();
+        assert!(made.iter().all(|one| *one == kept), "{made:?}, kept {kept}");
+        let mut names: Vec<_> =
+            std::fs::read_dir(path.parent().unwrap()).unwrap().map(|one| one.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["seal.key", "seal.pub"], "nothing else is left");
+    }
 }

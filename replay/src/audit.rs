@@ -268,12 +268,16 @@ impl<'a> AuditSink<'a> {
         self.buffer.clear();
         let schema = output.body.encode(&mut self.buffer);
         let next = self.cursor.next_seq();
-        // Notes stand between the steps of a live session: also before the last digest, which is no input's.
-        let recorded =
-            if self.recorded.holds_its_inputs() { next_spoken(&mut self.cursor)? } else { self.cursor.next()? };
+        // Notes stand between the steps of a live session: also before the last digest, which is no input's and does not
+        // step back behind them.
+        let mut noted = i64::MIN;
+        let recorded = match self.recorded.holds_its_inputs() {
+            true => next_behind_notes(&mut self.cursor, &mut noted)?,
+            false => self.cursor.next()?,
+        };
         let derived = Frame {
             seq: recorded.map_or(next, |frame| frame.seq),
-            time: time.0,
+            time: time.0.max(noted),
             kind: output.body.kind().number(),
             schema,
             flags: 0,
@@ -352,11 +356,18 @@ impl Sink for AuditSink<'_> {
 
 /// The next frame that the core was told or said: notes on the feed are neither. They stand between steps.
 fn next_spoken(cursor: &mut Cursor) -> Result<Option<Frame<'_>>, ReplayError> {
+    let mut noted = i64::MIN;
+    next_behind_notes(cursor, &mut noted)
+}
+
+/// The same, with the time of the last note that was passed over, where one was.
+fn next_behind_notes<'a>(cursor: &'a mut Cursor, noted: &mut i64) -> Result<Option<Frame<'a>>, ReplayError> {
     while cursor.advance()? {
         let note = [Kind::FeedState, Kind::ClockJumped].map(Kind::number);
         if !note.contains(&cursor.frame().kind) {
             return Ok(Some(cursor.frame()));
         }
+        *noted = cursor.frame().time;
     }
     Ok(None)
 }

@@ -124,7 +124,7 @@ impl World {
 
     /// Waits for every answer, then lets a second pass.
     fn second(&self) -> Duration {
-        while self.answered.get() < self.handed.get() {
+        if self.answered.get() < self.handed.get() {
             let word = self.answers.recv_timeout(Duration::from_secs(20)).expect("every command is answered");
             self.words.send(word).unwrap();
             self.answered.set(self.answered.get() + 1);

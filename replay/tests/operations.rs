@@ -521,30 +521,39 @@ fn a_clock_that_jumps_over_the_close_closes_the_day() {
     assert_eq!(session.pilot.stage(), Stage::Over);
 }
 
-/// A session that was cut off right behind a note on its feed audits equal: the note is no output.
+/// A session that was cut off right behind a note on its feed audits equal: the note is no output. So does one that ends
+/// behind a note: its last digest is as late as the note.
 #[test]
 fn a_note_at_the_end_of_what_is_left_is_no_difference() {
     let dir = tempfile::tempdir().unwrap();
     let options = crossover(&market(dir.path()));
     let prepared = Prepared::open(&options).unwrap();
     let feed = feed(&options, &prepared);
-    let session = dir.path().join("session");
-    let writer = Writer::create(&session, small()).unwrap();
     let header = header(&options, &prepared);
     let instruments = &prepared.selection.instruments;
-    let mut recorder =
-        Recorder::begin(session.clone(), writer, &header, instruments, feed[0].0, core(&options, &prepared)).unwrap();
-    for (time, heard) in &feed[..feed.len() / 2] {
-        recorder.hear(*time, heard).unwrap();
+    for ends in [false, true] {
+        let session = dir.path().join(if ends { "ended" } else { "left" });
+        let writer = Writer::create(&session, small()).unwrap();
+        let mut recorder =
+            Recorder::begin(session.clone(), writer, &header, instruments, feed[0].0, core(&options, &prepared))
+                .unwrap();
+        for (time, heard) in &feed[..feed.len() / 2] {
+            recorder.hear(*time, heard).unwrap();
+        }
+        let lost = daybook_vocabulary::FeedState {
+            change: daybook_vocabulary::FeedChange::Lost,
+            gap_since: None,
+            dropped: 0,
+            reason: String::new(),
+        };
+        let later = Nanos(feed[feed.len() / 2].0.0 + 50_000_000);
+        recorder.note(later, &lost).unwrap();
+        if ends {
+            recorder.end(None).unwrap()
+        } else {
+            recorder.leave().unwrap()
+        };
+        let report = audit(&Recorded::open(&session).unwrap(), &[], BINARY, None, None, &mut |_| ()).unwrap();
+        assert_eq!((report.verdict, report.first_difference), ("equal", None), "ends: {ends}");
     }
-    let lost = daybook_vocabulary::FeedState {
-        change: daybook_vocabulary::FeedChange::Lost,
-        gap_since: None,
-        dropped: 0,
-        reason: String::new(),
-    };
-    recorder.note(feed[feed.len() / 2].0, &lost).unwrap();
-    recorder.leave().unwrap();
-    let report = audit(&Recorded::open(&session).unwrap(), &[], BINARY, None, None, &mut |_| ()).unwrap();
-    assert_eq!((report.verdict, report.first_difference), ("equal", None));
 }

@@ -114,7 +114,10 @@ fn a_day_on_paper_survives_a_kill_and_audits_equal() {
     // What was built from the first start's last snapshot to the second's first may lack volume; the rest is the market's.
     let (compared, equal) =
         (ended["official"]["compared"].as_u64().unwrap(), ended["official"]["equal"].as_u64().unwrap());
-    assert!(compared >= 140 && equal * 10 >= compared * 8, "{ended}");
+    // Bars that closed while no daemon was there are missing: at this speed a second of a busy machine is six of each.
+    let missing = ended["official"]["missing"].as_u64().unwrap();
+    assert!(compared >= 110 && compared + missing >= 148, "{ended}");
+    assert!(equal * 10 >= compared * 8, "{ended}");
     let report = world.done(&["audit", "paper"]);
     assert_eq!((&report["verdict"], &report["first_difference"]), (&Value::from("equal"), &Value::Null));
     assert!(report["compared"].as_u64() > Some(100), "{report}");

@@ -15,6 +15,7 @@ mod explain;
 mod features;
 mod fetch;
 mod gates;
+mod help;
 mod knobs;
 mod learner;
 mod limits;

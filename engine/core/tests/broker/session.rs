@@ -5,7 +5,8 @@ use daybook_config::{FeeSchedule, ProtectiveStop, Reconcile};
 use daybook_core::risk::RiskLimits;
 use daybook_core::strategy::{Strategy, View};
 use daybook_core::{
-    Body, Bracket, Conclusion, Core, Input, Level, OrderRequest, Outbox, Output, Requests, SessionHours, Setup, Slice,
+    Body, Bracket, Conclusion, Core, Input, Level, OrderChange, OrderRequest, Outbox, Output, Requests, SessionHours,
+    Setup, Slice,
 };
 use daybook_vocabulary::time::{MINUTE, SECOND};
 use daybook_vocabulary::{
@@ -85,6 +86,9 @@ impl Strategy for Restless {
             }
             9 => {
                 if let Some(order) = view.working().first() {
+                    let change =
+                        OrderChange { limit: order.limit.map(|_| near(out == Side::Buy, 5)), ..OrderChange::default() };
+                    requests.modify(order.id, change, "nearer");
                     requests.cancel(order.id, "this");
                 }
             }
