@@ -133,13 +133,27 @@ impl Desk<'_> {
         let mut train = vec!["train", "--journal", "market", "--from", TRAINING[0], "--to", TRAINING[1]];
         train.extend(["--holdout", &holdout, "--timeframes", "15m:16,1h:8", "--batch-size", "32"]);
         train.extend(["--steps", &steps, "--lr", "0.001", "--gamma", "0.9", "--target-every", "50"]);
-        train.extend(["--seed", &seed_text, "--no-thermal", "--out", "model"]);
+        // The question is whether a signal is found, not whether it pays for an exchange's charges.
+        train.extend(["--seed", &seed_text, "--no-thermal", "--set", "costs=none", "--out", "model"]);
         train.extend(threads.iter().flat_map(|threads| ["--threads", threads.as_str()]));
         self.daybook(&train)?;
-        let told = self.daybook(&["evaluate", "--model", "model", "--journal", "market", "--format", "json"])?;
+        let evaluate =
+            ["evaluate", "--model", "model", "--journal", "market", "--set", "costs=none", "--format", "json"];
+        let told = self.daybook(&evaluate)?;
         let evaluated: Evaluated = serde_json::from_str(&told)?;
         let mut trade = vec!["backtest", "--journal", "market", "--strategy", "learned", "--set", "model=model"];
-        trade.extend(["--profile", "realistic", "--from", HOLDOUT[0], "--to", HOLDOUT[1], "--out", "run"]);
+        trade.extend([
+            "--profile",
+            "realistic",
+            "--costs",
+            "none",
+            "--from",
+            HOLDOUT[0],
+            "--to",
+            HOLDOUT[1],
+            "--out",
+            "run",
+        ]);
         self.daybook(&trade)?;
         let audited: serde_json::Value = serde_json::from_str(&self.daybook(&["audit", "run", "--format", "json"])?)?;
         let comparison = evaluated.comparison;

@@ -48,6 +48,10 @@ pub fn settings_of(cli: &Cli, arguments: &Trade, before: Option<&Before>) -> Res
         overrides.push(("profile".to_owned(), "realistic".to_owned()));
     }
     if mode == Mode::Live {
+        // What is sent to a broker is intraday, whatever product a profile has in mind.
+        if matches!(resolved.origin("costs"), Some(Origin::Default | Origin::Profile(_))) {
+            overrides.push(("costs".to_owned(), "zerodha-intraday".to_owned()));
+        }
         for (key, value) in AT_A_BROKER {
             if resolved.settings.get(key).is_none_or(|set| set == "none") {
                 overrides.push(((*key).to_owned(), (*value).to_owned()));
