@@ -76,6 +76,8 @@ pub struct Report {
     squared_off: u64,
     orders: u64,
     fills: u64,
+    /// The most requests about orders that were answered in one minute.
+    busiest_minute: u64,
     /// Alarms of all days, by their code.
     alarms: BTreeMap<String, u64>,
     /// Differences of the books that the sessions told, by what differed, and locks for them.
@@ -294,9 +296,10 @@ fn print(report: &Report) {
     ));
     let differences: Vec<String> = report.differences.iter().map(|(what, count)| format!("{what} {count}")).collect();
     output::line(format_args!(
-        "differences of the books: {}; locks for them: {}",
+        "differences of the books: {}; locks for them: {}; at most {} requests about orders in a minute",
         if differences.is_empty() { "none".to_owned() } else { differences.join(", ") },
-        report.reconciliation_locks
+        report.reconciliation_locks,
+        report.busiest_minute
     ));
     match &report.failure {
         Some(failure) => output::line(failure),

@@ -77,6 +77,17 @@ fn a_broker_is_away_for_minutes() {
     assert!(report["outages"].as_u64() > Some(0) && report["outages_met"] == report["outages"], "{report}");
 }
 
+/// A broker that does not list what it took for a while, and that lets nothing in for minutes: no stop twice, no flood of
+/// requests, and everything has its stop again.
+#[test]
+fn a_broker_hides_orders_and_refuses_new_ones() {
+    let report =
+        drill(&["--live", "--fault", "hidden-orders", "--fault", "refused-orders:120", "--only", "daemon,cut"]);
+    assert!(report["settled"].as_u64() >= Some(3) && report["fills"].as_u64() > Some(0), "{report}");
+    let busiest = report["busiest_minute"].as_u64();
+    assert!(busiest > Some(0) && busiest < Some(100), "{report}");
+}
+
 /// A broker that lets no order in: nothing is ever held, and a drill that never met a position does not pass.
 #[test]
 fn a_drill_that_proves_nothing_does_not_pass() {

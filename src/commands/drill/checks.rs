@@ -35,6 +35,8 @@ const EXPLAINED_BY_A_FAULT: [DifferenceKind; 5] = {
     use DifferenceKind::{EndedOrder, MissingOrder, NeverArrived, OrderPrice, OrderQuantity};
     [NeverArrived, MissingOrder, EndedOrder, OrderQuantity, OrderPrice]
 };
+/// Requests about orders that the broker takes in a minute.
+const REQUESTS_PER_MINUTE_MAX: u64 = 400;
 /// What a daemon logs that did not have to replay its journal from the start.
 const FROM_A_STATE: &str = "taken up from a state";
 
@@ -129,6 +131,11 @@ pub fn at_the_end(
     }
     if let Some(order) = unknown_to_the_journal(stage, day, &orders)? {
         return Err(format!("day {day}: the broker has the order {order}, and the journal has no intent of it").into());
+    }
+    let busiest = busiest_minute(stage, day)?;
+    report.busiest_minute = report.busiest_minute.max(busiest);
+    if busiest > REQUESTS_PER_MINUTE_MAX {
+        return Err(format!("day {day}: {busiest} requests about orders were answered in one minute").into());
     }
     let squared_off = orders.iter().filter(|order| order.has_tag(SQUARED_OFF)).count() as u64;
     report.squared_off += squared_off;
@@ -323,6 +330,18 @@ fn unexplained(
         }
     }
     Ok(worst)
+}
+
+/// The most requests about orders that were answered, or refused, in one minute of the session's own time.
+fn busiest_minute(stage: &Stage, day: u64) -> Result<u64, Box<dyn Error>> {
+    let journal = Journal::open(&stage.session(day).join("journal"))?;
+    let (mut cursor, mut minutes) = (journal.cursor(0), BTreeMap::<i64, u64>::new());
+    while let Some(frame) = cursor.next()? {
+        if frame.kind == Kind::BrokerAnswer.number() {
+            *minutes.entry(frame.time.div_euclid(MINUTE)).or_default() += 1;
+        }
+    }
+    Ok(minutes.into_values().max().unwrap_or(0))
 }
 
 /// The session holds something now.
