@@ -21,8 +21,8 @@ use daybook_config::calendar::{Day, Session};
 use daybook_config::{Calendar, Reconcile, Settings};
 use daybook_journal::SealKey;
 use daybook_journal::storage::free_bytes;
-use daybook_replay::live::{PaperSession, WarmUp};
-use daybook_replay::winner::{Trust, require_winner};
+use daybook_replay::live::{LIVE_COSTS, PaperSession, WarmUp};
+use daybook_replay::winner::{NO_CHARGES, Trust, require_winner};
 use daybook_replay::{Plan, Recorded, Selection, learned, listed, scores, split};
 use daybook_vocabulary::{Instrument, Price, Quantity, SessionMode};
 use serde::Serialize;
@@ -253,9 +253,13 @@ fn winner(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dy
     let given = arguments.set.iter().rev().find(|(key, _)| key == "model").map(|(_, value)| value.as_str());
     let folder = Path::new(given.unwrap_or_default());
     let least = settings.winner_min_avg_reward.0 as f64 / 1e8;
-    match require_winner(folder, least, &Trust::of(settings)) {
+    // A rehearsal on paper counts what a broker would.
+    let charges = if settings.costs.as_str() == NO_CHARGES { LIVE_COSTS } else { settings.costs.as_str() };
+    match require_winner(folder, least, charges, &Trust::of(settings)) {
         Ok(winner) => {
-            Ok(Found::Ok(format!("signed; earned {} R a trade on the range held out", winner.record.avg_reward)))
+            let (earned, measured) = (winner.record.avg_reward, &winner.record.measured);
+            let says = format!("signed; earned {earned} R a trade on {} with charges {charges}", measured.range());
+            Ok(Found::Ok(says))
         }
         Err(error) if ready.mode == Mode::Paper && !arguments.dry_run => {
             Ok(Found::Noted(format!("{error}; on paper it may try itself, at a broker it is refused")))
