@@ -102,7 +102,12 @@ fn scenario(criterion: &mut Criterion, name: &str, dir: &Path, options: &Backtes
 fn scenarios(criterion: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a folder");
     let (journal, bars) = market(dir.path(), 500, 252, Some("INDIAVIX"));
-    let ranked = options(&journal, "top-score", &[("filter", "INDIAVIX")], &[("risk.max_concurrent_trades", "25")]);
+    let ranked = options(
+        &journal,
+        "top-score",
+        &[("filter", "INDIAVIX")],
+        &[("risk.max_concurrent_trades", "25"), ("costs", "none")],
+    );
     scenario(criterion, "BT-29 500 x 252", dir.path(), &ranked, bars, "asked for: below 0.2 s");
     for (name, days) in [("BT-08 250 x 252", 252), ("BT-08 250 x 5040", 5_040)] {
         let (journal, bars) = market(dir.path(), 250, days, None);

@@ -3,6 +3,8 @@
 //! - A profile sets keys that nobody else has set, and nothing that has no key of its own.
 //! - What it sets is written out in a run's header: a profile whose numbers move on changes no old run.
 
+use crate::exchange::Product;
+
 /// How the simulated exchange fills orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -10,7 +12,8 @@ pub enum Profile {
     Plain,
     /// An order takes at most a tenth of a bar's volume and pays for the share it takes, up to 10 basis points a leg;
     /// limits fill when traded through, stops on the wrong side and prices outside the day's band are refused, auctions
-    /// fill only what wants them; entries far off the market or by stale prices are refused, and a session that loses 5 % is over.
+    /// fill only what wants them; entries far off the market or by stale prices are refused, and a session that loses 5 % is
+    /// over. Charges are the dated schedule of the product.
     Realistic,
     /// As the package backtrader fills: orders one after the other, each with the whole bar; exits of a bracket from the
     /// bar after their entry; all cash, shorts' proceeds included, asked at submission and at the fill; no ticks.
@@ -34,7 +37,16 @@ impl Profile {
         }
     }
 
-    /// The keys it sets where nobody else does.
+    /// The fee schedule it sets where nobody else does: rates by date, of the product that is traded.
+    pub const fn costs(self, product: Product) -> Option<&'static str> {
+        match (self, product) {
+            (Self::Realistic, Product::Intraday) => Some("zerodha-intraday"),
+            (Self::Realistic, Product::Delivery) => Some("zerodha-delivery"),
+            _ => None,
+        }
+    }
+
+    /// The keys it sets where nobody else does, fee schedule aside.
     pub const fn sets(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Plain => &[],

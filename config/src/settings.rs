@@ -110,7 +110,7 @@ settings! {
         "Fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, units:N@0:N:N, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery.",
         expects "a fee schedule: none, bps:N, per-share:N, flat:N, maker-taker:N:N, tiered:N@0,N@VALUE, asset-class:NAME, units:N@0:N:N, ib-fixed, ib-tiered, zerodha-intraday or zerodha-delivery";
     "profile" profile: Profile = "plain", Results,
-        "How the simulated exchange fills orders; what a profile sets, a key of its own still overrides.",
+        "How the simulated exchange fills orders, and by realistic what it costs; a key of its own still overrides.",
         expects "a profile: plain, realistic, backtrader or vectorbt";
     "seed" seed: u64 = "0", Results,
         "Seed of every random choice.",
@@ -604,8 +604,9 @@ impl Settings {
             origins[index] = origin;
         }
         let profile = settings.profile;
-        for (name, value) in profile.sets() {
-            let index = KEYS.iter().position(|known| known.name == *name).expect("a profile sets keys that exist");
+        let costs = profile.costs(settings.exchange_product).map(|schedule| ("costs", schedule));
+        for (name, value) in profile.sets().iter().copied().chain(costs) {
+            let index = KEYS.iter().position(|known| known.name == name).expect("a profile sets keys that exist");
             if origins[index] == Origin::Default {
                 assert!(settings.set(name, value), "a profile sets values of its keys");
                 origins[index] = Origin::Profile(profile);
@@ -742,6 +743,10 @@ mod tests {
     #[test]
     fn every_profile_sets_values_of_keys_that_exist() {
         for profile in Profile::ALL {
+            let costs = [Product::Delivery, Product::Intraday].map(|product| profile.costs(product));
+            for schedule in costs.into_iter().flatten() {
+                assert!(FeeSchedule::parse(schedule).is_ok(), "{}: {schedule}", profile.word());
+            }
             for (name, value) in profile.sets() {
                 let mut settings = Settings::default();
                 assert!(settings.set(name, value), "{} sets {name} = {value}", profile.word());

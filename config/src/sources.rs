@@ -115,13 +115,15 @@ pub(crate) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "_"))
 }
 
-/// True for names whose values are never shown. A path to a secret (`..._file`, `..._path`) is not one.
+/// True for names whose values are never shown. A path to a secret (`..._file`, `..._path`) is not one, and neither is the
+/// public half of the key that signed a winner.
 pub(crate) fn looks_secret(name: &str) -> bool {
     const SECRET: [&str; 8] =
         ["token", "secret", "password", "passwd", "passphrase", "credential", "credentials", "key"];
     let lower = name.to_ascii_lowercase();
     let mut words = lower.split(['.', '_', '-']);
-    !matches!(words.clone().next_back(), Some("file" | "path")) && words.any(|word| SECRET.contains(&word))
+    let shown = matches!(words.clone().next_back(), Some("file" | "path")) || lower.ends_with("winner_key");
+    !shown && words.any(|word| SECRET.contains(&word))
 }
 
 fn key_of_name(name: &str) -> Option<&'static str> {

@@ -245,6 +245,18 @@ fn a_profile_sets_what_nobody_else_did() {
         resolve(&[("exchange.slippage", "none"), ("profile", "realistic"), ("exchange.participation_bps", "none")]);
     assert_eq!((own.settings.exchange_participation_bps, own.settings.exchange_slippage), (None, SlippageModel::None));
     assert_eq!(origin(&own, "exchange.slippage"), "command line");
+    for (given, costs) in [
+        (&[("profile", "realistic")][..], "zerodha-delivery"),
+        (&[("exchange.product", "intraday"), ("profile", "realistic")], "zerodha-intraday"),
+        (&[("costs", "none"), ("profile", "realistic")], "none"),
+        (&[("profile", "backtrader")], "none"),
+        (&[], "none"),
+    ] {
+        let resolved = resolve(given);
+        assert_eq!(resolved.settings.costs.as_str(), costs, "{given:?}");
+        assert!(resolved.canonical_json().contains(&format!(r#""costs":"{costs}""#)), "written out");
+    }
+    assert_eq!(origin(&own, "costs"), "profile realistic");
     for resolved in [realistic, own] {
         assert_eq!(Settings::from_canonical_json(&resolved.canonical_json()).unwrap(), resolved.settings);
     }

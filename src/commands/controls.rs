@@ -23,8 +23,6 @@ use std::process::{Command, ExitCode, Stdio};
 const SYMBOLS: [&str; 3] = ["ALFA", "BETA", "GAMA"];
 const MARKET: [&str; 2] = ["2024-01-01", "2024-09-30"];
 const TRAINING: [&str; 2] = ["2024-02-01", "2024-06-28"];
-/// A control asks whether a signal is found, not whether it pays: shuffled and random trade without charges alike.
-const NO_COSTS: &str = "costs=none";
 const HOLDOUT: [&str; 2] = ["2024-07-01", "2024-09-30"];
 
 /// What one market gave.
@@ -135,14 +133,27 @@ impl Desk<'_> {
         let mut train = vec!["train", "--journal", "market", "--from", TRAINING[0], "--to", TRAINING[1]];
         train.extend(["--holdout", &holdout, "--timeframes", "15m:16,1h:8", "--batch-size", "32"]);
         train.extend(["--steps", &steps, "--lr", "0.001", "--gamma", "0.9", "--target-every", "50"]);
-        train.extend(["--seed", &seed_text, "--no-thermal", "--set", NO_COSTS, "--out", "model"]);
+        // The question is whether a signal is found, not whether it pays for an exchange's charges.
+        train.extend(["--seed", &seed_text, "--no-thermal", "--set", "costs=none", "--out", "model"]);
         train.extend(threads.iter().flat_map(|threads| ["--threads", threads.as_str()]));
         self.daybook(&train)?;
-        let evaluate = ["evaluate", "--model", "model", "--journal", "market", "--set", NO_COSTS, "--format", "json"];
+        let evaluate =
+            ["evaluate", "--model", "model", "--journal", "market", "--set", "costs=none", "--format", "json"];
         let told = self.daybook(&evaluate)?;
         let evaluated: Evaluated = serde_json::from_str(&told)?;
         let mut trade = vec!["backtest", "--journal", "market", "--strategy", "learned", "--set", "model=model"];
-        trade.extend(["--profile", "realistic", "--from", HOLDOUT[0], "--to", HOLDOUT[1], "--out", "run"]);
+        trade.extend([
+            "--profile",
+            "realistic",
+            "--costs",
+            "none",
+            "--from",
+            HOLDOUT[0],
+            "--to",
+            HOLDOUT[1],
+            "--out",
+            "run",
+        ]);
         self.daybook(&trade)?;
         let audited: serde_json::Value = serde_json::from_str(&self.daybook(&["audit", "run", "--format", "json"])?)?;
         let comparison = evaluated.comparison;

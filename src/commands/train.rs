@@ -78,10 +78,7 @@ fn go(cli: &Cli, arguments: &Train) -> Result<Outcome, Box<dyn Error>> {
     };
     let data = Data::open(cli, &wanted)?;
     check_memory(&choice, &data)?;
-    output::line(match data.plan.settings.costs.as_str() {
-        NO_CHARGES => "NO CHARGES are counted (costs=none)".to_owned(),
-        costs => format!("charges {costs}"),
-    });
+    tell_charges(&data);
     let training = data.span(arguments.from, arguments.to);
     let held = choice.holdout.map(|(from, to)| data.span(Some(from), Some(to)));
     if let Some(held) = held.filter(|held| held.overlaps(&training)) {
@@ -131,6 +128,14 @@ fn go(cli: &Cli, arguments: &Train) -> Result<Outcome, Box<dyn Error>> {
         after(cli, arguments, &choice, &mut told)?;
     }
     Ok(told)
+}
+
+/// Says what trades pay: whoever learns without charges learns another market.
+fn tell_charges(data: &Data) {
+    match data.plan.settings.costs.as_str() {
+        NO_CHARGES => output::line("NO CHARGES are counted (costs=none)"),
+        costs => output::line(format_args!("charges {costs}")),
+    }
 }
 
 /// Says of a memory what the phase is about.

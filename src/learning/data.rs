@@ -64,7 +64,8 @@ impl Data {
         let mut overrides = vec![("profile".to_owned(), "realistic".to_owned())];
         overrides.extend(wanted.set.iter().cloned());
         let resolved = crate::commands::settings(cli, overrides.clone())?;
-        let says_charges = resolved.origin("costs") != Some(&Origin::Default);
+        // A profile has a product in mind; what is sent to a broker is intraday.
+        let names_charges = !matches!(resolved.origin("costs"), Some(Origin::Default | Origin::Profile(_)));
         let mut plan = Plan::new("hold", &BTreeMap::new(), resolved.settings)?;
         let first = wanted.timeframes.first().ok_or("a model looks at one timeframe at least")?;
         let mut options = BacktestOptions {
@@ -81,7 +82,7 @@ impl Data {
         };
         let found = Prepared::open(&options)?;
         let trades_live = found.selection.instruments.iter().all(|instrument| instrument.market == LIVE_MARKET);
-        if !says_charges && trades_live {
+        if !names_charges && trades_live {
             overrides.push(("costs".to_owned(), LIVE_COSTS.to_owned()));
             plan = Plan::new("hold", &BTreeMap::new(), crate::commands::settings(cli, overrides)?.settings)?;
             options.plan = plan.clone();

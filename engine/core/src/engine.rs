@@ -21,6 +21,7 @@ mod parity;
 mod patience;
 mod prints;
 mod purse;
+mod takings;
 mod ticks;
 mod to_broker;
 mod trades;

@@ -4,7 +4,7 @@
 //!   close (`vwap`: candles carry no average of their trades). Those prices are there when the candle is over, so such an
 //!   order stands behind the stops and limits of its candle, and what it opens is protected from the next one on.
 //! - A stop that is touched inside a candle may fill at its close, at the price that is worst for it, or at the open of
-//!   the next candle. The first two leave the rule of gaps as it is: through an open, the open.
+//!   the next candle. All of them leave the rule of gaps as it is: through an open, that open.
 //! - Prices between two ticks are taken to the tick against the trader, and never out of the candle's range.
 //! - It must never look at another candle than the one it is given: the decision came before that candle.
 
@@ -28,10 +28,6 @@ pub(crate) fn chosen_price(
     match (phase, order.order_type, later) {
         (Phase::Open, OrderType::Market, Some(_)) => None,
         (Phase::Close, OrderType::Market, Some(price)) => Some(market_price(candle, price, order.side, tick)),
-        (Phase::Open, ..) if rules.stop_fill == StopFill::NextOpen && is_armed(order) => {
-            touches(order, candle.open());
-            None
-        }
         (Phase::Stops, ..) if rules.stop_fill != StopFill::Stop => at_stop(rules, order, candle),
         _ => trade_price(order, candle, phase, rules.limit_fill),
     }

@@ -3,6 +3,8 @@
 //! - A model sees one leg: its side, its reference price, its quantity, the volume of the candle it fills in. Reading a
 //!   model never changes it, and the same leg always slips the same.
 //! - Everything is an integer and rounded against the trader: the impact up to 1e-8, then the price to the tick.
+//! - Slices pay what the whole would: where a price depends on the size of a leg, what earlier legs of the account took of
+//!   the same candle in the same direction counts, and a leg pays what it adds.
 //! - A limit is kept: beyond it the order does not trade, so the price stops there.
 //! - The candle's range is no bound. An impact is what the order itself moves, beyond what was printed; a bound would
 //!   take the slippage out of every flat candle without a word.
@@ -94,6 +96,12 @@ pub trait Slippage: Send {
     /// Where the leg fills; nothing when what the model wants is missing.
     fn price(&self, leg: &SlippageInput) -> Option<SlippedPrice>;
 
+    /// Whether a larger leg pays a worse price, and nothing but the legs themselves tells of those before it.
+    fn by_size(&self) -> bool {
+        let by_share = matches!(self.wants(), Want::Volume | Want::Average | Want::Volatility | Want::Momentum);
+        by_share && self.fade().is_none()
+    }
+
     /// How what a fill leaves behind fades; nothing for a model that leaves nothing.
     fn fade(&self) -> Option<Fade> {
         None
@@ -138,9 +146,16 @@ fn half_life(seconds: u32) -> Fade {
     Fade::HalfLife(i64::from(seconds) * SECOND)
 }
 
-/// The price at which a leg fills: the model's, on the tick, within the limit.
-pub(crate) fn slip(model: &dyn Slippage, leg: &SlippageInput, tick: Price, limit: Option<Price>) -> Option<Price> {
-    let raw = model.price(leg)?.price;
+/// The price at which a leg fills: the model's, on the tick, within the limit. `before` is what the account took of the
+/// candle in the same direction.
+pub(crate) fn slip(
+    model: &dyn Slippage,
+    leg: &SlippageInput,
+    before: Quantity,
+    tick: Price,
+    limit: Option<Price>,
+) -> Option<Price> {
+    let raw = if before.0 > 0 { added(model, leg, before)? } else { model.price(leg)?.price };
     let on_tick = round_against(leg.side, raw, tick);
     let price = match leg.side {
         Side::Buy => on_tick.min(limit.unwrap_or(on_tick)),
@@ -150,6 +165,18 @@ pub(crate) fn slip(model: &dyn Slippage, leg: &SlippageInput, tick: Price, limit
     let helps = if leg.side == Side::Buy { price < leg.reference } else { price > leg.reference };
     assert!(!helps && price.0 > 0, "slippage '{}' works against the trader: {leg:?} at {price}", model.name());
     Some(price)
+}
+
+/// What a leg pays that comes after others: what all of them would have paid as one leg here, less what the others would,
+/// rounded up. Slices never cost less than their sum; what rounding takes is against the trader.
+fn added(model: &dyn Slippage, leg: &SlippageInput, before: Quantity) -> Option<Price> {
+    let paid = |quantity: Quantity| {
+        let price = model.price(&SlippageInput { quantity, ..*leg })?.price;
+        Some(i128::from((price.0 - leg.reference.0).unsigned_abs()) * i128::from(quantity.0))
+    };
+    let all = Quantity(before.0.saturating_add(leg.quantity.0));
+    let own = (paid(all)? - paid(before)?).max(0);
+    Some(moved(leg, divided_up(own, leg.quantity.0.max(1).into())).price)
 }
 
 /// The difference of fill and reference in basis points of the reference, against the trader; half away from zero.
@@ -261,7 +288,7 @@ mod tests {
         fn slippage_is_against_the_trader(
             choice in any_model(), buy in any::<bool>(), reference in any_size(), quantity in any_size(),
             volume in any_size(), tick in prop_oneof![Just(0i64), Just(1), 1i64..100_000_000], room in 0i64..1_000_000,
-            limited in any::<bool>(),
+            limited in any::<bool>(), before in prop_oneof![Just(0), any_size()],
         ) {
             let (side, reference) = (if buy { Side::Buy } else { Side::Sell }, Price(reference));
             let limit = if buy { reference.0.saturating_add(room) } else { (reference.0 - room).max(1) };
@@ -279,8 +306,9 @@ mod tests {
                 standing: i128::from(room) - 500_000,
             };
             let model = model(choice).unwrap();
-            let price = slip(&*model, &leg, Price(tick), limit).unwrap();
-            prop_assert_eq!(slip(&*model, &leg, Price(tick), limit), Some(price), "reading changes nothing");
+            let before = Quantity(before);
+            let price = slip(&*model, &leg, before, Price(tick), limit).unwrap();
+            prop_assert_eq!(slip(&*model, &leg, before, Price(tick), limit), Some(price), "reading changes nothing");
             let against = if buy { price.0 - reference.0 } else { reference.0 - price.0 };
             prop_assert!(against >= 0 && price.0 > 0);
             if limit.is_none() && tick > 1 && price.0 % tick != 0 {
@@ -297,6 +325,40 @@ mod tests {
                 let error = i128::from(bps) * i128::from(reference.0) - i128::from(against) * WHOLE;
                 prop_assert!(error.abs() * 2 <= i128::from(reference.0));
             }
+        }
+
+        /// BT-12, BT-16, BT-18: an order that is cut into slices never costs less than it would whole, at any tick's grain.
+        #[test]
+        fn slices_never_cost_less_than_the_whole(
+            choice in any_model(), buy in any::<bool>(), slices in proptest::collection::vec(1i64..1_000 * SCALE, 1..40),
+            volume in 1i64..1_000_000 * SCALE, reference in 1i64..100_000 * SCALE,
+        ) {
+            let model = model(choice).unwrap();
+            if !model.by_size() {
+                return Ok(());
+            }
+            let side = if buy { Side::Buy } else { Side::Sell };
+            let at = |quantity: i64, before: i64| {
+                let leg = SlippageInput {
+                    reference: Price(reference),
+                    quantity: Quantity(quantity),
+                    volume: Quantity(volume),
+                    average: Quantity(volume),
+                    deviation: Some(200_000_000_000_000),
+                    momentum: Some(70_000_000_000_000),
+                    ..leg(side, "1", 1, 1)
+                };
+                let price = slip(&*model, &leg, Quantity(before), Price(0), None).unwrap();
+                i128::from((price.0 - reference).abs()) * i128::from(quantity)
+            };
+            let (mut before, mut paid) = (0, 0);
+            for slice in &slices {
+                paid += at(*slice, before);
+                before += slice;
+            }
+            // No sale pays more than its price: what pushes it most of the way there is not told apart.
+            let whole = at(before, 0);
+            prop_assert!(paid >= whole || (!buy && whole * 4 > i128::from(reference) * i128::from(before)), "{paid} of {whole}");
         }
 
         /// More never slips less, and more volume never slips more.
@@ -336,7 +398,7 @@ mod tests {
         let slip = |side, limit: Option<&str>| {
             let model = model(SlippageModel::parse("bps:1").unwrap()).unwrap();
             let limit = limit.map(|limit| limit.parse().unwrap());
-            slip(&*model, &leg(side, "100", 1, 0), tick, limit).unwrap().to_string()
+            slip(&*model, &leg(side, "100", 1, 0), Quantity::ZERO, tick, limit).unwrap().to_string()
         };
         // One basis point of 100 is 0.01: the next tick.
         assert_eq!((slip(Side::Buy, None), slip(Side::Sell, None)), ("100.05".into(), "99.95".into()));
@@ -353,7 +415,7 @@ mod tests {
             let one = Quantity(1);
             let leg =
                 SlippageInput { reference: Price(reference), quantity: one, volume: one, ..leg(Side::Sell, "1", 1, 1) };
-            slip(&*model, &leg, Price(tick), None).unwrap().0
+            slip(&*model, &leg, Quantity::ZERO, Price(tick), None).unwrap().0
         };
         assert_eq!((at(1_000, 7), at(3, 7), at(1_000, 0), at(1, 0)), (7, 3, 1, 1));
     }

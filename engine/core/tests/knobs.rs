@@ -133,7 +133,7 @@ fn bt_27_stops_fill_where_it_is_chosen() {
         ("stop", "2 A SELL 10 @ 100", "2 A SELL 10 @ 98"),
         ("close", "2 A SELL 10 @ 101", "2 A SELL 10 @ 98"),
         ("extreme", "2 A SELL 10 @ 99", "2 A SELL 10 @ 98"),
-        ("next-open", "3 A SELL 10 @ 101.5", "3 A SELL 10 @ 97.5"),
+        ("next-open", "3 A SELL 10 @ 101.5", "2 A SELL 10 @ 98"),
     ] {
         let given = [("exchange.stop_fill", choice)];
         // The target at 104 was touched too: the stop is what counts, also where it leaves a candle later.
@@ -396,6 +396,7 @@ fn bt_27_what_the_knobs_remember_is_state() {
         ("exchange.cash_buffer_pct", "1"),
         ("exchange.market_price", "vwap"),
         ("exchange.stop_fill", "next-open"),
+        ("exchange.slippage", "size-sqrt:50:1000"),
         ("exchange.buying_power", "shrink"),
     ];
     let rising: &[Minute] = &[

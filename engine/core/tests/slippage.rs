@@ -284,6 +284,56 @@ fn every_leg_pays_once_and_by_its_own_size() {
     assert_eq!(played.lost(), Money::from_units(125));
 }
 
+/// BT-12, BT-18: an order that is cut into a hundred slices pays what it would have paid whole, in every model whose price
+/// depends on size; the other direction pays for itself, and the next candle begins anew.
+#[test]
+fn slices_of_a_candle_pay_what_the_whole_pays() {
+    let with_tick = |tick: &str, model: &str, list: Vec<OrderRequest>| {
+        let placed = list.iter().map(|order| Request::Place(*order)).collect();
+        let mut world = world(model, &ROUND_TRIP[..2], vec![placed]);
+        world.instruments[0].tick = tick.parse().unwrap();
+        let played = play(&world).unwrap();
+        assert_eq!(played.fills.len(), list.len());
+        (played.lost(), played.fills)
+    };
+    let lost = |model: &str, list| with_tick("0.00000001", model, list);
+    for model in [
+        "volume-share:100",
+        "volume-share-squared:400",
+        "sqrt-impact:100",
+        "size-sqrt:50:1000",
+        "participation:1:900:0",
+    ] {
+        for quantity in [buy as fn(i64) -> OrderRequest, sell] {
+            let (whole, _) = lost(model, vec![quantity(200)]);
+            let (sliced, fills) = lost(model, (0..100).map(|_| quantity(2)).collect());
+            assert!(whole > Money::ZERO && sliced >= whole, "{model}: {sliced} instead of {whole}");
+            // Rounding adds next to nothing, and coarser ticks move either sum by a tick a share at most.
+            assert!(sliced <= whole + Money::from_units(1), "{model}: {sliced} instead of {whole}");
+            let tick_a_share = Money::from_units(2);
+            let (whole, _) = with_tick("0.01", model, vec![quantity(200)]);
+            let (sliced, _) = with_tick("0.01", model, (0..100).map(|_| quantity(2)).collect());
+            assert!(sliced > whole - tick_a_share && sliced < whole + tick_a_share, "{model}: {sliced}, {whole}");
+            let worse = |pair: &[Fill]| pair[1].slippage_bps.0 >= pair[0].slippage_bps.0 - 10_000_000;
+            // A share above a tenth is taken for a tenth, so the last slices of that model pay what a tenth pays.
+            let capped = model.starts_with("participation");
+            assert!(capped || fills.windows(2).all(worse), "{model}: later slices pay for those before them");
+        }
+    }
+    // 100 + 100 of 1,000: 10 basis points for the first, and for the second 2 × 20 - 10; a sale pays for itself.
+    let (_, fills) = lost("volume-share:100", vec![buy(100), sell(100), buy(100)]);
+    let bps: Vec<String> = fills.iter().map(|fill| fill.slippage_bps.to_string()).collect();
+    assert_eq!(bps, ["10", "10", "30"]);
+    // Traded at the close of the candle they were decided on, with what stands in it already.
+    let mut at_close = world("volume-share:100", ROUND_TRIP, orders(&[buy(100), buy(100)]));
+    at_close.rules.fill_bar = daybook_config::FillBar::Close;
+    let twice = vec![vec![Request::Place(buy(100)), Request::Place(buy(100))], vec![Request::Place(buy(100))]];
+    at_close.script = twice;
+    let bps: Vec<String> = play(&at_close).unwrap().fills.iter().map(|fill| fill.slippage_bps.to_string()).collect();
+    assert_eq!(bps.len(), 3);
+    assert!(bps[0].starts_with("10") && bps[1].starts_with("30") && bps[2].starts_with("10."), "{bps:?}");
+}
+
 /// Stops slip, limits are kept, a limit with room gives up no more than its room.
 #[test]
 fn a_limit_is_kept_and_a_stop_is_not() {

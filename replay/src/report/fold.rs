@@ -41,6 +41,9 @@ pub(super) struct Findings {
     pub(super) measured: Measured,
     /// Limits that tripped.
     pub(super) tripped: u64,
+    /// Trades that were left in a later session than they were entered in, and those of them that were short on the NSE.
+    pub(super) over_night: u64,
+    pub(super) shorts_over_night: u64,
     /// Net returns of trades.
     pub(super) trade_returns: Histogram,
     /// Returns of sessions.
@@ -137,6 +140,7 @@ pub(super) struct Fold {
     findings: Findings,
     working: BTreeMap<u64, WorkingOrder>,
     chart_trades: usize,
+    zone_offset_ns: i64,
     notes: Option<ContractNotes>,
 }
 
@@ -154,6 +158,8 @@ impl Fold {
             gross: Money::ZERO,
             measured: Measured::default(),
             tripped: 0,
+            over_night: 0,
+            shorts_over_night: 0,
             trade_returns: Histogram::new(),
             session_returns: Histogram::new(),
             sessions: Vec::new(),
@@ -169,7 +175,8 @@ impl Fold {
             open_positions: 0,
             equity_sum: 0.0,
         };
-        Self { tables, findings, working: BTreeMap::new(), chart_trades: options.chart_trades, notes: None }
+        let (chart_trades, zone_offset_ns) = (options.chart_trades, facts.zone_offset_ns);
+        Self { tables, findings, working: BTreeMap::new(), chart_trades, zone_offset_ns, notes: None }
     }
 
     /// Writes contract notes as well.
@@ -359,6 +366,11 @@ impl Fold {
             net,
         };
         let chart_trades = self.chart_trades;
+        let date = |time| Date::of(time, self.zone_offset_ns);
+        let over_night = date(trade.entry_time) < date(trade.exit_time);
+        findings.over_night += u64::from(over_night);
+        let of_shares = findings.instrument(at)?.market == "nse";
+        findings.shorts_over_night += u64::from(over_night && of_shares && trade.side == Side::Sell);
         let instrument = findings.instrument(at)?;
         instrument.trades += 1;
         instrument.wins += u64::from(net > Money::ZERO);
@@ -527,7 +539,7 @@ impl Findings {
             state_digest: facts.state_digest,
             journal_head: facts.journal_head,
             inputs: header.inputs.clone(),
-            warnings: warnings(self, facts),
+            warnings: warnings(self, header, facts),
         }
     }
 

@@ -97,7 +97,9 @@ pub(super) struct Measured {
     /// Shortfalls in percent of the risk.
     pub(super) shortfall: Mean,
     /// Plan adherence in percent.
-    pub(super) adherence: Mean,
+    adherence: Mean,
+    /// Some trade had a stop: there was a plan.
+    planned: bool,
 }
 
 impl Measured {
@@ -109,6 +111,12 @@ impl Measured {
         self.captured.add(trade.mfe_captured());
         self.shortfall.add(trade.shortfall());
         self.adherence.add(trade.adherence());
+        self.planned |= trade.measures.is_some_and(|measures| measures.stop.is_some());
+    }
+
+    /// How far the plan was kept, in percent; nothing where no trade had as much of a plan as a stop.
+    pub(super) fn adherence(&self) -> Mean {
+        if self.planned { self.adherence } else { Mean::default() }
     }
 }
 

@@ -201,7 +201,7 @@ impl Page<'_> {
             ("Against it in R, mean", number(findings.measured.mae_r, 2), ""),
             ("Best price captured %", number(findings.measured.captured, 1), ""),
             ("Shortfall %, mean", number(findings.measured.shortfall, 1), ""),
-            ("Plan adherence %", number(findings.measured.adherence, 1), ""),
+            ("Plan adherence %", number(findings.measured.adherence(), 1), ""),
             ("Limits tripped", style.count(findings.tripped), ""),
             ("Costs", style.tile_money(summary.fees_total), ""),
             ("Exposure", percent(summary.exposure, 1), ""),
@@ -397,24 +397,25 @@ impl Page<'_> {
         }
         put!(
             self,
-            "<section><h2>By leg</h2><p class=\"note\">Every fill against the price its market stood at, and what it was charged; one by one in legs.csv. Basis points of the value.</p><div class=\"scroll\"><table>\
-             <tr><th>Side</th><th class=\"left\">Model</th><th>Fills</th><th>Value</th><th>Slippage</th><th>Basis points</th><th>Brokerage</th><th>Taxes and duty</th><th>Exchange and regulator</th><th>Service tax</th><th>Depository</th><th>Basis points</th></tr>",
+            "<section><h2>By leg</h2><p class=\"note\">Every fill against the price its market stood at, and what it was charged; one by one in legs.csv. Basis points of the value.</p><div class=\"scroll\"><table class=\"folded\">\
+             <tr><th>Side, model</th><th>Fills, value</th><th>Slippage, bp</th><th>Brokerage, service tax</th><th>Taxes and duty, depository</th><th>Exchange and regulator</th><th>All charges, bp</th></tr>",
         );
         for ((side, model), sums) in &findings.legs {
             let (value, charges) = (sums.traded.to_f64().max(f64::MIN_POSITIVE), &sums.charges);
             put!(
                 self,
-                "<tr><td>{side}</td><td class=\"left\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                "<tr><td>{side}<br><span class=\"soft\">{}</span></td><td>{}<br><span class=\"soft\">{}</span></td><td>{}<br><span class=\"soft\">{}</span></td><td>{}<br><span class=\"soft\">{}</span></td><td>{}<br><span class=\"soft\">{}</span></td><td>{}</td><td>{}<br><span class=\"soft\">{}</span></td></tr>",
                 escape(model),
                 style.count(sums.fills),
                 style.short(sums.traded.to_f64(), 2),
                 style.money(sums.slippage),
                 float(sums.slippage.to_f64() / value * 1e4, 3),
                 style.money(charges.brokerage),
-                style.money(charges.transaction_tax + charges.stamp_duty),
-                style.money(charges.exchange_fee + charges.regulator_fee),
                 style.money(charges.service_tax),
+                style.money(charges.transaction_tax + charges.stamp_duty),
                 style.money(charges.depository_fee),
+                style.money(charges.exchange_fee + charges.regulator_fee),
+                style.money(charges.total()),
                 float(charges.total().to_f64() / value * 1e4, 3),
             );
         }

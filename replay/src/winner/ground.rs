@@ -4,12 +4,11 @@
 //! - All of it is signed with the reward, in an order that is written down here.
 //! - Must never: leave out of a comparison what can change a reward, but for the seed, which is the model's own.
 
+use crate::error::ReplayError;
 use daybook_config::{FeeSchedule, Settings};
 use daybook_vocabulary::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-use crate::error::ReplayError;
 
 /// What a reward was measured on, and under what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

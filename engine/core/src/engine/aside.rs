@@ -8,6 +8,7 @@
 
 use super::changes::followed;
 use super::desk::{Trade, Walk};
+use super::takings::Takings;
 use super::{Core, CoreError};
 use crate::exchange::Phase;
 use crate::funds::{Funds, Kept, Sold};
@@ -29,6 +30,9 @@ pub(super) struct Aside {
     /// The slippage model wants a return over sessions. Told, not state.
     #[serde(skip)]
     pub(super) wants_momentum: bool,
+    /// What was taken of candles; it has bytes of its own.
+    #[serde(skip)]
+    pub(super) takings: Takings,
     pub(super) funds: Funds,
     /// Candles that entries have still to meet, in the order in which they came.
     met: Vec<Met>,
@@ -106,21 +110,24 @@ impl Aside {
         if self.asked {
             *out = postcard::to_extend(self, std::mem::take(out)).expect("what is aside is plain data");
         }
+        self.takings.save(out);
     }
 
     /// Takes what [`Aside::save`] wrote, and hands back the rest.
     pub(super) fn load<'a>(&mut self, saved: &'a [u8], count: usize) -> Option<&'a [u8]> {
         if !self.asked {
-            return Some(saved);
+            return self.takings.load(saved);
         }
         let (aside, rest): (Self, _) = postcard::take_from_bytes(saved).ok()?;
         let fits = aside.prices.len() == self.prices.len()
             && aside.met.iter().all(|met| met.id.index() < count)
             && aside.lags.iter().all(|(id, ..)| id.index() < count);
         fits.then(|| {
-            *self = Self { asked: true, wants_momentum: self.wants_momentum, ..aside };
+            let takings = std::mem::take(&mut self.takings);
+            *self = Self { asked: true, wants_momentum: self.wants_momentum, takings, ..aside };
             rest
         })
+        .and_then(|rest| self.takings.load(rest))
     }
 
     /// Remembers the prices of a candle, where orders trade at them when it is over.
@@ -185,11 +192,14 @@ impl Core {
         self.state.ledger.cash - self.kept().unwrap_or_default().all()
     }
 
-    /// What a fill leaves behind: a trace on the price, proceeds that settle later.
+    /// What a fill leaves behind: a trace on the price, less of the candle, proceeds that settle later.
     #[inline(never)]
     pub(super) fn before_fill(&mut self, trade: &Trade, order: &Order, fees: Money) {
         if self.fade.is_some() {
             self.leave_trace(trade, order);
+        }
+        if trade.settled.is_none() {
+            self.aside.takings.note(trade.id, trade.cause, order.side, trade.quantity);
         }
         let book = &self.state.books[trade.id.index()];
         let held = book.position.quantity;

@@ -83,6 +83,8 @@ pub(super) struct Known {
     cancel: Option<Label>,
     /// When something was last asked about it, or its fate became unknown.
     pub(super) since: Nanos,
+    /// The last request.
+    pub(super) request: BrokerRequest,
     /// The wires have said what became of the last request. Until then it may still be on its way out, so nothing follows
     /// from not seeing it; that they answer everything they were handed is their promise.
     pub(super) answered: bool,
@@ -201,6 +203,7 @@ impl Core {
             asked: None,
             cancel: None,
             since,
+            request: BrokerRequest::Place,
             answered: false,
             lost: false,
             absences: 0,
@@ -275,6 +278,7 @@ impl Core {
         let (state, filled) = (order.state, order.filled);
         if let Some(known) = self.known(which) {
             (known.since, known.lost, known.answered) = (now, false, false);
+            known.request = BrokerRequest::Cancel;
         }
         self.state.risk.spend(&self.limits, now, false);
         out.push(id, Conclusion::Update(OrderUpdate { cause, order: which, event, state, filled, reason }));
@@ -311,6 +315,7 @@ impl Core {
         if let Some(known) = self.known(which) {
             known.asked = Some(terms);
             (known.since, known.lost, known.answered) = (now, false, false);
+            known.request = BrokerRequest::Modify;
         }
     }
 
@@ -382,7 +387,8 @@ impl Core {
             }
             _ => {}
         }
-        if let Some(known) = self.known(answer.order) {
+        // An answer may come when a row has told as much already and the next thing was asked.
+        if let Some(known) = self.known(answer.order).filter(|known| known.request == answer.request) {
             (known.since, known.answered) = (now, true);
             known.lost |= answer.answer == Unknown;
         }

@@ -542,7 +542,8 @@ impl Core {
                 Side::Sell => limit.map_or(low, |limit| limit.max(low)),
             });
         }
-        slip(&**model, &leg, self.rules.tick(&self.setup.instruments[trade.id.index()]), limit)
+        let before = self.aside.takings.before(trade.id, trade.cause, order.side);
+        slip(&**model, &leg, before, self.rules.tick(&self.setup.instruments[trade.id.index()]), limit)
     }
 
     /// What a slippage model is asked about.

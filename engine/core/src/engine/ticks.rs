@@ -238,7 +238,7 @@ impl Core {
             momentum: None,
             standing: 0,
         };
-        let price = slip(&**model, &leg, self.setup.instruments[book.id.index()].tick, order.limit)?;
+        let price = slip(&**model, &leg, Quantity::ZERO, self.setup.instruments[book.id.index()].tick, order.limit)?;
         Some((price, model.name()))
     }
 

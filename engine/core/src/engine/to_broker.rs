@@ -31,7 +31,8 @@ use crate::orders::{Order, OrderRequest};
 use crate::outbox::{Conclusion, Outbox};
 use daybook_vocabulary::time::MINUTE;
 use daybook_vocabulary::{
-    BrokerAnswer, InstrumentId, Label, Nanos, OrderEvent, OrderModified, OrderType, Price, Side, TimeInForce, Verdict,
+    BrokerAnswer, BrokerRequest, InstrumentId, Label, Nanos, OrderEvent, OrderModified, OrderType, Price, Side,
+    TimeInForce, Verdict,
 };
 
 /// Changes of a stop that are kept for making an exit of it: with those of the keeper fewer than the 25 of the broker.
@@ -69,6 +70,7 @@ impl Core {
         if let Some(known) = self.known(stop.id) {
             known.asked = Some(Terms { quantity, limit: None, stop: None, reason, before, converts: true });
             (known.since, known.lost, known.answered) = (now, false, false);
+            known.request = BrokerRequest::Modify;
         }
         true
     }

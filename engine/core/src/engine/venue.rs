@@ -244,7 +244,10 @@ impl Core {
         self.diverts = self.brokered || exits_first;
         self.watches = self.limited || exits_first;
         self.holds_back = self.aside.funds.any();
-        self.traces = self.fade.is_some() || self.aside.funds.settles();
+        let by_size = self.slippage.as_ref().is_some_and(|model| model.by_size());
+        let later = exits_first || self.rules.fill_bar != FillBar::Next;
+        self.aside.takings.tell(if by_size { self.setup.instruments.len() } else { 0 }, later);
+        self.traces = self.fade.is_some() || self.aside.funds.settles() || by_size;
         self.judges_fills = self.limited || self.rules.buying_power != BuyingPower::Held || self.holds_back;
     }
 

@@ -23,6 +23,10 @@ impl Slippage for SizeRoot {
         "size-sqrt"
     }
 
+    fn by_size(&self) -> bool {
+        true
+    }
+
     fn price(&self, leg: &SlippageInput) -> Option<SlippedPrice> {
         let root = power(share(leg.quantity, self.1), 4);
         Some(moved_by(leg, divided_up(i128::from(self.0.0) * root, UNIT)))

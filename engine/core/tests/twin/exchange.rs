@@ -50,6 +50,7 @@ pub struct UnderWay {
 }
 
 pub struct NaiveFill {
+    pub cause: Cause,
     pub instrument: usize,
     pub order: usize,
     pub price: i128,
@@ -392,8 +393,13 @@ impl<'a> Naive<'a> {
     }
 
     /// Where a leg of an order fills.
-    pub fn slips(&self, order: usize, reference: i128, size: i128, volume: i128) -> Option<i128> {
+    pub fn slips(&self, cause: Cause, order: usize, reference: i128, size: i128, volume: i128) -> Option<i128> {
         let NaiveOrder { instrument, request, .. } = &self.orders[order];
+        let same = |fill: &&NaiveFill| {
+            let buys = fill.change > 0;
+            fill.instrument == *instrument && fill.cause == cause && buys == (request.side == Side::Buy)
+        };
+        let before: i128 = self.fills.iter().filter(same).map(|fill| fill.change.abs()).sum();
         let tick = i128::from(self.world.instruments[*instrument].tick.0).max(1);
         let mut limit = request.limit.map(|limit| i128::from(limit.0));
         if let Some([low, high]) = self.band(*instrument, reference) {
@@ -401,14 +407,15 @@ impl<'a> Naive<'a> {
             let inner = |limit: i128| if request.side == Side::Buy { limit.min(high) } else { limit.max(low) };
             limit = Some(limit.map_or(end, inner));
         }
-        super::slipped(self.world.slippage, (request.side, request.order_type), (reference, size, volume), tick, limit)
+        let leg = (reference, before, size, volume);
+        super::slipped(self.world.slippage, (request.side, request.order_type), leg, tick, limit)
     }
 
     /// Fills an order and says how much of it.
     pub fn fill(&mut self, cause: Cause, order: usize, reference: i128, mut size: i128, at: (Nanos, i128)) -> i128 {
         let (time, volume) = at;
         let (instrument, side) = (self.orders[order].instrument, self.orders[order].request.side);
-        let Some(mut price) = self.slips(order, reference, size, volume) else { return 0 };
+        let Some(mut price) = self.slips(cause, order, reference, size, volume) else { return 0 };
         let mut charges = self.charges(order, price, size);
         let (wanted, freed) = self.wants(instrument, side, size, price);
         let payable = wanted == 0 || wanted + charges.total().0 <= self.free() + self.reserve(order) + freed;
@@ -418,12 +425,12 @@ impl<'a> Naive<'a> {
                 self.cancel(cause, order, "insufficient-cash");
                 return 0;
             }
-            price = self.slips(order, reference, size, volume).unwrap();
+            price = self.slips(cause, order, reference, size, volume).unwrap();
             charges = self.charges(order, price, size);
         }
         let change = if side == Side::Buy { size } else { -size };
         let (session, bars) = (self.session.unwrap(), self.candles[instrument].len() as u64);
-        self.fills.push(NaiveFill { instrument, order, price, reference, change, charges, time, session, bars });
+        self.fills.push(NaiveFill { cause, instrument, order, price, reference, change, charges, time, session, bars });
         let whole = self.remaining(order) == 0;
         self.orders[order].ended = whole.then_some(OrderState::Filled);
         let state = self.state(order);

@@ -13,15 +13,43 @@ use daybook_vocabulary::{Candle, OrderType, Price, Side, Trail};
 
 const UNIT: i128 = 100_000_000;
 
-/// Where a leg (its reference, size and the candle's volume) fills: moved against the trader, on the tick, within the
-/// limit. Nothing where the model misses the volume.
+/// Where a leg (its reference, what was taken before it, its size and the candle's volume) fills: moved against the
+/// trader, on the tick, within the limit. Nothing where the model misses the volume.
 pub fn slipped(
     model: SlippageModel,
     (side, order_type): (Side, OrderType),
-    (reference, size, volume): (i128, i128, i128),
+    (reference, before, size, volume): (i128, i128, i128, i128),
     tick: i128,
     limit: Option<i128>,
 ) -> Option<i128> {
+    let up = |value: i128, divisor: i128| (value + divisor - 1) / divisor;
+    let most = if side == Side::Buy { i128::MAX } else { reference };
+    let paid = |size: i128| Some(moved(model, order_type, (reference, size, volume))?.min(most));
+    let by_size = matches!(
+        model,
+        SlippageModel::VolumeShare(_)
+            | SlippageModel::VolumeShareSquared(_)
+            | SlippageModel::SqrtImpact(_)
+            | SlippageModel::SizeRoot(..)
+            | SlippageModel::Participation(..)
+    );
+    let impact = match before {
+        earlier if by_size && earlier > 0 => {
+            up(paid(earlier + size)? * (earlier + size) - paid(earlier)? * earlier, size)
+        }
+        _ => paid(size)?,
+    };
+    if model == SlippageModel::None {
+        return Some(reference);
+    }
+    Some(match side {
+        Side::Buy => (up(reference + impact, tick) * tick).min(limit.unwrap_or(i128::MAX)),
+        Side::Sell => ((reference - impact).max(0) / tick * tick).max(reference.min(tick)).max(limit.unwrap_or(0)),
+    })
+}
+
+/// How far a leg moves its price, before tick and limit.
+fn moved(model: SlippageModel, order_type: OrderType, (reference, size, volume): (i128, i128, i128)) -> Option<i128> {
     let whole = 10_000 * UNIT;
     let up = |value: i128, divisor: i128| (value + divisor - 1) / divisor;
     let share = |bps: i128| (volume > 0).then(|| up(bps * size, volume).min(whole));
@@ -36,7 +64,7 @@ pub fn slipped(
     let fine = UNIT * UNIT;
     let mut half = 0;
     let bps = match model {
-        SlippageModel::None => return Some(reference),
+        SlippageModel::None => return Some(0),
         SlippageModel::Bps(bps) => bps.0.into(),
         SlippageModel::HalfSpread(spread) => {
             half = spread.0.into();
@@ -83,11 +111,7 @@ pub fn slipped(
         | SlippageModel::Propagator(..)
         | SlippageModel::Momentum(..) => return None,
     };
-    let impact = up(reference * bps, whole) + half;
-    Some(match side {
-        Side::Buy => (up(reference + impact, tick) * tick).min(limit.unwrap_or(i128::MAX)),
-        Side::Sell => ((reference - impact).max(0) / tick * tick).max(reference.min(tick)).max(limit.unwrap_or(0)),
-    })
+    Some(up(reference * bps, whole) + half)
 }
 
 /// Half away from zero.
