@@ -334,7 +334,18 @@ fn find(recorded: &Recorded, order: OrderId) -> Result<Found, ReplayError> {
         range = Some((first, found.intent.order));
     }
     let known = match range {
-        Some((first, last)) => format!("its orders are {first} to {last}, listed in orders.csv of the run"),
+        // A live session has no tables of its own.
+        Some((first, last)) => {
+            let run = recorded.path.parent().unwrap_or(&recorded.path);
+            let listed = match run.join("orders.csv").exists() {
+                true => "listed in orders.csv of the run".to_owned(),
+                false => format!(
+                    "`daybook status {0}` shows those that work, `daybook journal export {0} --to DIR` gives all",
+                    run.display()
+                ),
+            };
+            format!("its orders are {first} to {last}, {listed}")
+        }
         None => "it decided no order at all".to_owned(),
     };
     Err(ReplayError::NoOrder { run: recorded.path.clone(), order: order.0, known })

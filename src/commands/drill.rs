@@ -7,7 +7,8 @@
 //!                                    ├─ the same for minutes       ─► halted; on return all is left; resumed
 //!                                    ├─ a new login elsewhere      ─► today's token is dead; another is taken up
 //!                                    └─ the disk full, reserve too ─► it ends by itself; stops stay; room; start again
-//!                 at rest: no order twice, every position with a stop, the broker's books and ours equal
+//!                 at rest: no order twice, every position with a stop of its size, the broker's books, prices and
+//!                          profit and ours equal
 //!                 at the close: the daemon ends by itself; audit equal from every state on the way, verify sound
 //! ```
 //!
@@ -18,12 +19,14 @@
 //! - Must never: end a process that it did not start.
 
 mod checks;
+mod money;
 mod stage;
 mod trouble;
 
 use super::Verdict;
-use crate::cli::{Cli, Drill, Format};
+use crate::cli::{Cli, Drill, Format, Trouble};
 use crate::output::{self, Stopwatch};
+use clap::ValueEnum;
 use daybook_adapters::kite_server::Fault;
 use serde::Serialize;
 use stage::{Daemon, Ended, Server, Stage};
@@ -37,6 +40,8 @@ use trouble::Field;
 const DAYS: usize = 20;
 /// Starts of a daemon that may fail one after the other: the broker may be away.
 const STARTS_MAX: u32 = 8;
+/// Days in a row on which nothing could be made to go wrong: more of them do not help.
+const IDLE_DAYS_MAX: u32 = 3;
 
 /// What was done and what was looked at.
 #[derive(Debug, Default, Serialize)]
@@ -53,9 +58,12 @@ pub struct Report {
     dead_tokens: u64,
     dead_tokens_met: u64,
     full_disks: u64,
+    full_disks_met: u64,
     /// Of these, days on which the reserve was used up as well, so that the daemon had to end.
     full_reserves: u64,
     failed_starts: u64,
+    /// Troubles that struck while something was held: the others prove little.
+    struck_holding: u64,
     /// Starts that took the session up from a state on the way.
     from_states: u64,
     audits: u64,
@@ -70,6 +78,11 @@ pub struct Report {
     fills: u64,
     /// Alarms of all days, by their code.
     alarms: BTreeMap<String, u64>,
+    /// Differences of the books that the sessions told, by what differed, and locks for them.
+    differences: BTreeMap<String, u64>,
+    reconciliation_locks: u64,
+    /// What struck and was not met, because the day ended or the broker was in a bad way.
+    not_met: Vec<String>,
     seconds: f64,
     failure: Option<String>,
 }
@@ -82,6 +95,37 @@ impl Report {
 
     const fn kills(&self) -> u64 {
         self.daemon_kills + self.broker_kills
+    }
+
+    /// How often a trouble struck, and how often the daemon met it as it should.
+    const fn met(&self, trouble: Trouble) -> (u64, u64) {
+        match trouble {
+            Trouble::Daemon => (self.daemon_kills, self.daemon_kills),
+            Trouble::Broker => (self.broker_kills, self.broker_kills),
+            Trouble::Cut => (self.cuts, self.cuts),
+            Trouble::Outage => (self.outages, self.outages_met),
+            Trouble::Token => (self.dead_tokens, self.dead_tokens_met),
+            Trouble::Disk => (self.full_disks, self.full_disks_met),
+        }
+    }
+
+    /// Why a drill in which nothing went wrong proves nothing, if it does not: what holds without a position holds always.
+    fn nothing_proved(&self, only: &[Trouble]) -> Option<String> {
+        const REMEDY: &str = "run it again with a lower --speed or more --kills";
+        let Self { orders, days, .. } = *self;
+        if self.troubles() == 0 {
+            return Some(format!("nothing proved: nothing went wrong in {days} days; {REMEDY}"));
+        }
+        if self.fills == 0 {
+            return Some(format!("nothing proved: {orders} orders in {days} days, and none was filled; {REMEDY}"));
+        }
+        if self.struck_holding == 0 {
+            return Some(format!("nothing proved: nothing was held while something went wrong; {REMEDY}"));
+        }
+        let unmet = |trouble: &&Trouble| self.met(**trouble).1 == 0;
+        let name = |trouble: &Trouble| format!("{trouble:?}").to_lowercase();
+        let missing: Vec<String> = only.iter().filter(unmet).map(name).collect();
+        (!missing.is_empty()).then(|| format!("nothing proved: no {} was met; {REMEDY}", missing.join(" and no ")))
     }
 }
 
@@ -113,8 +157,9 @@ pub fn run(cli: &Cli, arguments: &Drill) -> Verdict {
     let bar = output::progress(arguments.kills, "troubles");
     bar.set_message("drilling");
     let faults = if arguments.each_fault { Fault::every() } else { Vec::new() };
-    let mut failure = None;
-    while failure.is_none() && goes_on(arguments, &faults, &report) {
+    let (mut failure, mut idle) = (None, 0);
+    while failure.is_none() && goes_on(arguments, &faults, &report) && idle < IDLE_DAYS_MAX {
+        let before = report.troubles();
         // With a fault a day, each day has its share; else the first day may have them all.
         let until = match faults.get(report.days as usize) {
             Some(fault) => {
@@ -124,12 +169,21 @@ pub fn run(cli: &Cli, arguments: &Drill) -> Verdict {
             None => arguments.kills,
         };
         failure = day(&stage, arguments, (&mut random, until), &mut report, &|done| bar.set_position(done)).err();
+        idle = if report.troubles() == before && faults.is_empty() { idle + 1 } else { 0 };
     }
     bar.finish_and_clear();
     report.seconds = watch.seconds();
+    for trouble in Trouble::value_variants() {
+        let (struck, met) = report.met(*trouble);
+        if struck > met {
+            report.not_met.push(format!("{} of {struck}: {trouble:?}", struck - met).to_lowercase());
+        }
+    }
+    let failure = failure.map(|error| error.to_string()).or_else(|| report.nothing_proved(&arguments.only));
     report.failure = failure.map(|error| {
         let Report { seed, days, .. } = report;
-        format!("FAIL seed={seed} day={}: {error} (everything is left in {})", days - 1, stage.dir.display())
+        let day = days.saturating_sub(1);
+        format!("FAIL seed={seed} day={day}: {error} (everything is left in {})", stage.dir.display())
     });
     let summary = stage.dir.join("drill.json");
     let text = serde_json::to_string_pretty(&report)?;
@@ -164,7 +218,7 @@ fn day(
     report.days += 1;
     stage.note(number, "begins");
     let away = |report: &Report| report.outages + report.full_disks;
-    let away_before = away(report);
+    let (away_before, troubles_before) = (away(report), report.troubles());
     let server = Server::start(stage, number, None)?;
     let daemon = Daemon::start(stage, number, &server)?;
     let mut field = Field { stage, day: number, live: arguments.live, server, daemon };
@@ -184,8 +238,12 @@ fn day(
             continue;
         }
         failed = 0;
-        if counted(arguments, report) < until {
-            field.strike(trouble::choose(&arguments.only, random), random, report)?;
+        // What holds without a position proves little: most strike where one is held, and the last one waits for one while
+        // none has.
+        let (done, proves) = (counted(arguments, report), report.struck_holding > 0);
+        let flat_as_well = (proves || done + 1 < until) && random.below(3) == 0;
+        if done < until && (flat_as_well || checks::holds(stage, number)) {
+            field.strike(trouble::choose(&arguments.only, random, report), random, report)?;
         }
         if arguments.live {
             checks::settled(stage, number, &field.server, &mut field.daemon, report)?;
@@ -194,7 +252,8 @@ fn day(
         told(counted(arguments, report));
     }
     let was_away = away(report) > away_before;
-    checks::at_the_end(stage, number, &field.server, (arguments.live, was_away), report)
+    let struck = report.troubles() > troubles_before;
+    checks::at_the_end(stage, number, &field.server, (arguments.live, was_away, struck), report)
 }
 
 fn print(report: &Report) {
@@ -227,8 +286,39 @@ fn print(report: &Report) {
     ));
     let alarms: Vec<String> = report.alarms.iter().map(|(code, count)| format!("{code} {count}")).collect();
     output::line(format_args!("alarms: {}", if alarms.is_empty() { "none".to_owned() } else { alarms.join(", ") }));
+    output::line(format_args!(
+        "{} of the {} struck while something was held; not met: {}",
+        report.struck_holding,
+        report.troubles(),
+        if report.not_met.is_empty() { "nothing".to_owned() } else { report.not_met.join(", ") }
+    ));
+    let differences: Vec<String> = report.differences.iter().map(|(what, count)| format!("{what} {count}")).collect();
+    output::line(format_args!(
+        "differences of the books: {}; locks for them: {}",
+        if differences.is_empty() { "none".to_owned() } else { differences.join(", ") },
+        report.reconciliation_locks
+    ));
     match &report.failure {
         Some(failure) => output::line(failure),
         None => output::line(format_args!("passed with seed {} in {:.0} s", report.seed, report.seconds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_without_a_position_or_a_trouble_proves_nothing() {
+        let none = Report { daemon_kills: 3, orders: 35, ..Report::default() };
+        assert!(none.nothing_proved(&[]).unwrap().contains("none was filled"));
+        let flat = Report { fills: 12, ..none };
+        assert!(flat.nothing_proved(&[]).unwrap().contains("nothing was held"));
+        let held = Report { struck_holding: 1, ..flat };
+        assert_eq!(held.nothing_proved(&[]), None);
+        let unmet = Report { outages: 2, dead_tokens: 1, dead_tokens_met: 1, full_disks: 1, ..held };
+        let told = unmet.nothing_proved(&[Trouble::Token, Trouble::Outage, Trouble::Disk]).unwrap();
+        assert!(told.contains("no outage and no disk was met"), "{told}");
+        assert_eq!(unmet.nothing_proved(&[Trouble::Token]), None);
     }
 }

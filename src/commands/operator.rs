@@ -67,7 +67,8 @@ fn write(run: &Path, command: Command) -> Result<PathBuf, String> {
     Ok(file)
 }
 
-/// Takes the word that was said to a session, if one was. A file that holds something else is left and warned of.
+/// Takes the word that was said to a session, if one was. A file that holds something else is warned of and
+/// removed, or it would be warned of again and again.
 pub fn take(run: &Path) -> Option<Command> {
     let file = run.join(FILE);
     let text = std::fs::read_to_string(&file).ok()?;

@@ -33,7 +33,7 @@ fn a_day_on_paper_is_drilled() {
     let report = drill(&[]);
     let done = report["daemon_kills"].as_u64().unwrap() + report["broker_kills"].as_u64().unwrap();
     assert!(done >= 3 && report["audits"].as_u64() >= report["days"].as_u64(), "{report}");
-    assert!(report["fills"].as_u64() > Some(0), "{report}");
+    assert!(report["fills"].as_u64() > Some(0) && report["struck_holding"].as_u64() > Some(0), "{report}");
 }
 
 /// The same with orders at the broker: after each kill the broker's books and the session's come to rest, equal, with a
@@ -42,7 +42,10 @@ fn a_day_on_paper_is_drilled() {
 fn a_day_at_the_broker_is_drilled() {
     let report = drill(&["--live"]);
     assert!(report["settled"].as_u64() >= Some(3) && report["orders"].as_u64() > Some(3), "{report}");
-    assert_eq!(report["mode"], "live");
+    assert!(report["struck_holding"].as_u64() > Some(0), "{report}");
+    assert_eq!((report["mode"].as_str(), report["reconciliation_locks"].as_u64()), (Some("live"), Some(0)));
+    let differences = report["differences"].as_object().expect("counts");
+    assert!(differences.keys().all(|what| what == "never-arrived"), "a kill explains no other: {report}");
 }
 
 /// P6: the disk runs full in the middle of the day, and the reserve as well: in one line the daemon ends, what is held has
@@ -53,7 +56,8 @@ fn a_disk_runs_full_in_the_middle_of_a_day() {
     let report = drill_at(&desk, &["--live", "--only", "disk", "--kills", "2", "--seed", "11"]);
     assert!(report["full_disks"].as_u64() > Some(0) && report["full_reserves"].as_u64() > Some(0), "{report}");
     assert!(report["from_states"].as_u64() > Some(0) && report["snapshots_audited"].as_u64() > Some(0), "{report}");
-    let log = desk.text("d/session-0.log");
+    let days = report["days"].as_u64().expect("days");
+    let log: String = (0..days).map(|day| desk.text(&format!("d/session-{day}.log"))).collect();
     let last = log.lines().find(|line| line.starts_with("error:")).expect("it says why it ended");
     assert!(
         last.contains("the disk is full") && last.contains("run the command again") && last.contains("held"),
@@ -71,6 +75,23 @@ fn a_disk_runs_full_in_the_middle_of_a_day() {
 fn a_broker_is_away_for_minutes() {
     let report = drill(&["--live", "--only", "outage,token", "--kills", "3", "--seed", "2"]);
     assert!(report["outages"].as_u64() > Some(0) && report["outages_met"] == report["outages"], "{report}");
+}
+
+/// A broker that lets no order in: nothing is ever held, and a drill that never met a position does not pass.
+#[test]
+fn a_drill_that_proves_nothing_does_not_pass() {
+    let desk = Desk::new();
+    for (more, why) in [
+        (&["--live", "--fault", "refused-address", "--kills", "1"][..], "nothing went wrong in 3 days"),
+        (&["--kills", "0"], "nothing went wrong in 0 days"),
+    ] {
+        let output = desk.daybook(&[&["drill", "--speed", "20000", "--out", "d", "--format", "json"], more].concat());
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        let failure = report["failure"].as_str().unwrap_or_default();
+        assert_eq!(output.status.code(), Some(1), "{report}");
+        assert!(failure.contains("nothing proved") && failure.contains(why), "{report}");
+        assert!(failure.contains("--speed"), "{report}");
+    }
 }
 
 /// What makes no sense is refused before anything is made.

@@ -7,6 +7,7 @@
 
 use super::board::Dice;
 use daybook_vocabulary::Nanos;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -23,6 +24,10 @@ pub enum FaultKind {
     BadGateway,
     /// An order is refused with 403 and `PermissionException`, as one from a strange address is.
     RefusedAddress,
+    /// For a while no new order is let in: each is refused as one from a strange address is.
+    RefusedOrders,
+    /// An order is not in the list of orders for a while after it was placed.
+    HiddenOrders,
     /// What was read is not answered: the connection breaks.
     LostPage,
     /// An answer to what was read breaks off in its middle.
@@ -65,7 +70,7 @@ const fn line(name: &'static str, kind: FaultKind, unit: Unit, number: u64, abou
     Line { name, kind, unit, number, about }
 }
 
-const TABLE: [Line; 15] = {
+const TABLE: [Line; 17] = {
     use FaultKind as K;
     use Unit::{Every, Milliseconds, Seconds};
     [
@@ -80,6 +85,20 @@ const TABLE: [Line; 15] = {
         line("unreachable", K::Unreachable, Every, 3, "an order is answered with 503 and was not carried out"),
         line("bad-gateway", K::BadGateway, Every, 3, "an order is carried out and answered with 502"),
         line("refused-address", K::RefusedAddress, Every, 1, "an order is refused with 403 PermissionException"),
+        line(
+            "refused-orders",
+            K::RefusedOrders,
+            Seconds,
+            300,
+            "every fifth new order begins a time in which each is refused with 403; changes and cancels are taken",
+        ),
+        line(
+            "hidden-orders",
+            K::HiddenOrders,
+            Seconds,
+            10,
+            "an order is not among the rows of GET /orders for so long after it was placed",
+        ),
         line("lost-page", K::LostPage, Every, 3, "a request that reads is not answered: the connection breaks"),
         line("cut-answer", K::CutAnswer, Every, 3, "the answer to a request that reads breaks off in its middle"),
         line("duplicate", K::Duplicate, Every, 1, "an order message and its postback come twice"),
@@ -189,7 +208,14 @@ impl Counted {
 pub struct Faults {
     wanted: Vec<Counted>,
     seed: Option<u64>,
+    /// Until when new orders are refused.
+    refuses_until: Option<Nanos>,
+    /// Orders that are not listed, and until when.
+    hidden: BTreeMap<String, Nanos>,
 }
+
+/// So many new orders are let in before a time in which none is: something is to be held by then.
+const LET_IN: u64 = 4;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -197,7 +223,7 @@ impl Faults {
     /// These faults; drawn from the seed where there is one.
     pub fn new(wanted: Vec<Fault>, seed: Option<u64>) -> Self {
         let counted = |fault| Counted { fault, met: 0, struck: 0 };
-        Self { wanted: wanted.into_iter().map(counted).collect(), seed }
+        Self { wanted: wanted.into_iter().map(counted).collect(), seed, ..Self::default() }
     }
 
     /// Does this one of its kind go wrong? Every call counts one.
@@ -227,6 +253,33 @@ impl Faults {
     pub fn fate(&mut self, kind: FaultKind, now: Nanos) -> Option<Nanos> {
         let fates = self.wanted.iter_mut().filter(|one| one.fault.kind == kind);
         fates.filter_map(|one| one.strike(true).then(|| now + nanos(one.fault.number))).min()
+    }
+
+    /// Is a new order refused now? Every call counts one that comes while none is.
+    pub fn refuses_orders(&mut self, now: Nanos) -> bool {
+        if self.refuses_until.is_some_and(|until| now < until) {
+            return true;
+        }
+        let refusing = self.wanted.iter_mut().filter(|one| one.fault.kind == FaultKind::RefusedOrders);
+        self.refuses_until = refusing
+            .filter_map(|one| {
+                one.met += 1;
+                one.strike(one.met.is_multiple_of(LET_IN + 1)).then(|| now + nanos(one.fault.number))
+            })
+            .max();
+        self.refuses_until.is_some()
+    }
+
+    /// An order was placed: it may be hidden for a while.
+    pub fn placed(&mut self, order: &str, now: Nanos) {
+        if let Some(until) = self.fate(FaultKind::HiddenOrders, now) {
+            self.hidden.insert(order.to_owned(), until);
+        }
+    }
+
+    /// Is the order not listed now?
+    pub fn is_hidden(&self, order: &str, now: Nanos) -> bool {
+        self.hidden.get(order).is_some_and(|until| now < *until)
     }
 
     /// Does the session that began then die now?
@@ -272,6 +325,22 @@ mod tests {
         let at = |seconds: i64| Nanos(seconds * SECOND);
         assert!(!aged.token_dies(at(0), at(59)) && aged.token_dies(at(0), at(60)));
         assert!(!aged.token_dies(at(100), at(500)), "the next session lives");
+    }
+
+    #[test]
+    fn new_orders_are_refused_and_hidden_for_a_while() {
+        let mut strict = faults(&["refused-orders:60:1"], None);
+        let at = |seconds: i64| Nanos(seconds * SECOND);
+        let refused: Vec<bool> =
+            [0, 1, 2, 3, 4, 5, 63, 64, 65, 66, 67, 68].map(|second| strict.refuses_orders(at(second))).into();
+        let during = [false, false, false, false, true, true, true, false, false, false, false, false];
+        assert_eq!(refused, during, "from the fifth on for a minute, once");
+        let mut hiding = faults(&["hidden-orders:20:1"], None);
+        hiding.placed("1", at(5));
+        hiding.placed("2", at(6));
+        assert!(hiding.is_hidden("1", at(24)) && !hiding.is_hidden("1", at(25)));
+        assert!(!hiding.is_hidden("2", at(6)), "one at most");
+        assert!(!faults(&[], None).refuses_orders(at(0)));
     }
 
     #[test]

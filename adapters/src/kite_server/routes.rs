@@ -17,7 +17,7 @@ use crate::kite_wire::number::Decimal;
 use crate::kite_wire::portfolio::{DematMeta, MarginSegment, Margins, ProfileRow};
 use crate::kite_wire::stamp::{self, candle_stamp, parse_stamp};
 use daybook_vocabulary::Nanos;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -106,7 +106,7 @@ pub fn answer(core: &mut Core, request: &Request) -> Answer<Reply> {
     }
     match method {
         "GET" => read(core, request, &path, now),
-        "POST" | "PUT" | "DELETE" => change(core, request, &path).map(Reply::Json),
+        "POST" | "PUT" | "DELETE" => change(core, request, &path, now).map(Reply::Json),
         _ => Err(Refusal::no_method()),
     }
 }
@@ -141,7 +141,27 @@ fn exchange(core: &mut Core, request: &Request) -> Answer<Reply> {
     core.change(&command).map(Reply::Json)
 }
 
-fn change(core: &mut Core, request: &Request, path: &[&str]) -> Answer<String> {
+/// A new order: it may be refused, or be hidden for a while, on request.
+fn place(core: &mut Core, command: &Command, now: Nanos) -> Answer<String> {
+    #[derive(Deserialize)]
+    struct Placed {
+        data: Id,
+    }
+    #[derive(Deserialize)]
+    struct Id {
+        order_id: String,
+    }
+    if core.faults.refuses_orders(now) {
+        return Err(Refusal::permission("New orders are not taken from this address for the moment."));
+    }
+    let answer = core.change(command)?;
+    if let Ok(placed) = serde_json::from_str::<Placed>(&answer) {
+        core.faults.placed(&placed.data.order_id, now);
+    }
+    Ok(answer)
+}
+
+fn change(core: &mut Core, request: &Request, path: &[&str], now: Nanos) -> Answer<String> {
     let compact = request.query.get("mode") == Some("compact");
     let owned = |text: &str| text.to_owned();
     let command = match (request.method.as_str(), path) {
@@ -150,7 +170,9 @@ fn change(core: &mut Core, request: &Request, path: &[&str]) -> Answer<String> {
             let token = query.get("access_token").or(query.get("refresh_token")).unwrap_or_default();
             Command::Logout { key: owned(query.need("api_key")?), token: owned(token) }
         }
-        ("POST", ["orders", variety]) => Command::Place { variety: owned(variety), fields: request.form()? },
+        ("POST", ["orders", variety]) => {
+            return place(core, &Command::Place { variety: owned(variety), fields: request.form()? }, now);
+        }
         ("PUT", ["orders", variety, id]) => {
             Command::Modify { variety: owned(variety), id: owned(id), fields: request.form()? }
         }
@@ -207,7 +229,11 @@ fn read(core: &Core, request: &Request, path: &[&str], now: Nanos) -> Answer<Rep
             let snapshot = &board.quote(place).snapshot;
             LtpRow { instrument_token: snapshot.token, last_price: snapshot.last.into() }
         }),
-        ["orders"] => success(&world.order_rows()),
+        ["orders"] => {
+            let mut rows = world.order_rows();
+            rows.retain(|row| !core.faults.is_hidden(&row.order_id, now));
+            success(&rows)
+        }
         ["orders", id] => success(&world.order_history(id)?),
         ["orders", id, "trades"] => success(&world.order_trades(id)?),
         ["trades"] => success(&world.trade_rows()),

@@ -51,6 +51,26 @@ fn errors_of_the_order_system_with_the_order_placed_or_not() {
     }
 }
 
+/// New orders are refused for a while, and cancels are not; an order is there and is not listed for a while.
+#[test]
+fn new_orders_are_refused_or_hidden_for_a_while() {
+    let strict = server("1", &["refused-orders:3600:1"]);
+    let codes: Vec<u16> = ["a", "b", "c", "d", "e", "f"].map(|tag| place(&strict, tag).unwrap().code).into();
+    assert_eq!(codes, [200, 200, 200, 200, 403, 403]);
+    assert_eq!(tags(&strict), ["a", "b", "c", "d"]);
+    let first = strict.get("/orders").json()["data"][0]["order_id"].as_str().unwrap().to_owned();
+    let cancelled = strict.exchange(&format!("DELETE /orders/regular/{first}"), "").unwrap();
+    assert_ne!(cancelled.code, 403, "{}", cancelled.body);
+
+    let hiding = server("100", &["hidden-orders:60:1"]);
+    let id = place(&hiding, "hidden").unwrap().json()["data"]["order_id"].as_str().unwrap().to_owned();
+    assert_eq!(place(&hiding, "listed").unwrap().code, 200);
+    assert_eq!(tags(&hiding), ["listed"]);
+    assert_eq!(hiding.get(&format!("/orders/{id}")).code, 200, "whoever knows its number finds it");
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(tags(&hiding), ["hidden", "listed"]);
+}
+
 #[test]
 fn pages_are_lost_or_cut_and_too_many_or_late() {
     let lost = server("1", &["lost-page:2"]);

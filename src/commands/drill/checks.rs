@@ -1,7 +1,7 @@
 //! What must hold in a drill: looked at after every kill, when things have come to rest, and at the end of a day.
 
-use super::Report;
 use super::stage::{Daemon, SYMBOLS, Server, Stage};
+use super::{Report, money};
 use crate::output::Stopwatch;
 use daybook_adapters::kite::orders::{OrderRow, PositionRow, tag_of};
 use daybook_adapters::kite::values::Transaction;
@@ -9,7 +9,7 @@ use daybook_journal::Journal;
 use daybook_replay::Recorded;
 use daybook_replay::status::{DayStage, Status, status};
 use daybook_vocabulary::time::MINUTE;
-use daybook_vocabulary::{Event, Kind, OperatorCommand};
+use daybook_vocabulary::{DifferenceKind, Event, Kind, LimitChange, LimitKind, OperatorCommand};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -29,6 +29,12 @@ const SQUARED_OFF: &str = "squareoff";
 const CLOSING: i64 = 25 * MINUTE;
 /// Alarms that say that broker and session contradict each other.
 const CONTRADICTIONS: [&str; 4] = ["order-contradiction", "overfilled", "two-numbers", "wrong-side"];
+/// What a broker with a fault may lead to, and what is put right: an order that it lost, or showed with other terms. Another
+/// position, other money or a strange order no fault explains.
+const EXPLAINED_BY_A_FAULT: [DifferenceKind; 5] = {
+    use DifferenceKind::{EndedOrder, MissingOrder, NeverArrived, OrderPrice, OrderQuantity};
+    [NeverArrived, MissingOrder, EndedOrder, OrderQuantity, OrderPrice]
+};
 /// What a daemon logs that did not have to replay its journal from the start.
 const FROM_A_STATE: &str = "taken up from a state";
 
@@ -67,12 +73,13 @@ pub fn settled(
             return Ok(());
         }
         let difference = match compare(stage, day, server) {
-            Ok(None) => {
+            Ok(Look::Wrong(wrong)) => return Err(format!("on day {day}: {wrong}").into()),
+            Ok(Look::Equal) => {
                 report.settled += 1;
                 report.longest_settling = report.longest_settling.max(watch.seconds());
                 return Ok(());
             }
-            Ok(Some(difference)) => difference,
+            Ok(Look::Differs(difference)) => difference,
             // Whoever cannot be asked shows no difference.
             Err(error) => format!("{ASKING}{error}"),
         };
@@ -92,7 +99,7 @@ pub fn at_the_end(
     stage: &Stage,
     day: u64,
     server: &Server,
-    (live, was_away): (bool, bool),
+    (live, was_away, was_struck): (bool, bool, bool),
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
     audit(stage, day, report)?;
@@ -128,6 +135,17 @@ pub fn at_the_end(
     if squared_off > 0 && !was_away {
         return Err(format!("day {day}: the broker had to square off {squared_off} positions").into());
     }
+    if let Some(what) = unexplained(stage, day, was_struck, report)?
+        && squared_off == 0
+    {
+        return Err(format!("day {day}: {what}, and nothing explains it").into());
+    }
+    if live && squared_off == 0 {
+        let recorded = Recorded::open(&stage.session(day).join("journal"))?;
+        if let Some(apart) = money::compare(&SYMBOLS, (&trades, &kite.positions()?.0), &recorded, &status)? {
+            return Err(format!("day {day}, at its end: {apart}").into());
+        }
+    }
     match (live, orders.is_empty()) {
         (false, false) => Err(format!("day {day} was on paper, and the broker has {} orders", orders.len()).into()),
         (true, _) if !status.positions.is_empty() => Err(format!("day {day} ended with positions").into()),
@@ -139,21 +157,35 @@ pub fn at_the_end(
     }
 }
 
-/// The first difference between the broker's books and the session's; nothing when they agree.
-fn compare(stage: &Stage, day: u64, server: &Server) -> Result<Option<String>, Box<dyn Error>> {
+/// What a look at both books shows.
+enum Look {
+    Equal,
+    /// What may be under way.
+    Differs(String),
+    /// What no waiting mends.
+    Wrong(String),
+}
+
+/// Compares the broker's books and the session's.
+fn compare(stage: &Stage, day: u64, server: &Server) -> Result<Look, Box<dyn Error>> {
     let kite = stage.client(server)?;
     let (orders, _) = kite.orders()?;
     if let Some(twice) = sent_twice(&orders) {
-        // No waiting mends that.
-        return Ok(Some(format!("the order {twice} was sent twice")));
+        return Ok(Look::Wrong(format!("the order {twice} was sent twice")));
     }
-    let (rows, _) = kite.positions()?;
+    let ((rows, _), (trades, _)) = (kite.positions()?, kite.trades()?);
+    if let Some(more) = over_protected(&orders, &rows) {
+        // What moved in between was seen in two states: only one and the same book tells.
+        let is_one = kite.orders()?.0 == orders;
+        return Ok(if is_one { Look::Wrong(more) } else { Look::Differs(more) });
+    }
+    let recorded = Recorded::open(&stage.session(day).join("journal"))?;
     let ours = status_of(stage, day)?;
     for symbol in SYMBOLS {
         let theirs: i64 = rows.iter().filter(|row| row.tradingsymbol == symbol).map(|row| row.quantity().0).sum();
         let held = ours.positions.iter().find(|held| held.symbol == symbol).map_or(0, |held| held.quantity.0);
         if theirs != held {
-            return Ok(Some(format!("the broker holds {theirs} of {symbol}, the session {held}")));
+            return Ok(Look::Differs(format!("the broker holds {theirs} of {symbol}, the session {held}")));
         }
     }
     let theirs: BTreeMap<&str, i64> = orders
@@ -164,25 +196,48 @@ fn compare(stage: &Stage, day: u64, server: &Server) -> Result<Option<String>, B
     let working = ours.orders.iter().map(|order| (order.broker_order.as_deref().unwrap_or("-"), order.quantity.0));
     let working: BTreeMap<&str, i64> = working.collect();
     if theirs != working {
-        return Ok(Some(format!("at the broker work {theirs:?}, in the session {working:?}")));
+        // An order that works there and has ended here is among these.
+        return Ok(Look::Differs(format!("at the broker work {theirs:?}, in the session {working:?}")));
     }
     let unprotected = unprotected(&orders, &rows);
-    let missing = ours.risk.unprotected.into_iter().chain(unprotected).collect::<Vec<_>>();
-    Ok((!missing.is_empty()).then(|| format!("no stop for {}", missing.join(", "))))
+    let missing = ours.risk.unprotected.iter().cloned().chain(unprotected).collect::<Vec<_>>();
+    if !missing.is_empty() {
+        return Ok(Look::Differs(format!("no stop for {}", missing.join(", "))));
+    }
+    if orders.iter().any(|order| order.has_tag(SQUARED_OFF)) {
+        // What the broker closed itself is taken over without its price.
+        return Ok(Look::Equal);
+    }
+    Ok(money::compare(&SYMBOLS, (&trades, &rows), &recorded, &ours)?.map_or(Look::Equal, Look::Differs))
+}
+
+/// Pieces that the broker's stops of a side of a symbol would still trade.
+fn stopped(orders: &[OrderRow], symbol: &str, side: Transaction) -> i64 {
+    let stops = orders.iter().filter(|order| {
+        order.tradingsymbol == symbol
+            && order.transaction_type == side
+            && order.trigger().0 > 0
+            && !order.status.is_terminal()
+    });
+    stops.map(|order| order.quantity().0 - order.filled().0).sum()
+}
+
+/// Stops of the broker's book that would trade more than is held: they would turn a position over.
+fn over_protected(orders: &[OrderRow], positions: &[PositionRow]) -> Option<String> {
+    SYMBOLS.into_iter().find_map(|symbol| {
+        let held: i64 = positions.iter().filter(|row| row.tradingsymbol == symbol).map(|row| row.quantity().0).sum();
+        let sells = stopped(orders, symbol, Transaction::Sell);
+        let buys = stopped(orders, symbol, Transaction::Buy);
+        let more = sells > held.max(0) || buys > (-held).max(0);
+        more.then(|| format!("the broker holds {held} of {symbol}, and its stops sell {sells} and buy {buys}"))
+    })
 }
 
 /// Positions of the broker's book that no stop of it covers whole.
 fn unprotected(orders: &[OrderRow], positions: &[PositionRow]) -> Vec<String> {
     let covered = |position: &&PositionRow| {
         let against = if position.quantity().0 > 0 { Transaction::Sell } else { Transaction::Buy };
-        let stops = orders.iter().filter(|order| {
-            order.tradingsymbol == position.tradingsymbol
-                && order.transaction_type == against
-                && order.trigger().0 > 0
-                && !order.status.is_terminal()
-        });
-        let covers: i64 = stops.map(|order| order.quantity().0 - order.filled().0).sum();
-        covers >= position.quantity().0.abs()
+        stopped(orders, &position.tradingsymbol, against) >= position.quantity().0.abs()
     };
     positions.iter().filter(|one| !covered(one)).map(|one| one.tradingsymbol.clone()).collect()
 }
@@ -233,6 +288,46 @@ pub fn is_closing(stage: &Stage, day: u64) -> Result<bool, Box<dyn Error>> {
     }
     let found = status_of(stage, day)?;
     Ok(found.hours.is_some_and(|(_, close)| close - found.as_of < CLOSING) || found.stage == DayStage::Over)
+}
+
+/// A difference of the books, or a lock for one, that nothing explains. What ends a daemon or cuts it off may leave an intent
+/// that was never sent; the rest only the broker's own faults lead to. All of them are counted.
+fn unexplained(
+    stage: &Stage,
+    day: u64,
+    was_struck: bool,
+    report: &mut Report,
+) -> Result<Option<String>, Box<dyn Error>> {
+    let (mut worst, by_a_fault) = (None, !stage.faults.is_empty());
+    let explains = |what: &DifferenceKind| {
+        let never_sent = *what == DifferenceKind::NeverArrived && was_struck;
+        never_sent || (by_a_fault && EXPLAINED_BY_A_FAULT.contains(what))
+    };
+    for event in events(stage, day, Kind::BookDifference)? {
+        let Event::BookDifference(found) = event else { continue };
+        *report.differences.entry(found.what.word().to_owned()).or_default() += 1;
+        if !explains(&found.what) {
+            let (what, ours, theirs) = (found.what.word(), found.ours.0, found.theirs.0);
+            worst.get_or_insert(format!("the books differed ({what}: {ours} and at the broker {theirs})"));
+        }
+    }
+    for event in events(stage, day, Kind::LimitMoved)? {
+        if let Event::LimitMoved(moved) = event
+            && moved.limit == LimitKind::Reconciliation
+            && moved.change == LimitChange::Tripped
+        {
+            report.reconciliation_locks += 1;
+            if !by_a_fault {
+                worst.get_or_insert_with(|| "the books locked entries".to_owned());
+            }
+        }
+    }
+    Ok(worst)
+}
+
+/// The session holds something now.
+pub fn holds(stage: &Stage, day: u64) -> bool {
+    stage.has_begun(day) && status_of(stage, day).is_ok_and(|now| !now.positions.is_empty())
 }
 
 fn alarms(stage: &Stage, day: u64) -> Result<BTreeMap<String, u64>, Box<dyn Error>> {

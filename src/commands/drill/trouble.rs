@@ -27,9 +27,11 @@ const LOOKS: u32 = 600;
 /// Bytes of the segments of a drilled session: small, so that a disk is soon full.
 pub const SEGMENT_KIB: u64 = 64;
 
-/// Which trouble comes next.
-pub fn choose(only: &[Trouble], random: &mut Random) -> Trouble {
-    let may: Vec<_> = OFTEN.iter().filter(|(trouble, _)| only.is_empty() || only.contains(trouble)).collect();
+/// Which trouble comes next. Of those that are asked for by name, first those that were not met yet.
+pub fn choose(only: &[Trouble], random: &mut Random, report: &Report) -> Trouble {
+    let unmet: Vec<Trouble> = only.iter().copied().filter(|trouble| report.met(*trouble).1 == 0).collect();
+    let wanted = if unmet.is_empty() { only } else { &unmet };
+    let may: Vec<_> = OFTEN.iter().filter(|(trouble, _)| wanted.is_empty() || wanted.contains(trouble)).collect();
     let mut place = random.below(may.iter().map(|(_, often)| often).sum());
     for (trouble, often) in &may {
         if place < *often {
@@ -63,7 +65,20 @@ impl Field<'_> {
 
     /// Does it.
     pub fn strike(&mut self, trouble: Trouble, random: &mut Random, report: &mut Report) -> Result<(), Box<dyn Error>> {
+        let wants_time = matches!(trouble, Trouble::Outage | Trouble::Token | Trouble::Disk);
+        if wants_time && checks::is_closing(self.stage, self.day)? {
+            // Nobody would be left to meet it.
+            return Ok(());
+        }
+        let holds = checks::holds(self.stage, self.day);
+        let before = report.troubles();
         self.stage.note(self.day, &format!("{trouble:?}").to_lowercase());
+        self.inflict(trouble, random, report)?;
+        report.struck_holding += u64::from(holds && report.troubles() > before);
+        Ok(())
+    }
+
+    fn inflict(&mut self, trouble: Trouble, random: &mut Random, report: &mut Report) -> Result<(), Box<dyn Error>> {
         match trouble {
             Trouble::Daemon => {
                 self.daemon.kill()?;
@@ -204,6 +219,7 @@ impl Field<'_> {
         let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
         match errors.as_slice() {
             [only] if only.contains("the disk is full") || only.contains("no space left") => {
+                report.full_disks_met += 1;
                 report.full_reserves += u64::from(only.contains("the disk is full"));
             }
             // Its broker may be in a bad way as well.

@@ -154,7 +154,7 @@ impl Core {
         for (id, order) in self.working_orders() {
             let Some(number) = self.broker_number(order.id) else { continue };
             match book.open.iter().find(|open| open.order == order.id) {
-                None if order.state != OrderState::Sent && order.state != OrderState::Unknown && self.is_quiet(id) => {
+                None if self.is_older(order.id, book.asked) && self.is_quiet(id) => {
                     let what = DifferenceKind::MissingOrder;
                     found.push(suspect(id, what, order.id, number, (order.remaining().0, 0)));
                 }
@@ -163,6 +163,12 @@ impl Core {
             }
         }
         found
+    }
+
+    /// The order was there, and nothing happened to it, before a book was asked for: the book would have to show it.
+    fn is_older(&self, order: OrderId, asked: Nanos) -> bool {
+        let known = self.state.broker.as_ref().and_then(|broker| broker.orders.get(&order));
+        known.is_some_and(|known| known.progress < asked && known.since < asked)
     }
 
     /// Nothing is under way that would explain a difference.
