@@ -25,7 +25,7 @@ mod wires;
 pub use flight::{Flight, Flown, QUEUE_WORDS, Word};
 pub use official::{OfficialReport, Unlike, compare_with_official};
 pub use orders::{About, Names, answer_of};
-pub use paper::{PaperOptions, PaperSession, live_settings};
+pub use paper::{LIVE_COSTS, PaperOptions, PaperSession, live_settings};
 pub use pilot::{Course, Ear, Pilot, Stage};
 pub use prints::Prints;
 pub use recorder::{Heard, Recorder};

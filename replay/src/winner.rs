@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! WINNER/
-//!   metrics.json                  avg_reward, evaluated_at, steps, model_hash; signer, signature
+//!   metrics.json                  avg_reward, evaluated_at, steps, model_hash; measured: where; signer, signature
 //!   MODEL_HASH.safetensors        the model, never changed
 //!   journal/                      every model that was offered, and what became of it
 //! ```
 //!
 //! - `metrics.json` is renamed into place last, after model and journal are synced: a crash leaves the old winner or the
 //!   new, or an old one that the journal says was replaced, which is refused until the model is promoted again.
-//! - A model replaces a winner only when its average reward is strictly better; the first valid one is taken.
+//! - A model replaces a winner only when its average reward is strictly better, measured on the same range, symbols, data
+//!   and charges; the first valid one is taken. Valid is a reward that its evaluation makes a statement about.
+//! - What trades at a broker was measured under that session's charges.
 //! - Promotion signs the record with the sealing key. Whoever cannot sign cannot change a number of it, put it beside
 //!   another model, or make one up; whoever holds the key can. An older record that is put back is still signed: it is the
 //!   journal that tells, as long as nobody takes it away or back too.
@@ -17,9 +19,13 @@
 //!   an error that names the file and says what to do.
 //! - Must never: promote a model on the evaluation of another one, or believe the key that a record brings itself.
 
+mod ground;
+
+pub use ground::{Ground, LEAST_SESSIONS, NO_CHARGES};
+
 use crate::catalog::hex;
 use crate::error::ReplayError;
-use daybook_config::Settings;
+use daybook_config::{FeeSchedule, Settings};
 use daybook_inference::tensors::write_whole;
 use daybook_inference::{Model, ModelError};
 use daybook_journal::{Draft, Hash, Journal, Options, PublicKey, SIGNATURE_BYTES, SealKey, Writer, flags};
@@ -38,6 +44,8 @@ pub struct WinnerRecord {
     pub steps: u64,
     /// Content hash of the model file.
     pub model_hash: String,
+    /// Where the reward was measured.
+    pub measured: Ground,
 }
 
 /// Who signed a record, and the signature; hexadecimal, beside the record's own fields.
@@ -95,7 +103,7 @@ pub struct Trust {
 /// Name of the record in a winner's folder.
 pub const METRICS: &str = "metrics.json";
 const JOURNAL: &str = "journal";
-const PREAMBLE: &[u8] = b"daybook winner 1\n";
+const PREAMBLE: &[u8] = b"daybook winner 2\n";
 const AGAIN: &str = "remove it and promote the model again (`daybook promote`)";
 
 impl Trust {
@@ -149,7 +157,7 @@ impl Promoted {
 
 impl WinnerRecord {
     /// The bytes that are signed: a preamble, the reward's 64 bits and the steps (little-endian), then model hash and
-    /// time of the evaluation, each behind its length.
+    /// time of the evaluation, each behind its length, then where it was measured.
     fn statement(&self) -> Vec<u8> {
         let mut bytes = PREAMBLE.to_vec();
         bytes.extend(self.avg_reward.to_bits().to_le_bytes());
@@ -158,6 +166,7 @@ impl WinnerRecord {
             bytes.extend((text.len() as u64).to_le_bytes());
             bytes.extend(text.as_bytes());
         }
+        self.measured.sign_into(&mut bytes);
         bytes
     }
 
@@ -289,9 +298,29 @@ fn whole(folder: &Path, trust: &Trust) -> Result<Winner, ReplayError> {
     Ok(Winner { record, path, model })
 }
 
-/// The winner, if it may trade: RL-22's gate.
-pub fn require_winner(folder: &Path, least: f64, trust: &Trust) -> Result<Winner, ReplayError> {
+/// The winner, if it may trade under these charges (the name of a fee schedule): RL-22's gate.
+pub fn require_winner(folder: &Path, least: f64, charges: &str, trust: &Trust) -> Result<Winner, ReplayError> {
     let winner = read_winner(folder, trust)?;
+    let measured = &winner.record.measured;
+    let again = format!(
+        "evaluate it with the session's (`daybook evaluate --set costs={charges}`) and promote it into another winner folder"
+    );
+    if measured.charges == NO_CHARGES {
+        let what = format!("the winner's reward was measured without charges (costs=none): {again}");
+        return Err(fault(&folder.join(METRICS), what));
+    }
+    if measured.charges != charges {
+        let own = &measured.charges;
+        let what = format!(
+            "the winner's reward was measured under other charges, {own}, than the session's, {charges}: {again}"
+        );
+        return Err(fault(&folder.join(METRICS), what));
+    }
+    if measured.charges_hash != FeeSchedule::parse(charges)?.hash().to_string() {
+        let what =
+            format!("the winner's reward was measured under other rates of {charges} than the session's: {again}");
+        return Err(fault(&folder.join(METRICS), what));
+    }
     // Written so that a threshold that is no number refuses too.
     if winner.record.avg_reward >= least {
         return Ok(winner);
@@ -320,6 +349,14 @@ pub fn promote(
     if !candidate.avg_reward.is_finite() {
         return Err(fault(model, "its average reward is not a number: evaluate it again"));
     }
+    if !candidate.measured.makes_a_statement() {
+        let what = format!(
+            "its evaluation makes no statement: {} trades are too few, it takes trades in {LEAST_SESSIONS} sessions at \
+             least; evaluate it on a longer range, or train on",
+            candidate.measured.trades
+        );
+        return Err(fault(model, what));
+    }
     let trusted = trust.key()?;
     if trusted != key.public() {
         let what = format!(
@@ -333,6 +370,13 @@ pub fn promote(
         true => Some(whole(folder, trust)?.record),
         false => None,
     };
+    if let Some(unlike) = previous.as_ref().and_then(|before| candidate.measured.unlike(&before.measured)) {
+        let what = format!(
+            "the model was not measured as the winner was: {unlike}; evaluate it as the winner was, or evaluate the \
+             winner's model as this one was and begin another winner folder with it"
+        );
+        return Err(fault(&folder.join(METRICS), what));
+    }
     let (promoted, reason) = match &previous {
         None => (true, "there was no winner before".to_owned()),
         Some(before) if candidate.avg_reward > before.avg_reward => {

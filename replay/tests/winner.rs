@@ -1,11 +1,16 @@
 //! Promotion and what may be believed of a winner: rows RL-21 and RL-22, trap 25.
 
+use daybook_config::{Settings, Sources};
 use daybook_inference::{Model, ModelFacts, Network, Scaler, Shape};
 use daybook_journal::SealKey;
 use daybook_replay::learned;
-use daybook_replay::winner::{METRICS, Promoted, Trust, WinnerRecord, offers, promote, read_winner, require_winner};
+use daybook_replay::winner::{
+    Ground, METRICS, Promoted, Trust, WinnerRecord, offers, promote, read_winner, require_winner,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+const CHARGES: &str = "zerodha-intraday";
 
 /// A person's folder: a key, models, a winner.
 struct Home {
@@ -35,7 +40,7 @@ impl Home {
     }
 
     fn refused(&self, trust: &Trust) -> String {
-        let error = require_winner(&self.winner(), 0.05, trust).expect_err("refused").to_string();
+        let error = require_winner(&self.winner(), 0.05, CHARGES, trust).expect_err("refused").to_string();
         let loaded = learned::open(&self.winner().to_string_lossy(), trust).err().map(|error| error.to_string());
         assert_eq!(loaded.as_ref(), Some(&error), "what trades and what is tested refuse the same");
         assert!(!error.contains('\n'), "{error}");
@@ -62,7 +67,19 @@ impl Home {
 
 fn record(avg_reward: f64, hash: &str) -> WinnerRecord {
     let evaluated_at = "2025-07-01T12:00:00Z".to_owned();
-    WinnerRecord { avg_reward, evaluated_at, steps: 300, model_hash: hash.to_owned() }
+    WinnerRecord { avg_reward, evaluated_at, steps: 300, model_hash: hash.to_owned(), measured: ground() }
+}
+
+/// Half a year of one symbol under the charges of live.
+fn ground() -> Ground {
+    let settings = Settings::resolve(Sources { overrides: pair("costs", CHARGES), ..Sources::default() });
+    let dates = ("2025-01-01".parse().expect("a date"), "2025-06-30".parse().expect("a date"));
+    let ground = Ground::new(dates, vec!["TCS".to_owned()], "d".repeat(64), &settings.expect("settings").settings);
+    Ground { trades: 40, sessions: 20, ..ground.expect("a schedule") }
+}
+
+fn pair(key: &str, value: &str) -> Vec<(String, String)> {
+    vec![(key.to_owned(), value.to_owned())]
 }
 
 /// RL-21: the first is taken, equal is not better, strictly better is; the evaluation must be of that model.
@@ -97,6 +114,68 @@ fn only_a_strictly_better_model_becomes_the_winner() {
     assert!(error.contains("learn.winner_key") && error.contains(&other.key.public().to_string()), "{error}");
 }
 
+/// RL-21: rewards are compared only where they were measured alike; nobody is promoted on an evaluation that says nothing;
+/// what trades was measured under the charges it will pay.
+#[test]
+fn a_reward_counts_only_beside_one_that_was_measured_alike() {
+    let home = Home::new();
+    let ((first, first_hash), (second, second_hash)) = (home.model(1), home.model(2));
+    let refused = |model: &Path, record: WinnerRecord| {
+        let error = promote(model, record, &home.winner(), (&home.key, &home.trust)).expect_err("refused").to_string();
+        assert!(!error.contains('\n'), "{error}");
+        error
+    };
+    let on = |reward: f64, hash: &str, measured: Ground| WinnerRecord { measured, ..record(reward, hash) };
+    for (trades, sessions) in [(0, 0), (4, 0), (4, 1)] {
+        let error = refused(&first, on(9.0, &first_hash, Ground { trades, sessions, ..ground() }));
+        assert!(error.contains("makes no statement") && error.contains("longer range"), "{error}");
+    }
+    assert!(!home.winner().exists(), "nothing is there of what was refused");
+    assert!(home.promote(&first, record(0.1, &first_hash)).promoted);
+    let text = |text: &str| text.to_owned();
+    for (other, says) in [
+        (Ground { from: text("2025-06-24"), ..ground() }, ["range 2025-06-24..2025-06-30", "2025-01-01..2025-06-30"]),
+        (Ground { symbols: vec![text("INFY")], ..ground() }, ["symbols INFY", "against TCS"]),
+        (Ground { data: "e".repeat(64), ..ground() }, ["data eeeeeeeeeeee", "against dddddddddddd"]),
+        (Ground { charges: text("none"), ..ground() }, ["charges none", "against zerodha-intraday"]),
+        (Ground { charges_hash: "0".repeat(64), ..ground() }, ["rates of the charges", "against"]),
+        (Ground { profile: text("realistic"), ..ground() }, ["profile realistic", "against plain"]),
+        (Ground { settings: "0".repeat(64), ..ground() }, ["settings 000000000000", "against"]),
+    ] {
+        // The same model too: a kinder range makes nobody better.
+        for (model, hash) in [(&first, &first_hash), (&second, &second_hash)] {
+            let error = refused(model, on(9.0, hash, other.clone()));
+            assert!(says.iter().all(|word| error.contains(word)), "{error}");
+            assert!(error.contains("metrics.json") && error.contains("another winner folder"), "{error}");
+        }
+    }
+    // How many trades came of it is what is measured, not where; the seed is the model's own.
+    let settings = |key: &str, value: &str| {
+        let overrides = [pair("costs", CHARGES), pair(key, value)].concat();
+        let settings = Settings::resolve(Sources { overrides, ..Sources::default() }).expect("settings").settings;
+        let dates = ("2025-01-01".parse().expect("a date"), "2025-06-30".parse().expect("a date"));
+        Ground::new(dates, vec![text("TCS")], "d".repeat(64), &settings).expect("a schedule")
+    };
+    assert_eq!(settings("seed", "7").unlike(&ground()), None);
+    assert!(settings("risk.leverage", "2").unlike(&ground()).is_some_and(|unlike| unlike.starts_with("settings ")));
+    assert!(home.promote(&second, on(0.2, &second_hash, Ground { trades: 41, ..ground() })).promoted);
+
+    let gate = |charges: &str| require_winner(&home.winner(), 0.05, charges, &home.trust);
+    gate(CHARGES).expect("measured under what it will pay");
+    let error = gate("zerodha-delivery").expect_err("other charges").to_string();
+    assert!(error.contains("zerodha-intraday") && error.contains("--set costs=zerodha-delivery"), "{error}");
+    for (other, says) in [
+        (Ground { charges: text("none"), ..ground() }, "measured without charges (costs=none)"),
+        (Ground { charges_hash: "0".repeat(64), ..ground() }, "other rates of zerodha-intraday"),
+    ] {
+        std::fs::remove_dir_all(home.winner()).expect("removed");
+        home.promote(&first, on(9.0, &first_hash, other));
+        let error = gate(CHARGES).expect_err("refused").to_string();
+        assert!(error.contains(says) && error.contains("costs=zerodha-intraday"), "{error}");
+        read_winner(&home.winner(), &home.trust).expect("it may still be tried");
+    }
+}
+
 /// RL-21: the specified fields come first and as specified; numbers read back as the bits that were signed.
 #[test]
 fn a_record_is_written_as_specified_and_reads_back() {
@@ -109,7 +188,7 @@ fn a_record_is_written_as_specified_and_reads_back() {
         best = read_winner(&home.winner(), &home.trust).expect("signed as it reads back").record.avg_reward;
     }
     let text = std::fs::read_to_string(home.metrics()).expect("text");
-    let places: Vec<usize> = ["avg_reward", "evaluated_at", "steps", "model_hash", "signer", "signature"]
+    let places: Vec<usize> = ["avg_reward", "evaluated_at", "steps", "model_hash", "measured", "signer", "signature"]
         .iter()
         .map(|field| text.find(&format!("\"{field}\": ")).expect(field))
         .collect();
@@ -121,20 +200,21 @@ fn a_record_is_written_as_specified_and_reads_back() {
 #[test]
 fn a_winner_that_cannot_be_trusted_is_refused() {
     let home = Home::new();
-    let error = require_winner(&home.winner(), 0.05, &home.trust).expect_err("nothing is there").to_string();
+    let error = require_winner(&home.winner(), 0.05, CHARGES, &home.trust).expect_err("nothing is there").to_string();
     assert!(error.contains(METRICS) && error.contains("daybook promote"), "{error}");
     let (file, hash) = home.model(1);
     home.promote(&file, record(0.05, &hash));
-    assert_eq!(require_winner(&home.winner(), 0.05, &home.trust).expect("a winner").model.hash, hash);
-    let error = require_winner(&home.winner(), 0.0501, &home.trust).expect_err("below").to_string();
+    assert_eq!(require_winner(&home.winner(), 0.05, CHARGES, &home.trust).expect("a winner").model.hash, hash);
+    let error = require_winner(&home.winner(), 0.0501, CHARGES, &home.trust).expect_err("below").to_string();
     assert!(error.contains("0.05 R") && error.contains("0.0501") && error.contains("metrics.json"), "{error}");
-    require_winner(&home.winner(), f64::NAN, &home.trust).expect_err("a gate that is no number lets nobody through");
+    require_winner(&home.winner(), f64::NAN, CHARGES, &home.trust)
+        .expect_err("a gate that is no number lets nobody through");
 
     let metrics = std::fs::read_to_string(home.metrics()).expect("text");
     let (signer, other) = (home.key.public().to_string(), Home::new());
     let line = |name: &str| metrics.lines().find(|line| line.contains(name)).expect(name).to_owned();
     let unsigned = metrics.replace(&line("signer"), "").replace(&line("signature"), "");
-    let unsigned = unsigned.replace(&format!("{hash}\","), &format!("{hash}\""));
+    let unsigned = unsigned.replace("  },", "  }");
     let again = "promote the model again";
     for (text, says) in [
         (String::new(), ["parse", again]),
@@ -147,6 +227,17 @@ fn a_winner_that_cannot_be_trusted_is_refused() {
         (metrics.replace("0.05", "0.050000000000000003"), ["0.05", "0.05"]),
         (metrics.replace("0.05", "0.05000000000000001"), ["changed after the promotion", again]),
         (metrics.replace("2025-07-01", "2025-07-02"), ["changed after the promotion", again]),
+        (metrics.replace("2025-01-01", "2024-01-01"), ["changed after the promotion", again]),
+        (metrics.replace("2025-06-30", "2025-06-29"), ["changed after the promotion", again]),
+        (metrics.replace("\"TCS\"", "\"TCS\", \"INFY\""), ["changed after the promotion", again]),
+        (metrics.replace(&"d".repeat(64), &"e".repeat(64)), ["changed after the promotion", again]),
+        (metrics.replace(CHARGES, "zerodha-delivery"), ["changed after the promotion", again]),
+        (metrics.replace("\"plain\"", "\"realistic\""), ["changed after the promotion", again]),
+        (metrics.replace("\"trades\": 40", "\"trades\": 41"), ["changed after the promotion", again]),
+        (metrics.replace("\"sessions\": 20", "\"sessions\": 21"), ["changed after the promotion", again]),
+        (metrics.replace("\"charges_hash\": \"", "\"charges_hash\": \"0"), ["changed after the promotion", again]),
+        (metrics.replace("\"settings\": \"", "\"settings\": \"0"), ["changed after the promotion", again]),
+        (metrics.replace("\"measured\"", "\"other\""), ["`measured`", again]),
         (metrics.replace("\"steps\": 300", "\"steps\": 301"), ["changed after the promotion", again]),
         (metrics.replace(&hash, &"0".repeat(64)), ["changed after the promotion", again]),
         (metrics.replace("\"signature\": \"", "\"signature\": \"é"), ["changed after the promotion", again]),
@@ -155,7 +246,7 @@ fn a_winner_that_cannot_be_trusted_is_refused() {
         std::fs::write(home.metrics(), &text).expect("written");
         if says[0] == says[1] {
             // The same number in other digits is the same record.
-            require_winner(&home.winner(), 0.05, &home.trust).expect("nothing was changed");
+            require_winner(&home.winner(), 0.05, CHARGES, &home.trust).expect("nothing was changed");
             continue;
         }
         let error = home.refused(&home.trust);
@@ -177,7 +268,7 @@ fn a_winner_that_cannot_be_trusted_is_refused() {
     let public = home.dir.path().join("seal.pub");
     assert!(public.exists(), "it lies beside the key, to be handed out");
     let believed = Trust { public: Some(public), ..other.trust };
-    require_winner(&home.winner(), 0.05, &believed).expect("believed by name");
+    require_winner(&home.winner(), 0.05, CHARGES, &believed).expect("believed by name");
     let nobody = Trust { public: None, sealing: Some(home.dir.path().join("absent/seal.key")) };
     let error = home.refused(&nobody);
     assert!(error.contains("absent/seal.key") && error.contains("learn.winner_key"), "{error}");
@@ -216,7 +307,7 @@ fn every_offer_is_journaled_and_an_older_record_is_told() {
     assert!(std::fs::read(home.metrics()).expect("bytes") == newer);
     // A folder that came without its journal is believed by its signature alone.
     std::fs::remove_dir_all(home.winner().join("journal")).expect("removed");
-    require_winner(&home.winner(), 0.05, &home.trust).expect("a winner");
+    require_winner(&home.winner(), 0.05, CHARGES, &home.trust).expect("a winner");
 }
 
 /// A signed record goes with its model: beside another model's folder it names a file that is not there.

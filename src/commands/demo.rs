@@ -39,7 +39,7 @@ pub fn run(cli: &Cli, arguments: &Demo) -> Verdict {
     say(format!("journal        {}  content {}", journal.display(), head.content));
 
     // Settings of this machine do not enter: the demo is the same everywhere.
-    let overrides = [("costs", "zerodha-intraday"), ("cash", "1000000")];
+    let overrides = [("costs", "zerodha-delivery"), ("cash", "1000000")];
     let overrides = overrides.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
     let settings = Settings::resolve(Sources { overrides, ..Sources::default() })?.settings;
     let parameters = [("fast", "20"), ("slow", "80"), ("quantity", "100")];

@@ -5,12 +5,12 @@
 use super::Verdict;
 use crate::cli::{Cli, Evaluate, Format};
 use crate::learning::data::{Data, Wanted};
-use crate::learning::record::{TrainingJournal, told};
+use crate::learning::record::{Reported, TrainingJournal, told};
 use crate::learning::reliability;
 use crate::output;
 use daybook_inference::tensors::write_whole;
 use daybook_inference::{Model, timeframes_of};
-use daybook_replay::winner::WinnerRecord;
+use daybook_replay::winner::{Ground, WinnerRecord};
 use daybook_train::evaluate::{Comparison, Measures};
 use daybook_train::memory::Span;
 use daybook_vocabulary::{Date, Evaluation, Event, Hash, ModelNumber};
@@ -81,14 +81,19 @@ pub fn evaluated(cli: &Cli, arguments: &Evaluate) -> Result<Option<Evaluated>, B
     bar.finish_and_clear();
     let comparison = comparison?;
     let uses = told(folder).map_or(0, |told| told.evaluations.len()) + 1;
+    let mut measured = Ground::new((from, to), data.symbols(), data.content_hash().to_string(), &data.plan.settings)?;
+    let reward = comparison.model.reward.as_ref();
+    measured.trades = comparison.model.trades - comparison.model.undefined;
+    measured.sessions = reward.map_or(0, |reward| reward.sessions);
     let record = WinnerRecord {
         avg_reward: comparison.model.avg_reward,
         evaluated_at: output::now_for_people(),
         steps: model.facts.steps,
         model_hash: model.hash.clone(),
+        measured,
     };
     let evaluated = Evaluated { record, from: from.to_string(), to: to.to_string(), uses, comparison };
-    write_down(folder, &model, &data.content(), &evaluated)?;
+    write_down(folder, &model, data.content_hash(), &evaluated)?;
     Ok(Some(evaluated))
 }
 
@@ -113,7 +118,7 @@ fn refuse_what_was_learned_from(model: &Model, asked: Span) -> Result<(), Box<dy
     Ok(())
 }
 
-fn write_down(folder: &Path, model: &Model, content: &[String], evaluated: &Evaluated) -> Result<(), Box<dyn Error>> {
+fn write_down(folder: &Path, model: &Model, data: Hash, evaluated: &Evaluated) -> Result<(), Box<dyn Error>> {
     let mut text = serde_json::to_string_pretty(evaluated)?;
     text.push('\n');
     write_whole(&folder.join(EVALUATION), text.as_bytes())?;
@@ -121,22 +126,23 @@ fn write_down(folder: &Path, model: &Model, content: &[String], evaluated: &Eval
     let event = Evaluation {
         model: model.hash.parse().map_err(|_| "a model's hash has 64 digits")?,
         steps: model.facts.steps,
-        data: Hash(*blake3::hash(content.join(" ").as_bytes()).as_bytes()),
+        data,
         decisions: measured.actions.iter().sum(),
         actions: measured.actions,
         avg_reward: ModelNumber::new(measured.avg_reward as f32).ok_or("the average reward is no number")?,
-        report: serde_json::to_string(&evaluated.comparison)?,
+        report: Reported::text(&evaluated.comparison, &evaluated.record.measured)?,
     };
     let mut journal = TrainingJournal::open(folder)?;
     journal.append(model.facts.steps, &Event::Evaluation(event), true)?;
     journal.close()?;
-    super::train::write_report(folder, Some(&evaluated.comparison))
+    super::train::write_report(folder, Some((&evaluated.comparison, &evaluated.record.measured)))
 }
 
 /// Prints it for people.
 pub fn print(evaluated: &Evaluated) {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
     output::line(format_args!("{} to {}, evaluated {} times", evaluated.from, evaluated.to, evaluated.uses));
+    output::line(format_args!("measured on {}", evaluated.record.measured.words()));
     output::line(
         "who          trades  open     avg R     MAE R  % of MFE  shortfall  adherence    Sharpe           net  BUY/SELL/HOLD",
     );

@@ -5,7 +5,7 @@ use super::evaluate::{EVALUATION, Evaluated};
 use crate::cli::{Cli, Format, Promote};
 use crate::learning::record::{TrainingJournal, told};
 use crate::output;
-use daybook_replay::winner::{Promoted, Trust, promote};
+use daybook_replay::winner::{NO_CHARGES, Promoted, Trust, promote};
 use daybook_vocabulary::Event;
 use std::error::Error;
 use std::process::ExitCode;
@@ -24,6 +24,10 @@ pub fn run(cli: &Cli, arguments: &Promote) -> Verdict {
 pub fn print(promoted: &Promoted) {
     let word = if promoted.promoted { "promoted" } else { "not promoted" };
     output::line(format_args!("{word}: {}", promoted.reason));
+    output::line(format_args!("measured on {}", promoted.candidate.measured.words()));
+    if promoted.candidate.measured.charges == NO_CHARGES {
+        output::line("its reward has no charges in it, so at a broker it is refused: evaluate with those of live");
+    }
     if promoted.offered > 1 {
         output::line(format_args!(
             "{} models were offered here so far: the more are tried on one range, the more the best owes to chance",
@@ -59,6 +63,7 @@ fn refuse_what_was_not_measured(arguments: &Promote, evaluated: &Evaluated) -> R
         one.steps == record.steps
             && one.model.to_string() == record.model_hash
             && one.comparison.as_ref() == Some(&evaluated.comparison)
+            && one.measured.as_ref() == Some(&record.measured)
     });
     if same && evaluated.comparison.model.avg_reward == record.avg_reward {
         return Ok(());

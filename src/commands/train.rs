@@ -15,7 +15,7 @@ use crate::output;
 use daybook_features::spec::{FEATURE_SPEC_VERSION, Scaler as Fitted};
 use daybook_features::{FEATURES, feature_spec_hash};
 use daybook_inference::{Model, ModelFacts, Scaler, timeframes_of};
-use daybook_replay::winner::{Promoted, Trust};
+use daybook_replay::winner::{Ground, NO_CHARGES, Promoted, Trust};
 use daybook_train::batch_size;
 use daybook_train::device::Backend;
 use daybook_train::memory::{Epsilon, Memory, MemoryError, Span, TrainingSet};
@@ -78,6 +78,7 @@ fn go(cli: &Cli, arguments: &Train) -> Result<Outcome, Box<dyn Error>> {
     };
     let data = Data::open(cli, &wanted)?;
     check_memory(&choice, &data)?;
+    tell_charges(&data);
     let training = data.span(arguments.from, arguments.to);
     let held = choice.holdout.map(|(from, to)| data.span(Some(from), Some(to)));
     if let Some(held) = held.filter(|held| held.overlaps(&training)) {
@@ -127,6 +128,14 @@ fn go(cli: &Cli, arguments: &Train) -> Result<Outcome, Box<dyn Error>> {
         after(cli, arguments, &choice, &mut told)?;
     }
     Ok(told)
+}
+
+/// Says what trades pay: whoever learns without charges learns another market.
+fn tell_charges(data: &Data) {
+    match data.plan.settings.costs.as_str() {
+        NO_CHARGES => output::line("NO CHARGES are counted (costs=none)"),
+        costs => output::line(format_args!("charges {costs}")),
+    }
 }
 
 /// Says of a memory what the phase is about.
@@ -240,6 +249,7 @@ fn facts_of(choice: &Choice, data: &Data, memory: &Memory, training: Span, explo
         ("reward".to_owned(), format!("{} {}", reward.name(), reward.version())),
         ("training".to_owned(), training.to_string()),
         ("settings".to_owned(), data.plan.hash().to_string()),
+        ("costs".to_owned(), data.plan.settings.costs.as_str().to_owned()),
         ("exploration".to_owned(), explored),
         ("confidence".to_owned(), CONFIDENCE.to_owned()),
     ]);
@@ -394,7 +404,7 @@ impl Job<'_> {
 /// Writes the report of a training's folder.
 pub fn write_report(
     folder: &Path,
-    comparison: Option<&daybook_train::evaluate::Comparison>,
+    measured: Option<(&daybook_train::evaluate::Comparison, &Ground)>,
 ) -> Result<(), Box<dyn Error>> {
     let model = Model::read(&folder.join(daybook_replay::learned::MODEL_FILE))?;
     let mut facts = vec![
@@ -406,7 +416,7 @@ pub fn write_report(
     let seed = ("seed".to_owned(), model.facts.seed.to_string());
     facts.extend(Some(seed).filter(|(key, _)| !model.facts.lineage.contains_key(key)));
     facts.extend(model.facts.lineage.clone());
-    let text = page::page("Training", &facts, &told(folder)?, comparison);
+    let text = page::page("Training", &facts, &told(folder)?, measured);
     Ok(daybook_inference::tensors::write_whole(&folder.join("report.html"), text.as_bytes())?)
 }
 

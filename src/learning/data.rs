@@ -1,16 +1,18 @@
 //! From journals to what the learner works on: the memory of a range, and trials over one.
 //!
-//! - Core, fills and charges are those of a backtest; the profile is `realistic` unless the settings say otherwise.
+//! - Core and fills are those of a backtest; unless the settings say otherwise the profile is `realistic`, and where we
+//!   trade live the charges are those of live: what is learned and promoted without them would not be what is traded.
 //! - Warm-up reaches back to where features are anchored, so a range's first decision sees whole windows.
 
 use super::judged::judged;
 use crate::cli::Cli;
-use daybook_config::Calendar;
+use daybook_config::{Calendar, Origin};
 use daybook_core::policy::{Policy, PolicyFeatures, PolicyRunner, PolicySlice, Word};
 use daybook_core::{Body, SessionHours};
 use daybook_features::Timeframe;
 use daybook_inference::tensors::{ContentHash, Tensor, TensorFile};
 use daybook_inference::{LearnedPolicy, Model, Scratch, warmup_bars};
+use daybook_replay::live::LIVE_COSTS;
 use daybook_replay::memory::{Populate, populate};
 use daybook_replay::{BacktestOptions, Plan, Prepared, Source, Trial, trial};
 use daybook_train::evaluate::{Comparison, TradeFacts, Trial as TrialFacts};
@@ -28,6 +30,9 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64);
 /// Bytes of a row of features with its key, and of a transition with its share of everything else.
 const ROW_BYTES: f64 = 96.0;
 const TRANSITION_BYTES: f64 = 48.0;
+
+/// The market whose instruments can be traded live, under its broker's charges.
+const LIVE_MARKET: &str = "nse";
 
 /// What is asked for.
 pub struct Wanted<'a> {
@@ -58,8 +63,10 @@ impl Data {
     pub fn open(cli: &Cli, wanted: &Wanted<'_>) -> Result<Self, Box<dyn Error>> {
         let mut overrides = vec![("profile".to_owned(), "realistic".to_owned())];
         overrides.extend(wanted.set.iter().cloned());
-        let settings = crate::commands::settings(cli, overrides)?.settings;
-        let plan = Plan::new("hold", &BTreeMap::new(), settings)?;
+        let resolved = crate::commands::settings(cli, overrides.clone())?;
+        // A profile has a product in mind; what is sent to a broker is intraday.
+        let names_charges = !matches!(resolved.origin("costs"), Some(Origin::Default | Origin::Profile(_)));
+        let mut plan = Plan::new("hold", &BTreeMap::new(), resolved.settings)?;
         let first = wanted.timeframes.first().ok_or("a model looks at one timeframe at least")?;
         let mut options = BacktestOptions {
             journals: wanted.journals.iter().map(|path| crate::commands::journal_of(path)).collect(),
@@ -73,8 +80,14 @@ impl Data {
             force: false,
             binary: Hash::default(),
         };
-        let calendar = Prepared::open(&options)?.calendar;
-        options.warmup = Some(warmup_bars(&calendar, wanted.timeframes));
+        let found = Prepared::open(&options)?;
+        let trades_live = found.selection.instruments.iter().all(|instrument| instrument.market == LIVE_MARKET);
+        if !names_charges && trades_live {
+            overrides.push(("costs".to_owned(), LIVE_COSTS.to_owned()));
+            plan = Plan::new("hold", &BTreeMap::new(), crate::commands::settings(cli, overrides)?.settings)?;
+            options.plan = plan.clone();
+        }
+        options.warmup = Some(warmup_bars(&found.calendar, wanted.timeframes));
         let prepared = Prepared::open(&options)?;
         Ok(Self { prepared, plan, timeframes: wanted.timeframes.to_vec() })
     }
@@ -94,6 +107,11 @@ impl Data {
     pub fn content(&self) -> Vec<String> {
         let of = |history: &daybook_replay::History| Hash(history.journal.head().content.0).to_string();
         self.prepared.histories.iter().map(of).collect()
+    }
+
+    /// One hash of all of it.
+    pub fn content_hash(&self) -> Hash {
+        Hash(*blake3::hash(self.content().join(" ").as_bytes()).as_bytes())
     }
 
     /// Candles that are read at most, for a progress bar.

@@ -4,10 +4,12 @@
 //! - A training taken up again begins a run at its checkpoint; of a step recorded twice the later one counts.
 
 use daybook_journal::{Draft, Journal, Options, Writer, flags};
+use daybook_replay::winner::Ground;
 use daybook_train::evaluate::Comparison;
 use daybook_train::run::Saved;
 use daybook_train::{StepRecord, TrainError};
 use daybook_vocabulary::{CheckpointWritten, Event, Hash, ModelNumber, PayloadBuffer, Ratio, TrainingStep};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
@@ -38,6 +40,29 @@ pub struct Measured {
     pub avg_reward: f64,
     /// Everything that was measured; none where another version wrote it.
     pub comparison: Option<Comparison>,
+    /// Where it was measured; none where another version wrote it.
+    pub measured: Option<Ground>,
+}
+
+/// How an evaluation's report is written in the journal: the comparison's fields, and where it was measured.
+#[derive(Serialize)]
+pub struct Reported<'a> {
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+    measured: &'a Ground,
+}
+
+impl Reported<'_> {
+    /// As one line of JSON.
+    pub fn text(comparison: &Comparison, measured: &Ground) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&Reported { comparison, measured })
+    }
+}
+
+/// What is read back of it beside the comparison.
+#[derive(Deserialize)]
+struct Where {
+    measured: Ground,
 }
 
 impl TrainingJournal {
@@ -108,6 +133,7 @@ pub fn told(folder: &Path) -> Result<Told, Box<dyn Error>> {
                 model: one.model,
                 avg_reward: f64::from(one.avg_reward.value()),
                 comparison: serde_json::from_str(&one.report).ok(),
+                measured: serde_json::from_str(&one.report).ok().map(|found: Where| found.measured),
             }),
             _ => {}
         }

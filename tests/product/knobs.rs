@@ -106,3 +106,56 @@ fn bt_46_a_decision_before_its_data_ends_the_run() {
     desk.write("orders.csv", "time,symbol,side,quantity\n2025-06-02T03:45:00Z,X,BUY,10\n");
     assert_eq!(fills(&desk, &[])[0].1, "102");
 }
+
+/// What the charges do not say stands on the terminal, in the summary and on the page: that there are none, that they are
+/// those of another product or market, and that shares sold short were held over night. The profile realistic charges by
+/// date, and by the product.
+#[test]
+fn what_the_charges_do_not_say_is_said() {
+    let desk = desk("nse");
+    let later = BARS.lines().skip(1).map(|line| line.replace("2025-06-02", "2025-06-03") + "\n");
+    desk.write("two.csv", BARS.to_owned() + &later.collect::<String>());
+    for market in ["nse", "generic"] {
+        let named = ["--market", market, "--symbol", "X", "--interval", "5m"];
+        desk.works(&[&["ingest", "two.csv", "--journal", market], &named[..]].concat());
+    }
+    let list = |first: &str, second: &str, date: &str| {
+        format!("time,symbol,side,quantity\n2025-06-02T03:50:00Z,X,{first},10\n{date}T04:00:00Z,X,{second},10\n")
+    };
+    desk.write("day.csv", list("SELL", "BUY", "2025-06-02"));
+    desk.write("long.csv", list("BUY", "SELL", "2025-06-03"));
+    desk.write("short.csv", list("SELL", "BUY", "2025-06-03"));
+    let (free, nights, shorts, abroad) =
+        ("No charges", "1 trade held over night under", "1 short of shares held over night", "rates of the NSE");
+    let intraday = ["--costs", "zerodha-intraday"];
+    let realistic = ["--profile", "realistic"];
+    let product = ["--profile", "realistic", "--set", "exchange.product=intraday"];
+    let own = ["--profile", "realistic", "--costs", "none"];
+    for (journal, orders, more, costs, marks) in [
+        ("nse", "day.csv", &[][..], "none", &[free][..]),
+        ("nse", "day.csv", &intraday, "zerodha-intraday", &[]),
+        ("nse", "long.csv", &intraday, "zerodha-intraday", &[nights]),
+        ("nse", "short.csv", &["--costs", "zerodha-delivery"], "zerodha-delivery", &[shorts]),
+        ("nse", "long.csv", &realistic, "zerodha-delivery", &[]),
+        ("nse", "day.csv", &product, "zerodha-intraday", &[]),
+        ("nse", "long.csv", &own, "none", &[free]),
+        ("generic", "short.csv", &realistic, "zerodha-delivery", &[abroad]),
+    ] {
+        let list = format!("file={orders}");
+        let run = ["backtest", "--journal", journal, "--strategy", "orders", "--set", &list, "--force", "--out", "r"];
+        let told = desk.works(&[&run[..], more].concat());
+        let context = format!("{journal} {orders} {more:?}: {told}");
+        let header = desk.works(&["journal", "cat", "r", "--kind", "session-header"]);
+        assert!(header.contains(&format!("\"costs\":\"{costs}\"")), "{context}");
+        let summary: serde_json::Value = serde_json::from_str(&desk.text("r/summary.json")).expect("JSON");
+        assert_eq!(summary["trades"], 1, "{context}");
+        assert_eq!(summary["fees_total"].as_str().is_some_and(|fees| fees != "0"), costs != "none", "{context}");
+        let (summary, page) = (summary["warnings"].to_string(), desk.text("r/report.html"));
+        for mark in [free, nights, shorts, abroad] {
+            for place in [&told, &summary, &page] {
+                assert_eq!(place.contains(mark), marks.contains(&mark), "{mark}: {context}");
+            }
+        }
+        assert!(page.contains("<span>Plan adherence %</span><b class=\"\">—</b>"), "no plan: {context}");
+    }
+}

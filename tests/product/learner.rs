@@ -254,6 +254,67 @@ fn only_what_was_measured_is_signed() {
     assert!(desk.works(&["audit", "forked"]).starts_with("equal"));
 }
 
+/// RL-21: rewards of another range, or under other charges, are no comparison; an evaluation without a statement promotes
+/// nobody; all of it stands in the evaluation, the record and the report, and charges are those of live by default.
+#[test]
+fn rewards_are_compared_only_where_they_were_measured_alike() {
+    let desk = desk();
+    let told = train(&desk, &["--steps", "2", "--threads", "1", "--out", "model"]);
+    assert!(told.contains("charges zerodha-intraday"), "{told}");
+    let evaluate = |more: &[&str]| desk.works(&[&["evaluate", "--model", "model", "--journal", "m"], more].concat());
+    let promote = ["promote", "--model", "model", "--winner", "winner"];
+    // Nothing can be bought for a rupee: no trades, no statement.
+    let told = evaluate(&["--set", "risk.capital_per_ticker=1"]);
+    assert!(told.contains("no statement: 0 trades"), "{told}");
+    desk.fails(&promote, &["makes no statement: 0 trades", "longer range"]);
+    let told = evaluate(&["--holdout", "2024-03-28..2024-03-28"]);
+    assert!(told.contains("no statement"), "one session tells nothing of its spread: {told}");
+    desk.fails(&promote, &["makes no statement", "2 sessions"]);
+    assert!(!desk.path("winner").exists());
+
+    let told = evaluate(&[]);
+    assert!(told.contains("measured on 2024-03-01..2024-03-28, ALFA,BETA, data "), "{told}");
+    assert!(told.contains("charges zerodha-intraday, profile realistic"), "{told}");
+    desk.works(&promote);
+    let record: Value = serde_json::from_slice(&desk.bytes("winner/metrics.json")).expect("JSON");
+    let evaluated: Value = serde_json::from_slice(&desk.bytes("model/evaluation.json")).expect("JSON");
+    assert_eq!(record["measured"], evaluated["record"]["measured"]);
+    let measured = &record["measured"];
+    assert_eq!((&measured["charges"], &measured["from"]), (&"zerodha-intraday".into(), &"2024-03-01".into()));
+    assert!(measured["trades"].as_u64() > Some(1) && measured["sessions"].as_u64() > Some(1), "{measured}");
+
+    let unlike = "was not measured as the winner was";
+    for (more, says) in [
+        (&["--set", "costs=none"][..], "charges none against zerodha-intraday"),
+        (&["--holdout", "2024-03-22..2024-03-28"], "range 2024-03-22..2024-03-28 against 2024-03-01..2024-03-28"),
+        (&["--symbols", "BETA"], "symbols BETA against ALFA,BETA"),
+        (&["--set", "profile=plain"], "profile plain against realistic"),
+        (&["--set", "risk.capital_per_ticker=50000"], "settings "),
+    ] {
+        let told = evaluate(more);
+        assert_eq!(told.contains("NO CHARGES COUNTED (costs=none)"), more.contains(&"costs=none"), "{told}");
+        desk.fails(&promote, &["winner/metrics.json", unlike, says, "another winner folder"]);
+    }
+    // The record is what the journal says of where, too.
+    let text = desk.text("model/evaluation.json");
+    desk.write("model/evaluation.json", text.replace("\"charges\": \"zerodha-intraday\"", "\"charges\": \"bps:1\""));
+    desk.fails(&promote, &["model/evaluation.json", "measured last"]);
+    let page = desk.text("model/report.html");
+    assert!(page.contains("<h2>Evaluation on 2024-03-01 to 2024-03-28</h2>"), "the last one, with its range");
+    assert!(page.contains("NO CHARGES COUNTED") && page.contains("2024-03-22..2024-03-28"), "each with what it is of");
+    let chart = page.split("<h2>").find(|part| part.starts_with("Average reward of the evaluations")).expect("a chart");
+    // Eight evaluations on eight grounds: no line joins two of them.
+    assert_eq!((chart.matches("<polyline").count(), chart.matches("<circle").count()), (8, 8), "{chart}");
+    let evaluate_again = evaluate(&["--holdout", "2024-03-22..2024-03-28"]);
+    assert!(evaluate_again.contains("evaluated 9 times"), "{evaluate_again}");
+    let page = desk.text("model/report.html");
+    assert!(page.contains("NOT the range held out by the training, which is 2024-03-01..2024-03-28"));
+    let chart = page.split("<h2>").find(|part| part.starts_with("Average reward of the evaluations")).expect("a chart");
+    assert_eq!((chart.matches("<polyline").count(), chart.matches("<circle").count()), (8, 7), "alike: one line");
+    let epsilon = page.split("<h2>").find(|part| part.starts_with("Exploration")).expect("a chart");
+    assert!(epsilon.contains(">0.099998<") && epsilon.contains(">0.099996<"), "the ends are told apart: {epsilon}");
+}
+
 /// Phases: what one leaves the next uses; without it, or where it is damaged, the same is made again.
 #[test]
 fn phases_use_what_earlier_ones_left() {
@@ -338,6 +399,8 @@ fn exploring_follows_the_model_or_chance_from_the_seed() {
     let told = train(&desk, &[&greedy[..], &["--steps", "1", "--out", "greedy"]].concat());
     let trade =
         ["backtest", "--journal", "m", "--strategy", "learned", "--set", "model=first", "--profile", "realistic"];
+    // What a memory is charged where nobody says otherwise: what live trading costs.
+    let trade = [&trade[..], &["--costs", "zerodha-intraday"]].concat();
     let range = ["--from", "2024-02-01", "--to", "2024-02-29", "--out", "run", "--format", "json"];
     let summary: Value = serde_json::from_str(&desk.works(&[&trade[..], &range].concat())).expect("JSON");
     let trades = summary["trades"].as_u64().or_else(|| summary["trades"]["count"].as_u64()).expect("a count");

@@ -2,10 +2,11 @@
 //! refused at a broker, in a rehearsal and, where it is not what it says it is, on paper too. There is no falling back.
 
 use crate::broker_world::World;
+use daybook_config::{Settings, Sources};
 use daybook_features::spec::{FEATURE_SPEC_VERSION, FEATURES, feature_spec_hash};
 use daybook_inference::{Model, ModelFacts, Network, Scaler, Shape};
 use daybook_journal::SealKey;
-use daybook_replay::winner::{Trust, WinnerRecord, promote};
+use daybook_replay::winner::{Ground, Trust, WinnerRecord, promote};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,10 +43,22 @@ impl Desk {
 
     /// A fresh winner that earned so much.
     fn promoted(&self, avg_reward: f64) {
+        self.promoted_under(avg_reward, "zerodha-intraday");
+    }
+
+    /// The same, measured under these charges.
+    fn promoted_under(&self, avg_reward: f64, charges: &str) {
         let winner = self.world.path("winner");
         let _ = std::fs::remove_dir_all(&winner);
         let evaluated_at = "2025-06-08T12:00:00Z".to_owned();
-        let record = WinnerRecord { avg_reward, evaluated_at, steps: 300, model_hash: self.hash.clone() };
+        let overrides = vec![("costs".to_owned(), charges.to_owned())];
+        let settings = Settings::resolve(Sources { overrides, ..Sources::default() }).unwrap().settings;
+        let dates = ("2025-05-01".parse().unwrap(), "2025-06-06".parse().unwrap());
+        let symbols = vec!["ALPHA".to_owned(), "BETA".to_owned()];
+        let measured = Ground::new(dates, symbols, "d".repeat(64), &settings).unwrap();
+        let measured = Ground { trades: 40, sessions: 20, ..measured };
+        let model_hash = self.hash.clone();
+        let record = WinnerRecord { avg_reward, evaluated_at, steps: 300, model_hash, measured };
         let model = self.world.path("model/model.safetensors");
         assert!(promote(&model, record, &winner, (&self.key, &self.trust)).unwrap().promoted);
     }
@@ -156,6 +169,9 @@ fn a_record_that_is_not_to_be_believed_is_refused() {
         (good[..good.len() / 2].to_owned(), ["does not parse", promote]),
         (unsigned, ["not signed", promote]),
         (good.replace("0.2", "0.9"), ["changed after the promotion", promote]),
+        (good.replace("2025-05-01", "2024-05-01"), ["changed after the promotion", promote]),
+        (good.replace("zerodha-intraday", "bps:1"), ["changed after the promotion", promote]),
+        (good.replace("\"measured\"", "\"other\""), ["`measured`", promote]),
         (good.replace("\"steps\": 300", "\"steps\": 3000"), ["changed after the promotion", promote]),
     ] {
         desk.write(&text);
@@ -187,6 +203,29 @@ fn a_model_that_has_not_earned_its_place_stays_on_paper() {
     let (_, _, errors) = desk.begin_with(Way::Paper, "winner", &["--set", "modle=x"]);
     assert!(errors[0].contains("learned has no parameter 'modle'"), "{errors:?}");
     desk.promoted(0.05);
+    WAYS.into_iter().for_each(|way| desk.passes(way, "winner"));
+}
+
+/// RL-22: real money is not risked on a reward that was measured without charges, or under other ones than the session's.
+#[test]
+fn a_winner_measured_under_other_charges_stays_on_paper() {
+    let desk = Desk::new();
+    let strict = [Way::Live, Way::DryRun];
+    desk.promoted_under(0.9, "none");
+    let says = ["winner/metrics.json", "measured without charges (costs=none)", "--set costs=zerodha-intraday"];
+    desk.refused(&strict, "winner", &says);
+    desk.passes(Way::Paper, "winner");
+    desk.promoted_under(0.9, "bps:1");
+    let says = ["winner/metrics.json", "bps:1", "the session's, zerodha-intraday", "daybook evaluate"];
+    desk.refused(&strict, "winner", &says);
+    desk.passes(Way::Paper, "winner");
+    // A session with charges of its own asks for those.
+    let own = ["--set", "costs=bps:1"];
+    let (_, printed, _) = desk.begin_with(Way::DryRun, "winner", &own);
+    assert_eq!(gate(&printed, "winner")["verdict"], "ok", "{printed}");
+    desk.promoted(0.9);
+    let (_, _, errors) = desk.begin_with(Way::Live, "winner", &own);
+    assert!(errors.len() == 1 && errors[0].contains("zerodha-intraday, than the session's, bps:1"), "{errors:?}");
     WAYS.into_iter().for_each(|way| desk.passes(way, "winner"));
 }
 

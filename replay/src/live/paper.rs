@@ -345,12 +345,15 @@ fn not_a_run(run: &Path, reason: &str) -> ReplayError {
     ReplayError::NotARun { run: run.to_owned(), reason: reason.to_owned() }
 }
 
+/// What trading at a broker costs where nobody says otherwise.
+pub const LIVE_COSTS: &str = "zerodha-intraday";
+
 /// Settings that a session with a broker has where nobody says otherwise: who fills, what it costs, a stop on every
 /// position, a day's loss, prices that are fresh and near, positions that one order can leave, and an end two minutes before the broker squares intraday positions off.
 pub fn live_settings(settings: &Settings) -> Vec<(String, String)> {
     let mut wanted = vec![("live.venue", "broker")];
     if settings.costs.as_str() == "none" {
-        wanted.push(("costs", "zerodha-intraday"));
+        wanted.push(("costs", LIVE_COSTS));
     }
     if settings.risk_protective_stop == ProtectiveStop::None {
         wanted.push(("risk.protective_stop", "atr:2"));

@@ -9,7 +9,7 @@
 
 use super::super::broker::Broker;
 use super::before::Before;
-use super::mode::{Mode, settings_of};
+use super::mode::{Mode, charges_at_a_broker, settings_of};
 use super::{EXCHANGE, instrument, kill_switches};
 use crate::cli::{Cli, Clock, Trade};
 use crate::output;
@@ -242,7 +242,7 @@ fn kill_switch(_: &Cli, arguments: &Trade, _: &mut Ready) -> Result<Found, Box<d
 
 /// RL-22: a model trades at a broker only as a winner that is whole, signed and earned enough, and there is no falling back
 /// to paper. A rehearsal is of that and fails likewise; on paper any model that is what it says it is may try itself.
-fn winner(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
+fn winner(cli: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dyn Error>> {
     let (Some(plan), Some(settings)) = (&ready.plan, &ready.settings) else { return Err("no strategy".into()) };
     if plan.strategy != learned::LEARNED {
         return Ok(Found::Ok("no model decides".to_owned()));
@@ -253,9 +253,16 @@ fn winner(_: &Cli, arguments: &Trade, ready: &mut Ready) -> Result<Found, Box<dy
     let given = arguments.set.iter().rev().find(|(key, _)| key == "model").map(|(_, value)| value.as_str());
     let folder = Path::new(given.unwrap_or_default());
     let least = settings.winner_min_avg_reward.0 as f64 / 1e8;
-    match require_winner(folder, least, &Trust::of(settings)) {
+    // A rehearsal on paper asks for what a session at the broker would pay.
+    let charges = match ready.mode {
+        Mode::Live => settings.costs.as_str().to_owned(),
+        Mode::Paper => charges_at_a_broker(cli, arguments, ready.before.as_ref())?,
+    };
+    match require_winner(folder, least, &charges, &Trust::of(settings)) {
         Ok(winner) => {
-            Ok(Found::Ok(format!("signed; earned {} R a trade on the range held out", winner.record.avg_reward)))
+            let (earned, measured) = (winner.record.avg_reward, &winner.record.measured);
+            let says = format!("signed; earned {earned} R a trade on {} with charges {charges}", measured.range());
+            Ok(Found::Ok(says))
         }
         Err(error) if ready.mode == Mode::Paper && !arguments.dry_run => {
             Ok(Found::Noted(format!("{error}; on paper it may try itself, at a broker it is refused")))

@@ -8,7 +8,8 @@
 use super::before::Before;
 use crate::cli::{Cli, Trade};
 use daybook_config::{Origin, Settings};
-use daybook_replay::live::live_settings;
+use daybook_replay::live::{LIVE_COSTS, live_settings};
+use daybook_replay::winner::NO_CHARGES;
 use std::error::Error;
 use std::fmt;
 
@@ -36,9 +37,7 @@ const AT_A_BROKER: &[(&str, &str)] =
 
 /// Mode and settings of a command line, for a session that goes on from another or does not.
 pub fn settings_of(cli: &Cli, arguments: &Trade, before: Option<&Before>) -> Result<(Mode, Settings), Box<dyn Error>> {
-    let (_, mut overrides) = daybook_replay::split(&arguments.strategy, &arguments.set);
-    overrides.extend(arguments.profile.iter().map(|profile| ("profile".to_owned(), profile.clone())));
-    overrides.extend(before.into_iter().flat_map(Before::settings));
+    let mut overrides = named(arguments, before);
     let resolved = super::super::settings(cli, overrides.clone())?;
     let mode = match (arguments.paper, resolved.settings.paper_trading) {
         (true, _) | (false, true) => Mode::Paper,
@@ -50,7 +49,7 @@ pub fn settings_of(cli: &Cli, arguments: &Trade, before: Option<&Before>) -> Res
     if mode == Mode::Live {
         // What is sent to a broker is intraday, whatever product a profile has in mind.
         if matches!(resolved.origin("costs"), Some(Origin::Default | Origin::Profile(_))) {
-            overrides.push(("costs".to_owned(), "zerodha-intraday".to_owned()));
+            overrides.push(("costs".to_owned(), LIVE_COSTS.to_owned()));
         }
         for (key, value) in AT_A_BROKER {
             if resolved.settings.get(key).is_none_or(|set| set == "none") {
@@ -68,4 +67,20 @@ pub fn settings_of(cli: &Cli, arguments: &Trade, before: Option<&Before>) -> Res
         }
     }
     Ok((mode, super::super::settings(cli, overrides)?.settings))
+}
+
+/// What the command line and the session before name.
+fn named(arguments: &Trade, before: Option<&Before>) -> Vec<(String, String)> {
+    let (_, mut overrides) = daybook_replay::split(&arguments.strategy, &arguments.set);
+    overrides.extend(arguments.profile.iter().map(|profile| ("profile".to_owned(), profile.clone())));
+    overrides.extend(before.into_iter().flat_map(Before::settings));
+    overrides
+}
+
+/// The fee schedule of such a session at a broker, whatever it is on paper.
+pub fn charges_at_a_broker(cli: &Cli, arguments: &Trade, before: Option<&Before>) -> Result<String, Box<dyn Error>> {
+    let resolved = super::super::settings(cli, named(arguments, before))?;
+    let is_named = !matches!(resolved.origin("costs"), Some(Origin::Default | Origin::Profile(_)));
+    let costs = resolved.settings.costs.as_str();
+    Ok(if is_named && costs != NO_CHARGES { costs } else { LIVE_COSTS }.to_owned())
 }
