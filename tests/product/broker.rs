@@ -102,7 +102,7 @@ fn trade<'a>(broker: &'a Broker, session: &'a str) -> Vec<&'a str> {
 #[test]
 fn a_day_on_paper_survives_a_kill_and_audits_equal() {
     let world = World::new(&["2025-06-09", "2025-06-10"]);
-    let broker = Broker::start(&world, &["--date", "2025-06-10", "--speed", "1800", "--start", "09:10"]);
+    let broker = Broker::start(&world, &["--date", "2025-06-10", "--speed", "600", "--start", "12:30"]);
     let mut killed = world.command(&trade(&broker, "paper")).stdout(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(4));
     killed.kill().unwrap();
@@ -114,16 +114,16 @@ fn a_day_on_paper_survives_a_kill_and_audits_equal() {
     // What was built from the first start's last snapshot to the second's first may lack volume; the rest is the market's.
     let (compared, equal) =
         (ended["official"]["compared"].as_u64().unwrap(), ended["official"]["equal"].as_u64().unwrap());
-    // Bars that closed while no daemon was there are missing: at this speed a second of a busy machine is six of each.
+    // Bars that closed before the start, or while no daemon was there, are missing.
     let missing = ended["official"]["missing"].as_u64().unwrap();
-    assert!(compared >= 110 && compared + missing >= 148, "{ended}");
+    assert!(compared >= 50 && compared + missing >= 148, "{ended}");
     assert!(equal * 10 >= compared * 8, "{ended}");
     let report = world.done(&["audit", "paper"]);
     assert_eq!((&report["verdict"], &report["first_difference"]), (&Value::from("equal"), &Value::Null));
-    assert!(report["compared"].as_u64() > Some(100), "{report}");
+    assert!(report["compared"].as_u64() > Some(70), "{report}");
     world.done(&["verify", "paper"]);
     let output = world.command(&["journal", "cat", "paper", "--kind", "fill"]).output().unwrap();
-    assert!(output.stdout.iter().filter(|&&byte| byte == b'\n').count() > 4, "it traded on paper");
+    assert!(output.stdout.iter().filter(|&&byte| byte == b'\n').count() > 2, "it traded on paper");
 
     // Over is over: refused before anyone is asked.
     drop(broker);

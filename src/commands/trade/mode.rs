@@ -7,7 +7,7 @@
 
 use super::before::Before;
 use crate::cli::{Cli, Trade};
-use daybook_config::{Origin, Settings};
+use daybook_config::{Origin, Profile, Settings};
 use daybook_replay::live::{LIVE_COSTS, live_settings};
 use daybook_replay::winner::NO_CHARGES;
 use std::error::Error;
@@ -46,11 +46,14 @@ pub fn settings_of(cli: &Cli, arguments: &Trade, before: Option<&Before>) -> Res
     if resolved.origin("profile") == Some(&Origin::Default) {
         overrides.push(("profile".to_owned(), "realistic".to_owned()));
     }
+    let realistic = super::super::settings(cli, overrides.clone())?.settings.profile == Profile::Realistic;
+    // What is sent to a broker is intraday, whatever product a profile has in mind, and paper rehearses that.
+    if (realistic || mode == Mode::Live)
+        && matches!(resolved.origin("costs"), Some(Origin::Default | Origin::Profile(_)))
+    {
+        overrides.push(("costs".to_owned(), LIVE_COSTS.to_owned()));
+    }
     if mode == Mode::Live {
-        // What is sent to a broker is intraday, whatever product a profile has in mind.
-        if matches!(resolved.origin("costs"), Some(Origin::Default | Origin::Profile(_))) {
-            overrides.push(("costs".to_owned(), LIVE_COSTS.to_owned()));
-        }
         for (key, value) in AT_A_BROKER {
             if resolved.settings.get(key).is_none_or(|set| set == "none") {
                 overrides.push(((*key).to_owned(), (*value).to_owned()));
