@@ -10,7 +10,8 @@
 //! - `metrics.json` is renamed into place last, after model and journal are synced: a crash leaves the old winner or the
 //!   new, or an old one that the journal says was replaced, which is refused until the model is promoted again.
 //! - A model replaces a winner only when its average reward is strictly better, measured on the same range, symbols, data
-//!   and charges; the first valid one is taken. Valid is a reward that its evaluation makes a statement about.
+//!   and charges; the first valid one is taken. Where its evaluation makes no statement it may trade on paper,
+//!   and whatever says something takes its place.
 //! - What trades at a broker was measured under that session's charges.
 //! - Promotion signs the record with the sealing key. Whoever cannot sign cannot change a number of it, put it beside
 //!   another model, or make one up; whoever holds the key can. An older record that is put back is still signed: it is the
@@ -305,6 +306,10 @@ pub fn require_winner(folder: &Path, least: f64, charges: &str, trust: &Trust) -
     let again = format!(
         "evaluate it with the session's (`daybook evaluate --set costs={charges}`) and promote it into another winner folder"
     );
+    if !measured.makes_a_statement() {
+        let what = format!("{}; train on, and promote what earns more", says_nothing(&winner.record));
+        return Err(fault(&folder.join(METRICS), what));
+    }
     if measured.charges == NO_CHARGES {
         let what = format!("the winner's reward was measured without charges (costs=none): {again}");
         return Err(fault(&folder.join(METRICS), what));
@@ -349,14 +354,6 @@ pub fn promote(
     if !candidate.avg_reward.is_finite() {
         return Err(fault(model, "its average reward is not a number: evaluate it again"));
     }
-    if !candidate.measured.makes_a_statement() {
-        let what = format!(
-            "its evaluation makes no statement: {} trades are too few, it takes trades in {LEAST_SESSIONS} sessions at \
-             least; evaluate it on a longer range, or train on",
-            candidate.measured.trades
-        );
-        return Err(fault(model, what));
-    }
     let trusted = trust.key()?;
     if trusted != key.public() {
         let what = format!(
@@ -370,14 +367,24 @@ pub fn promote(
         true => Some(whole(folder, trust)?.record),
         false => None,
     };
-    if let Some(unlike) = previous.as_ref().and_then(|before| candidate.measured.unlike(&before.measured)) {
+    if previous.is_some() && !candidate.measured.makes_a_statement() {
+        return Err(fault(model, format!("{}; evaluate it on a longer range, or train on", says_nothing(&candidate))));
+    }
+    // A winner that was the first, and of which nothing can be said, is none to be measured against.
+    let rival = previous.as_ref().filter(|before| before.measured.makes_a_statement());
+    if let Some(unlike) = rival.and_then(|before| candidate.measured.unlike(&before.measured)) {
         let what = format!(
             "the model was not measured as the winner was: {unlike}; evaluate it as the winner was, or evaluate the \
              winner's model as this one was and begin another winner folder with it"
         );
         return Err(fault(&folder.join(METRICS), what));
     }
-    let (promoted, reason) = match &previous {
+    let (promoted, reason) = match rival {
+        None if !candidate.measured.makes_a_statement() => {
+            let what = says_nothing(&candidate);
+            (true, format!("there was no winner before; {what}, so at a broker it is refused"))
+        }
+        None if previous.is_some() => (true, "nothing could be said of the winner before".to_owned()),
         None => (true, "there was no winner before".to_owned()),
         Some(before) if candidate.avg_reward > before.avg_reward => {
             (true, format!("{} R a trade is strictly better than {}", candidate.avg_reward, before.avg_reward))
@@ -397,6 +404,14 @@ pub fn promote(
         write_whole(&folder.join(METRICS), outcome.candidate.signed_text(key).as_bytes())?;
     }
     Ok(outcome)
+}
+
+fn says_nothing(record: &WinnerRecord) -> String {
+    let trades = record.measured.trades;
+    format!(
+        "its evaluation makes no statement: {trades} trades are too few, it takes trades in {LEAST_SESSIONS} sessions at \
+         least"
+    )
 }
 
 fn fault(file: &Path, what: impl Into<String>) -> ReplayError {

@@ -126,12 +126,21 @@ fn a_reward_counts_only_beside_one_that_was_measured_alike() {
         error
     };
     let on = |reward: f64, hash: &str, measured: Ground| WinnerRecord { measured, ..record(reward, hash) };
+    // The first is taken whatever it says, and a broker never sees it; what says something takes its place.
+    let silent = |trades, sessions| on(9.0, &first_hash, Ground { trades, sessions, ..ground() });
+    let taken = home.promote(&first, silent(4, 1));
+    assert!(taken.promoted && taken.reason.contains("makes no statement: 4 trades"), "{}", taken.reason);
+    let error = require_winner(&home.winner(), 0.05, "zerodha-intraday", &home.trust).expect_err("refused").to_string();
+    assert!(error.contains("makes no statement: 4 trades"), "{error}");
     for (trades, sessions) in [(0, 0), (4, 0), (4, 1)] {
-        let error = refused(&first, on(9.0, &first_hash, Ground { trades, sessions, ..ground() }));
+        let error = refused(&first, silent(trades, sessions));
         assert!(error.contains("makes no statement") && error.contains("longer range"), "{error}");
     }
-    assert!(!home.winner().exists(), "nothing is there of what was refused");
-    assert!(home.promote(&first, record(0.1, &first_hash)).promoted);
+    let taken = home.promote(&first, record(0.1, &first_hash));
+    assert!(taken.promoted && taken.reason.contains("nothing could be said"), "{}", taken.reason);
+    require_winner(&home.winner(), 0.05, "zerodha-intraday", &home.trust).expect("it says something");
+    let error = refused(&first, silent(4, 1));
+    assert!(error.contains("makes no statement"), "{error}");
     let text = |text: &str| text.to_owned();
     for (other, says) in [
         (Ground { from: text("2025-06-24"), ..ground() }, ["range 2025-06-24..2025-06-30", "2025-01-01..2025-06-30"]),
